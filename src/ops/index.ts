@@ -1,0 +1,23 @@
+/** THE table of operators. Generic code asks it; nothing else lists operators. */
+import { elementwise } from './elementwise.ts'
+import type { Op, OpTable } from './op.ts'
+
+const families: readonly (readonly Op[])[] = [elementwise]
+
+/** A table of the given records, for tests and for operators of a user's own. */
+export function createTable(records: Iterable<Op>): OpTable {
+  const byName = new Map<string, Op>()
+  for (const op of records) {
+    const key = `${op.domain ?? ''}:${op.name}`
+    if (byName.has(key)) throw new Error(`operator ${op.name} has two records`)
+    byName.set(key, op)
+  }
+  return {
+    get: (domain, name) => byName.get(`${domain === 'ai.onnx' ? '' : domain}:${name}`),
+    names: () => [...byName.values()].map((op) => op.name),
+  }
+}
+
+export const allOps: readonly Op[] = families.flat()
+
+export const table: OpTable = createTable(allOps)

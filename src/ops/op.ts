@@ -1,0 +1,135 @@
+/**
+ * The operator record: everything Quern knows of one ONNX operator stands in one record in one file. Shape
+ * inference, autodiff, import checks, the gradient tests and docs/operators.md are generic code over the table
+ * of these records (index.ts). To add an operator, write its record and add it to its family's list.
+ *
+ * Records describe the operator as of opset 20, which is what Quern emits; the importer upgrades older forms.
+ */
+import type { DType } from '../core/dtype.ts'
+import type { Dim, Shape } from '../core/shape.ts'
+import type { Tensor } from '../core/tensor.ts'
+import type { Attribute, AttributeKind, Node, TensorType, Value } from '../graph/graph.ts'
+import type { Emitter } from './emitter.ts'
+
+/** The opset that graphs are written in. */
+export const opset = 20
+
+/** Kind and default of an attribute. Without a default it is required, unless it is marked optional. */
+export interface AttributeSpec {
+  readonly kind: AttributeKind
+  readonly default?: number | string | readonly number[]
+  readonly optional?: true
+}
+
+/** Reads attributes with the record's defaults filled in. */
+export interface AttributeReader {
+  has(name: string): boolean
+  int(name: string): number
+  float(name: string): number
+  string(name: string): string
+  ints(name: string): readonly number[]
+  /** the attribute as written in the node, or undefined */
+  raw(name: string): Attribute | undefined
+}
+
+/** A type whose rank is known. Inference rules run only when the ranks of all inputs are. */
+export interface RankedType {
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+export interface InferContext {
+  /** type of an input; an error when it is left out */
+  input(index: number): RankedType
+  /** type of an input that may be left out */
+  optional(index: number): RankedType | undefined
+  /** number of inputs, trailing left-out ones not counted */
+  readonly inputCount: number
+  /** number of outputs that the node has */
+  readonly outputCount: number
+  /** elements of an input that is a constant of the graph, such as the axes of a reduction */
+  constant(index: number): Tensor | undefined
+  readonly attributes: AttributeReader
+  /** throws an error that names the operator and its inputs */
+  fail(message: string): never
+}
+
+export interface GradientContext {
+  readonly g: Emitter
+  readonly node: Node
+  /** first input */
+  readonly x: Value
+  /** first output */
+  readonly y: Value
+  /** gradient with respect to the first output; zeros when only other outputs have one */
+  readonly dy: Value
+  input(index: number): Value
+  optional(index: number): Value | undefined
+  output(index: number): Value
+  /** gradient with respect to an output, or undefined when nothing depends on it */
+  gradient(index: number): Value | undefined
+  readonly attributes: AttributeReader
+}
+
+/** Gradients with respect to the inputs, in order; undefined where there is none (indices, shapes, masks). Missing entries count as undefined. */
+export type GradientRule = (context: GradientContext) => readonly (Value | undefined)[]
+
+/** One input of a sample: random elements in [from, to], or given ones. */
+export interface SampleInput {
+  readonly shape: readonly number[]
+  /** default: the float type under test */
+  readonly dtype?: DType
+  /** bounds of the random elements; default -2 and 2 */
+  readonly from?: number
+  readonly to?: number
+  /** random elements keep this distance from the values at which the function has a kink or a pole */
+  readonly away?: { readonly from: readonly number[]; readonly by: number }
+  /** elements given instead of drawn; also what makes ties */
+  readonly values?: readonly number[]
+  /** the input is a constant of the graph, such as axes */
+  readonly constant?: true
+}
+
+/** An example call of an operator, for the generated tests. `undefined` leaves an optional input out. */
+export interface Sample {
+  readonly title?: string
+  readonly inputs: readonly (SampleInput | undefined)[]
+  readonly attributes?: PlainAttributes
+  /** number of outputs asked for; default 1 */
+  readonly outputs?: number
+  /** outputs that the loss of the gradient test is made of; default all floating-point ones */
+  readonly differentiate?: readonly number[]
+  /** no finite differences here: the function has a kink or a jump at this point on purpose, `gradients` says what must come */
+  readonly gradients?: readonly (readonly number[] | undefined)[]
+}
+
+export type PlainAttributes = Readonly<Record<string, number | string | readonly number[] | readonly string[] | Tensor>>
+
+export interface Op {
+  readonly name: string
+  /** '' (default) for the standard operators */
+  readonly domain?: string
+  /** opset from which the operator has the form described here */
+  readonly since: number
+  /** least and greatest number of inputs */
+  readonly inputs: readonly [least: number, most: number]
+  readonly attributes?: Readonly<Record<string, AttributeSpec>>
+  /** types of the outputs (at least as many as the node has) */
+  readonly infer: (context: InferContext) => readonly TensorType[]
+  /** the rule, or why there is none: it is the error message when a gradient is asked for */
+  readonly grad: GradientRule | { readonly none: string }
+  /** the function has a second derivative worth testing */
+  readonly smooth?: true
+  readonly samples: readonly Sample[]
+}
+
+/** Every operator by domain and name. */
+export interface OpTable {
+  get(domain: string, name: string): Op | undefined
+  names(): string[]
+}
+
+/** Types of outputs that are alike but for the shape. */
+export function typed(dtype: DType, shape: readonly Dim[]): TensorType[] {
+  return [{ dtype, shape }]
+}
