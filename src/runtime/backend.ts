@@ -1,0 +1,51 @@
+/**
+ * What Quern asks of a runtime: load a model, run it. One call of `run` executes a whole graph; a training step is one run.
+ * Adapters: onnxruntime-node.ts, later onnxruntime-web.ts. Nothing outside this folder knows which one it holds.
+ */
+import type { DType } from '../core/dtype.ts'
+import type { Shape } from '../core/shape.ts'
+import type { Tensor } from '../core/tensor.ts'
+
+/** Where graphs run. `cpu` is always there; the others need a device and a build of the runtime that supports it. */
+export type Device = 'cpu' | 'cuda' | 'webgpu' | 'coreml' | 'dml'
+
+export const devices: readonly Device[] = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml']
+
+export interface SessionOptions {
+  readonly device?: Device
+  /** threads inside one operator; default: the runtime's choice, one a physical core */
+  readonly threads?: number
+  /** path prefix of a JSON profile (Chrome trace format) that is written when the session is released */
+  readonly profile?: string
+}
+
+export interface PortInfo {
+  readonly name: string
+  readonly dtype: DType | undefined
+  readonly shape: Shape | undefined
+}
+
+/** Tensors by the names of graph inputs or outputs. */
+export type NamedTensors = Readonly<Record<string, Tensor>>
+
+/** Inputs and outputs fixed once: each run reads and writes the same memory, with no copy and no allocation. */
+export interface BoundRun {
+  run(): Promise<void>
+}
+
+export interface Session {
+  readonly inputs: readonly PortInfo[]
+  readonly outputs: readonly PortInfo[]
+  /** Runs once; results are new tensors. Without `outputs`, all are computed. */
+  run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>>
+  /** Fixes where inputs are read from and where outputs are written to. */
+  bind(feeds: NamedTensors, results: NamedTensors): BoundRun
+  /** Frees the native memory. A released session must not be used again. */
+  release(): Promise<void>
+}
+
+export interface Backend {
+  /** such as 'onnxruntime-node 1.30.0' */
+  readonly name: string
+  createSession(model: Uint8Array, options?: SessionOptions): Promise<Session>
+}

@@ -1,0 +1,154 @@
+/**
+ * ONNX Runtime in Node.js. The only file that imports onnxruntime-node, and it does so when the first session is made, so
+ * that `quern --help` does not wait for it.
+ */
+import type * as Ort from 'onnxruntime-node'
+import type { DType } from '../core/dtype.ts'
+import { messageOf, QuernError } from '../core/errors.ts'
+import { formatShape, isStatic, unknownDim } from '../core/shape.ts'
+import type { Tensor } from '../core/tensor.ts'
+import type { Backend, BoundRun, Device, NamedTensors, PortInfo, Session, SessionOptions } from './backend.ts'
+
+type OrtModule = typeof Ort
+
+let loading: Promise<OrtModule> | undefined
+
+function loadRuntime(): Promise<OrtModule> {
+  loading ??= import('onnxruntime-node').catch((cause: unknown) => {
+    loading = undefined
+    throw new QuernError('unsupported', `ONNX Runtime could not be loaded: ${messageOf(cause)}`, {
+      hint: 'Install it again with `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node`.',
+      cause,
+    })
+  })
+  return loading
+}
+
+/** Sessions of one backend share nothing but the library. */
+export function createNodeBackend(defaults: SessionOptions = {}): Backend {
+  return {
+    name: 'onnxruntime-node',
+    async createSession(model, options = {}) {
+      const ort = await loadRuntime()
+      const merged = { ...defaults, ...options }
+      requireDevice(ort, merged.device ?? 'cpu')
+      try {
+        return new NodeSession(ort, await ort.InferenceSession.create(model, sessionOptions(merged)))
+      } catch (cause) {
+        throw new QuernError('unsupported', `the runtime does not accept the model: ${clean(messageOf(cause))}`, { cause })
+      }
+    },
+  }
+}
+
+/** The devices that this build of the runtime knows; whether the hardware is there shows when a session is made. */
+function requireDevice(ort: OrtModule, device: Device): void {
+  const supported = ort.listSupportedBackends().map((backend) => backend.name)
+  if (!supported.includes(device)) {
+    throw new QuernError('unsupported', `device '${device}' is not available: this runtime has ${supported.join(', ')}`, {
+      hint: "Set device: 'cpu', or install a build of onnxruntime-node with that execution provider.",
+    })
+  }
+}
+
+function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: [options.device ?? 'cpu'],
+    graphOptimizationLevel: 'all',
+    // Warnings of the runtime are about graph optimisation and mean nothing to a user: errors only.
+    logSeverityLevel: 3,
+    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
+    extra: { session: { set_denormal_as_zero: '1', intra_op: { allow_spinning: '1' } } },
+  }
+}
+
+class NodeSession implements Session {
+  readonly inputs: readonly PortInfo[]
+  readonly outputs: readonly PortInfo[]
+  readonly #ort: OrtModule
+  readonly #session: Ort.InferenceSession
+
+  constructor(ort: OrtModule, session: Ort.InferenceSession) {
+    this.#ort = ort
+    this.#session = session
+    this.inputs = session.inputMetadata.map(portInfo)
+    this.outputs = session.outputMetadata.map(portInfo)
+  }
+
+  async run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>> {
+    this.#check(feeds)
+    const native = this.#native(feeds)
+    try {
+      const results = outputs ? await this.#session.run(native, [...outputs]) : await this.#session.run(native)
+      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, tensorFromOrt(value)]))
+    } catch (cause) {
+      throw runError(cause)
+    }
+  }
+
+  bind(feeds: NamedTensors, results: NamedTensors): BoundRun {
+    this.#check(feeds)
+    const inputs = this.#native(feeds)
+    const outputs = this.#native(results)
+    return {
+      run: async () => {
+        try {
+          await this.#session.run(inputs, outputs)
+        } catch (cause) {
+          throw runError(cause)
+        }
+      },
+    }
+  }
+
+  async release(): Promise<void> {
+    this.#session.endProfiling()
+    await this.#session.release()
+  }
+
+  #native(tensors: NamedTensors): Record<string, Ort.Tensor> {
+    return Object.fromEntries(
+      Object.entries(tensors).map(([name, { dtype, data, shape }]) => [
+        name,
+        new this.#ort.Tensor(dtype as Ort.Tensor.Type, data as Ort.Tensor.DataType, [...shape]),
+      ]),
+    )
+  }
+
+  /** Names the input that is wrong: the runtime's own message shows only indices of dimensions. */
+  #check(feeds: NamedTensors): void {
+    for (const { name, dtype, shape } of this.inputs) {
+      const fed = feeds[name]
+      if (!fed) {
+        throw new QuernError('input', `the model needs the input '${name}', received ${Object.keys(feeds).join(', ') || 'none'}`)
+      }
+      if (dtype && fed.dtype !== dtype) {
+        throw new QuernError('input', `input '${name}' must be ${dtype}, received ${fed.dtype}`)
+      }
+      const fits = shape?.length === fed.shape.length && shape.every((dim, i) => typeof dim === 'string' || dim === fed.shape[i])
+      if (shape && !fits) {
+        throw new QuernError('input', `input '${name}' must have the shape ${formatShape(shape)}, received ${formatShape(fed.shape)}`)
+      }
+    }
+  }
+}
+
+function portInfo(metadata: Ort.InferenceSession.ValueMetadata): PortInfo {
+  if (!metadata.isTensor) return { name: metadata.name, dtype: undefined, shape: undefined }
+  const shape = metadata.shape.map((dim) => (dim === '' ? unknownDim : dim))
+  return { name: metadata.name, dtype: metadata.type as DType, shape: isStatic(shape) ? [...shape] : shape }
+}
+
+function tensorFromOrt(value: Ort.Tensor): Tensor {
+  return { dtype: value.type as DType, shape: [...value.dims], data: value.data as Tensor['data'] }
+}
+
+function runError(cause: unknown): QuernError {
+  return new QuernError('input', `the runtime failed: ${clean(messageOf(cause))}`, { cause })
+}
+
+/** The runtime's message without the C++ source positions in front. */
+function clean(message: string): string {
+  return message.replaceAll(/\S+\.(?:cc|h):\d+ \S.*?\) ?/g, '').trim()
+}

@@ -1,0 +1,26 @@
+/** Generated from the table: every sample of every operator record, against the runtime and finite differences. */
+import { describe, expect, it } from 'vitest'
+import { allOps } from '../src/ops/index.ts'
+import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
+import { checkSample } from './gradient-check.ts'
+
+const backend = createNodeBackend({ threads: 1 })
+
+for (const op of allOps) {
+  describe(op.name, () => {
+    it('has samples, and says why when it has no gradient', () => {
+      expect(op.samples.length).toBeGreaterThan(0)
+      if (typeof op.grad !== 'function') expect(op.grad.none.length).toBeGreaterThan(10)
+    })
+    op.samples.forEach((sample, i) => {
+      const shapes = sample.inputs.map((input) => (input ? `[${input.shape}]` : '-')).join(' ')
+      it(`${i}: ${sample.title ?? ''} ${shapes} ${JSON.stringify(sample.attributes ?? {})}`, async () => {
+        const { pairs } = await checkSample(op, sample, backend)
+        for (const { what, expected, received, tolerance } of pairs) {
+          const scale = Math.max(1, Math.abs(expected), Math.abs(received))
+          expect(Math.abs(expected - received) / scale, `${what}: expected ${expected}, received ${received}`).toBeLessThan(tolerance)
+        }
+      })
+    })
+  })
+}
