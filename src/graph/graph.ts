@@ -35,6 +35,8 @@ export type Attribute =
   | { readonly kind: 'ints'; readonly value: readonly number[] }
   | { readonly kind: 'floats'; readonly value: readonly number[] }
   | { readonly kind: 'strings'; readonly value: readonly string[] }
+  /** a kind that no operator of the table uses (lists of graphs, sparse tensors, types): the file's own bytes, kept for the runtime */
+  | { readonly kind: 'opaque'; readonly value: Uint8Array }
 
 export type AttributeKind = Attribute['kind']
 export type Attributes = Readonly<Record<string, Attribute>>

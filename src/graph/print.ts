@@ -25,12 +25,14 @@ function typed(value: Value): string {
 function operand(value: Value): string {
   const { constant } = value
   if (!constant) return value.name
-  if (constant.data.length <= 8) return `${constant.dtype}${formatShape(constant.shape)}{${Array.from(constant.data as ArrayLike<unknown>).join(' ')}}`
+  if (constant.data.length <= 8)
+    return `${constant.dtype}${formatShape(constant.shape)}{${Array.from(constant.data as ArrayLike<unknown>).join(' ')}}`
   return `${value.name}${formatShape(constant.shape)}`
 }
 
 function printAttribute(attribute: Attribute): string {
   if (attribute.kind === 'graph') return `{ ${printGraph(attribute.value)} }`
   if (attribute.kind === 'tensor') return `${attribute.value.dtype}${formatShape(attribute.value.shape)}`
+  if (attribute.kind === 'opaque') return `<${attribute.value.length} bytes>`
   return JSON.stringify(attribute.value)
 }
