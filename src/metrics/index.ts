@@ -1,0 +1,80 @@
+/** The tables of metrics by name: Keras' names where it has one. To add a metric, write its record and add it here. */
+import { QuernError, suggestion } from '../core/errors.ts'
+import { accuracy } from './accuracy.ts'
+import { brierScore } from './brier-score.ts'
+import { calibrationError } from './calibration-error.ts'
+import { crossEntropy } from './cross-entropy.ts'
+import { f1 } from './f1.ts'
+import { meanAbsoluteError } from './mean-absolute-error.ts'
+import { meanSquaredError } from './mean-squared-error.ts'
+import type { ClassificationBatch, Metric, MetricConfig, RegressionBatch } from './metric.ts'
+import { precision } from './precision.ts'
+import { recall } from './recall.ts'
+import { topKAccuracy } from './top-k-accuracy.ts'
+
+/** A metric whose state nobody but the metric looks into. */
+export type NumberMetric<Batch> = Metric<unknown, Batch, number>
+
+export const classificationMetrics: readonly NumberMetric<ClassificationBatch>[] = [
+  accuracy,
+  topKAccuracy,
+  crossEntropy,
+  precision,
+  recall,
+  f1,
+  calibrationError,
+  brierScore,
+]
+
+export const regressionMetrics: readonly NumberMetric<RegressionBatch>[] = [meanSquaredError, meanAbsoluteError]
+
+/** A metric as the configuration writes it: its name, or its name and options. */
+export type MetricSpec = string | (MetricConfig & { readonly name: string })
+
+/** Metric of a table by name. Errors: `config`, with the nearest known name. */
+export function metricNamed<Batch>(table: readonly NumberMetric<Batch>[], name: string): NumberMetric<Batch> {
+  const found = table.find((metric) => metric.name === name)
+  if (found) return found
+  throw new QuernError('config', `unknown metric '${name}'`, {
+    hint: suggestion(
+      name,
+      table.map((metric) => metric.name),
+    ),
+  })
+}
+
+/** Several metrics folded over the same batches. */
+export interface Meter<Batch> {
+  add(batch: Batch): void
+  /** values so far, in the order asked for; keys are names, `topKAccuracy` with k as `top3Accuracy` */
+  values(): Record<string, number>
+}
+
+function keyOf(spec: MetricSpec): string {
+  if (typeof spec === 'string') return spec === 'topKAccuracy' ? 'top5Accuracy' : spec
+  if (spec.name === 'topKAccuracy') return `top${spec.k ?? 5}Accuracy`
+  return spec.average === undefined || spec.average === 'macro'
+    ? spec.name
+    : `${spec.average}${spec.name[0]!.toUpperCase()}${spec.name.slice(1)}`
+}
+
+/**
+ * A meter of the metrics that were asked for.
+ *
+ * @example
+ * const meter = createMeter(classificationMetrics, ['accuracy', { name: 'topKAccuracy', k: 3 }])
+ * meter.add({ probabilities: Float32Array.of(0.9, 0.1, 0, 0), labels: [0], classes: 4 })
+ * meter.values() // { accuracy: 1, top3Accuracy: 1 }
+ */
+export function createMeter<Batch>(table: readonly NumberMetric<Batch>[], specs: readonly MetricSpec[]): Meter<Batch> {
+  const entries = specs.map((spec) => {
+    const metric = metricNamed(table, typeof spec === 'string' ? spec : spec.name)
+    return { key: keyOf(spec), metric, state: metric.start(typeof spec === 'string' ? undefined : spec) }
+  })
+  return {
+    add(batch) {
+      for (const entry of entries) entry.state = entry.metric.add(entry.state, batch)
+    },
+    values: () => Object.fromEntries(entries.map(({ key, metric, state }) => [key, metric.value(state)])),
+  }
+}
