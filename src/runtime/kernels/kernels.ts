@@ -1,0 +1,143 @@
+/**
+ * The SIMD kernels over an arena's memory: what a training step does besides the graph. Vectors are float32, given by
+ * the address of their first byte in the memory and a count of elements; sums are float64. Every kernel is one pass
+ * and deterministic: the same memory gives the same bits, on any machine. An address outside of the memory traps.
+ *
+ * The source is assembly/ (AssemblyScript); build.mjs compiles it into generated/wasm.ts.
+ */
+import { type WasmMemory, webAssembly } from '../webassembly.ts'
+import { kernelsBase64 } from './generated/wasm.ts'
+
+/** Where an update finds a run of parameters and their gradients. */
+export interface UpdateTarget {
+  readonly parameters: number
+  readonly gradients: number
+  /** elements */
+  readonly count: number
+}
+
+/** A place in the counter-based generator, see core/random.ts; `step` tells the draws of one stream apart. */
+export interface DrawKey {
+  /** integer of up to 53 bits */
+  readonly seed: number
+  /** 32-bit id, such as `createRandom(seed).fork('dropout/1').stream` */
+  readonly stream: number
+  /** below 2^32; 0 gives the numbers of `createRandom(seed, stream)` */
+  readonly step: number
+}
+
+export interface SgdScalars {
+  /** learning rate times gradient scale */
+  readonly rate: number
+  /** multiplies the parameters before the step: 1 - learning rate * decoupled decay */
+  readonly keep: number
+}
+
+export interface AdamScalars {
+  /** multiplies the gradients as they are read */
+  readonly gradientScale: number
+  readonly beta1: number
+  readonly beta2: number
+  /** learning rate with the bias corrections: learningRate * sqrt(1 - beta2^t) / (1 - beta1^t) */
+  readonly rate: number
+  /** added to sqrt(v); above 0, else the zero padding of the arena turns into NaN */
+  readonly epsilon: number
+  readonly keep: number
+}
+
+export interface Kernels {
+  /** w = keep * w - rate * g */
+  sgd(target: UpdateTarget, scalars: SgdScalars): void
+  /** v = momentum * v - rate * g; w = keep * w + v */
+  momentum(target: UpdateTarget, velocity: number, scalars: SgdScalars & { readonly momentum: number }): void
+  /** v = momentum * v - rate * g; w = keep * w + momentum * v - rate * g */
+  nesterov(target: UpdateTarget, velocity: number, scalars: SgdScalars & { readonly momentum: number }): void
+  /** m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w = keep * w - rate * m / (sqrt(v) + epsilon) (Kingma & Ba 2015) */
+  adam(target: UpdateTarget, first: number, second: number, scalars: AdamScalars): void
+
+  /** y = value */
+  fill(y: number, count: number, value: number): void
+  /** y = x; the ranges may overlap */
+  copy(y: number, x: number, count: number): void
+  /** y = factor * y */
+  scale(y: number, count: number, factor: number): void
+  /** y = y * x */
+  multiply(y: number, x: number, count: number): void
+  /** y = y + factor * x */
+  axpy(y: number, x: number, count: number, factor: number): void
+  /** y = y + rate * (x - y): an exponential moving average of x */
+  approach(y: number, x: number, count: number, rate: number): void
+  /** y = factor * y, limited to [-limit, limit]; NaN stays NaN */
+  clamp(y: number, count: number, factor: number, limit: number): void
+  /** g = factor * g + the gradient of l1 * |w| + l2 * w^2, which is l1 * sign(w) + 2 * l2 * w */
+  penalty(target: UpdateTarget, factor: number, l1: number, l2: number): void
+
+  /** sum of x^2 */
+  sumOfSquares(x: number, count: number): number
+  /** sum of |x| */
+  sumOfAbsolutes(x: number, count: number): number
+  /** index of the first element that is NaN or infinite; -1 when all are finite */
+  firstNonFinite(x: number, count: number): number
+
+  /** y = 0 with probability `rate` (in steps of 2^-32), else 1 / (1 - rate): element i takes the i-th word of the stream */
+  dropoutMask(y: number, count: number, key: DrawKey, rate: number): void
+  /** y = low + (high - low) * u, u in [0, 1) with 32 bits; rounding to float32 may give `high` itself */
+  uniform(y: number, count: number, key: DrawKey, low: number, high: number): void
+  /** y = mean + deviation * z, z standard normal (Box-Muller), two words each */
+  normal(y: number, count: number, key: DrawKey, mean: number, deviation: number): void
+}
+
+type Export = (...args: number[]) => number
+
+let compiled: object | undefined
+
+/** The module is compiled once per process; 'use' of several arenas costs an instance each. */
+function compile(): object {
+  compiled ??= new webAssembly.Module(Uint8Array.from(atob(kernelsBase64), (char) => char.charCodeAt(0)))
+  return compiled
+}
+
+/**
+ * Binds the kernels to a memory.
+ *
+ * @example
+ * const kernels = createKernels(arena.memory)
+ * const gradients = arena.region('gradients')
+ * const norm = Math.sqrt(kernels.sumOfSquares(gradients.byteOffset, gradients.byteLength / 4))
+ */
+export function createKernels(memory: WasmMemory): Kernels {
+  const run = new webAssembly.Instance(compile(), { env: { memory } }).exports as Record<keyof Kernels, Export>
+  const draw = (kernel: Export, y: number, count: number, { seed, stream, step }: DrawKey, a: number, b: number) => {
+    kernel(y, count, seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, stream, step, a, b)
+  }
+  return {
+    sgd: (at, { rate, keep }) => void run.sgd(at.parameters, at.gradients, at.count, rate, keep),
+    momentum(at, velocity, { rate, momentum, keep }) {
+      run.momentum(at.parameters, at.gradients, velocity, at.count, rate, momentum, keep)
+    },
+    nesterov(at, velocity, { rate, momentum, keep }) {
+      run.nesterov(at.parameters, at.gradients, velocity, at.count, rate, momentum, keep)
+    },
+    adam(at, first, second, { gradientScale, beta1, beta2, rate, epsilon, keep }) {
+      const { parameters, gradients, count } = at
+      run.adam(parameters, gradients, first, second, count, gradientScale, beta1, beta2, rate, epsilon, keep)
+    },
+    fill: (y, count, value) => void run.fill(y, count, value),
+    copy: (y, x, count) => void run.copy(y, x, count),
+    scale: (y, count, factor) => void run.scale(y, count, factor),
+    multiply: (y, x, count) => void run.multiply(y, x, count),
+    axpy: (y, x, count, factor) => void run.axpy(y, x, count, factor),
+    approach: (y, x, count, rate) => void run.approach(y, x, count, rate),
+    clamp: (y, count, factor, limit) => void run.clamp(y, count, factor, limit),
+    penalty: (at, factor, l1, l2) => void run.penalty(at.gradients, at.parameters, at.count, factor, l1, l2),
+    sumOfSquares: (x, count) => run.sumOfSquares(x, count),
+    sumOfAbsolutes: (x, count) => run.sumOfAbsolutes(x, count),
+    firstNonFinite: (x, count) => run.firstNonFinite(x, count),
+    dropoutMask(y, count, key, rate) {
+      const threshold = Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1)
+      draw(run.dropoutMask, y, count, key, threshold, 1 / (1 - rate))
+    },
+    uniform: (y, count, key, low, high) => draw(run.uniform, y, count, key, low, high),
+    normal: (y, count, key, mean, deviation) => draw(run.normal, y, count, key, mean, deviation),
+  }
+}
