@@ -8,7 +8,8 @@ import {
   outsideWorld,
   packageOwners,
   tables,
-  testPackages,
+  testModules,
+  testNames,
 } from './rules.ts'
 import type { Import, SourceFile } from './scan.ts'
 
@@ -64,11 +65,11 @@ function packageOf(specifier: string): string {
 
 /** Imports of packages by files that do not own them. */
 export function packageFaults(file: SourceFile): string[] {
+  if (isTest(file.path)) return []
   const faults: string[] = []
   for (const { line, specifier, target } of file.imports) {
     if (target !== undefined || specifier.startsWith('node:')) continue
     const name = packageOf(specifier)
-    if (isTest(file.path) && testPackages.includes(name)) continue
     const owners = packageOwners[name]
     if (owners === undefined) {
       faults.push(
@@ -87,18 +88,22 @@ export function packageFaults(file: SourceFile): string[] {
 
 /** Uses of files, sockets, the clock, randomness and the console by code that should be handed them. */
 export function outsideFaults(file: SourceFile): string[] {
-  if (startsWithAny(insideSrc(file.path), outsideWorld)) return []
-  const allowed = outsideWorld.map((place) => `src/${place}`).join(', ')
+  const inside = insideSrc(file.path)
+  if (outsideWorld.some((pattern) => pattern.test(inside))) return []
+  const test = isTest(file.path)
   const modules = file.imports
-    .filter(({ specifier }) => specifier.startsWith('node:'))
+    .filter(({ specifier }) => specifier.startsWith('node:') && !(test && testModules.test(specifier)))
     .map(
       ({ line, specifier }) =>
-        `${file.path}:${line} imports '${specifier}'. The outside world is allowed in ${allowed}: ` +
+        `${file.path}:${line} imports '${specifier}', which outsideWorld in ${rulesFile} does not allow here: ` +
         'take a port (core/ports.ts) or the bytes as an argument.',
     )
-  const names = file.uses.map(
-    ({ line, name }) => `${file.path}:${line} uses ${name}. Allowed in ${allowed}. Here: ${outsideNames[name]}.`,
-  )
+  const names = file.uses
+    .filter(({ name }) => !(test && testNames.includes(name)))
+    .map(
+      ({ line, name }) =>
+        `${file.path}:${line} uses ${name}, which outsideWorld in ${rulesFile} does not allow here: ${outsideNames[name]}.`,
+    )
   return [...modules, ...names]
 }
 
