@@ -67,7 +67,10 @@ export function broadcastShapes(a: Shape, b: Shape): Dim[] {
     if (x === 1) out[rank - i] = y
     else if (y === 1 || sameDim(x, y)) out[rank - i] = x
     else if (typeof x === 'number' && typeof y === 'number') {
-      throw new QuernError('input', `shapes ${formatShape(a)} and ${formatShape(b)} do not broadcast: ${x} against ${y}`)
+      throw new QuernError(
+        'input',
+        `shapes ${formatShape(a)} and ${formatShape(b)} do not broadcast: ${x} against ${y}`,
+      )
     } else out[rank - i] = typeof x === 'number' ? x : typeof y === 'number' ? y : unknownDim
   }
   return out

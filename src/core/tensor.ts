@@ -1,7 +1,7 @@
 /** A tensor in memory: element type, sizes, and the elements in row-major order. Plain data, no methods. */
 import { type DType, dtypes, storageLength, type TensorData } from './dtype.ts'
 import { QuernError } from './errors.ts'
-import { formatShape, sizeOf, type StaticShape } from './shape.ts'
+import { formatShape, type StaticShape, sizeOf } from './shape.ts'
 
 export interface Tensor<D extends TensorData = TensorData> {
   readonly dtype: DType

@@ -1,0 +1,41 @@
+/** Layers, models and losses: everything that writes a network. */
+export type { Activation, ActivationName } from './activations.ts'
+export { type ConvolutionOptions, conv1d, conv2d } from './convolution.ts'
+export { type DenseOptions, dense } from './dense.ts'
+export { type EmbeddingOptions, embedding } from './embedding.ts'
+export { type Initializer, type InitializerName, initialValues } from './initializers.ts'
+export type { CommonOptions, InputSpec, Layer, LayerContext, LayerDefinition, ParameterSpec, Regularizer, SymbolicTensor } from './layer.ts'
+export { layer } from './layer.ts'
+export {
+  binaryCrossentropy,
+  type CrossEntropyOptions,
+  categoricalCrossentropy,
+  huber,
+  type Loss,
+  type LossName,
+  lossFrom,
+  meanAbsoluteError,
+  meanSquaredError,
+  sparseCategoricalCrossentropy,
+} from './loss.ts'
+export { input, type Model, model, sequential } from './model.ts'
+export {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  type LayerNormalizationOptions,
+  layerNormalization,
+} from './normalization.ts'
+export {
+  averagePooling1d,
+  averagePooling2d,
+  type GlobalPoolingOptions,
+  globalAveragePooling,
+  globalMaxPooling,
+  maxPooling1d,
+  maxPooling2d,
+  type PoolingOptions,
+} from './pooling.ts'
+export { normalization, rescaling } from './preprocessing.ts'
+export { activation, dropout, spatialDropout } from './regularization.ts'
+export { add, concatenate, flatten, multiply, permute, reshape } from './shaping.ts'
+export { initialParameters, type Trace, type TracedMask, type TracedParameter, trace } from './trace.ts'

@@ -1,0 +1,136 @@
+/**
+ * Initial values of parameters, with Keras' names and definitions. `fan in` and `fan out` are the numbers of connections into
+ * and out of a unit. A dense kernel is stored [in, out]; a convolution kernel [out, in / groups, ...window], as in ONNX.
+ */
+import { QuernError, suggestion } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+import { sizeOf, type StaticShape } from '../core/shape.ts'
+
+export type InitializerName =
+  | 'zeros'
+  | 'ones'
+  | 'glorotUniform'
+  | 'glorotNormal'
+  | 'heUniform'
+  | 'heNormal'
+  | 'lecunUniform'
+  | 'lecunNormal'
+  | 'randomNormal'
+  | 'randomUniform'
+  | 'orthogonal'
+
+/** A name, or a name with its numbers: `{ name: 'randomNormal', stddev: 0.02 }`, `{ name: 'constant', value: 0.5 }`. */
+export type Initializer =
+  | InitializerName
+  | { readonly name: 'constant'; readonly value: number }
+  | { readonly name: 'randomNormal'; readonly mean?: number; readonly stddev?: number }
+  | { readonly name: 'randomUniform'; readonly minval?: number; readonly maxval?: number }
+
+/** How the dimensions of a kernel are read: see the head of this file. */
+export type KernelLayout = 'dense' | 'convolution'
+
+interface Fans {
+  readonly fanIn: number
+  readonly fanOut: number
+}
+
+function fansOf(shape: StaticShape, layout: KernelLayout): Fans {
+  if (shape.length < 2) return { fanIn: shape[0] ?? 1, fanOut: shape[0] ?? 1 }
+  if (layout === 'dense') return { fanIn: sizeOf(shape.slice(0, -1)), fanOut: shape.at(-1)! }
+  const window = sizeOf(shape.slice(2))
+  return { fanIn: shape[1]! * window, fanOut: shape[0]! * window }
+}
+
+/** Standard deviation of a normal distribution cut at two deviations, relative to the uncut one. */
+const truncation = 0.87962566103423978
+
+/** Scales of the variance-scaling family: Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998. */
+const scaling: Readonly<Record<string, (fans: Fans) => number>> = {
+  glorot: ({ fanIn, fanOut }) => 2 / (fanIn + fanOut),
+  he: ({ fanIn }) => 2 / fanIn,
+  lecun: ({ fanIn }) => 1 / fanIn,
+}
+
+function truncatedNormal(random: Random): number {
+  let value = random.normal()
+  while (Math.abs(value) > 2) value = random.normal()
+  return value
+}
+
+type Draw = (random: Random, shape: StaticShape, layout: KernelLayout) => Float32Array
+
+const filled =
+  (next: (random: Random) => number): Draw =>
+  (random, shape) =>
+    Float32Array.from({ length: sizeOf(shape) }, () => next(random))
+
+function varianceScaling(family: string, uniform: boolean): Draw {
+  return (random, shape, layout) => {
+    const variance = scaling[family]!(fansOf(shape, layout))
+    const limit = Math.sqrt(3 * variance)
+    const deviation = Math.sqrt(variance) / truncation
+    return filled((r) => (uniform ? limit * (2 * r.uniform() - 1) : deviation * truncatedNormal(r)))(random, shape, layout)
+  }
+}
+
+/** Rows (or columns, whichever are fewer) are orthonormal: Saxe et al. 2014, by Gram-Schmidt on normal draws. */
+const orthogonal: Draw = (random, shape) => {
+  const columns = shape.at(-1) ?? 1
+  const rows = sizeOf(shape) / columns
+  const [count, length] = rows < columns ? [rows, columns] : [columns, rows]
+  const vectors: Float64Array[] = []
+  while (vectors.length < count) {
+    const v = Float64Array.from({ length }, () => random.normal())
+    for (const u of vectors) {
+      const projection = v.reduce((sum, x, i) => sum + x * u[i]!, 0)
+      for (let i = 0; i < length; i++) v[i]! -= projection * u[i]!
+    }
+    const norm = Math.hypot(...v)
+    if (norm > 1e-6) vectors.push(v.map((x) => x / norm))
+  }
+  const out = new Float32Array(rows * columns)
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) out[r * columns + c] = rows < columns ? vectors[r]![c]! : vectors[c]![r]!
+  }
+  return out
+}
+
+const draws: Readonly<Record<InitializerName, Draw>> = {
+  zeros: filled(() => 0),
+  ones: filled(() => 1),
+  glorotUniform: varianceScaling('glorot', true),
+  glorotNormal: varianceScaling('glorot', false),
+  heUniform: varianceScaling('he', true),
+  heNormal: varianceScaling('he', false),
+  lecunUniform: varianceScaling('lecun', true),
+  lecunNormal: varianceScaling('lecun', false),
+  randomNormal: filled((r) => 0.05 * r.normal()),
+  randomUniform: filled((r) => 0.1 * r.uniform() - 0.05),
+  orthogonal,
+}
+
+/** Initial elements, row-major. The same stream gives the same elements. */
+export function initialValues(
+  initializer: Initializer,
+  shape: StaticShape,
+  random: Random,
+  layout: KernelLayout = 'dense',
+): Float32Array {
+  if (typeof initializer === 'string') {
+    const draw = draws[initializer]
+    if (draw) return draw(random, shape, layout)
+    throw new QuernError('config', `unknown initializer '${initializer}'. ${suggestion(initializer, Object.keys(draws))}`)
+  }
+  switch (initializer.name) {
+    case 'constant':
+      return new Float32Array(sizeOf(shape)).fill(initializer.value)
+    case 'randomNormal': {
+      const { mean = 0, stddev = 0.05 } = initializer
+      return filled((r) => mean + stddev * r.normal())(random, shape, layout)
+    }
+    case 'randomUniform': {
+      const { minval = -0.05, maxval = 0.05 } = initializer
+      return filled((r) => minval + (maxval - minval) * r.uniform())(random, shape, layout)
+    }
+  }
+}

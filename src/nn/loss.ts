@@ -1,0 +1,163 @@
+/**
+ * Losses, with Keras' names. A loss writes the mean over the batch as one scalar. Losses on probabilities look for the softmax
+ * or sigmoid in front of them and work on its input instead: log(softmax(x)) in one step loses no digits.
+ */
+import { QuernError, suggestion } from '../core/errors.ts'
+import { formatShape } from '../core/shape.ts'
+import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
+import type { Emitter } from '../ops/emitter.ts'
+
+export interface Loss {
+  readonly name: string
+  readonly config: Readonly<Record<string, unknown>>
+  /** The scalar loss of predictions `[batch, ...]` against targets. */
+  readonly apply: (g: Emitter, predictions: Value, targets: Value) => Value
+}
+
+export interface CrossEntropyOptions {
+  /** the predictions are scores before the softmax or sigmoid; default: found out from the graph */
+  readonly fromLogits?: boolean
+  /** share of the target that is spread evenly over the classes (Szegedy et al. 2016); default 0 */
+  readonly labelSmoothing?: number
+}
+
+const tiny = 1e-7
+
+/** The value that an operator was applied to, when `value` is its result. */
+function inputOf(g: Emitter, op: string, value: Value): Value | undefined {
+  const producer = g.builder.nodes.findLast((node) => node.outputs[0] === value)
+  return producer?.op === op ? producer.inputs[0] : undefined
+}
+
+/** log of the class probabilities `[batch, classes]` */
+function logProbabilities(g: Emitter, predictions: Value, fromLogits: boolean | undefined): Value {
+  const logits = fromLogits ? predictions : fromLogits === undefined ? inputOf(g, 'Softmax', predictions) : undefined
+  if (logits) return g.logSoftmax(logits)
+  const logged = inputOf(g, 'LogSoftmax', predictions) && predictions
+  return logged ?? g.log(g.op('Clip', [predictions, g.scalar(tiny), g.scalar(1)]))
+}
+
+/** -mean over the batch of sum over classes of targets * log p, with the classes on the last axis. */
+function crossEntropy(g: Emitter, logP: Value, targets: Value, labelSmoothing: number): Value {
+  const classes = shapeOf(logP).at(-1)
+  if (typeof classes !== 'number') throw new QuernError('input', `cross-entropy needs the number of classes, received ${formatShape(shapeOf(logP))}`)
+  const smoothed = labelSmoothing === 0 ? targets : g.add(g.mul(targets, 1 - labelSmoothing), labelSmoothing / classes)
+  return g.neg(g.mean(g.sum(g.mul(smoothed, logP), [-1])))
+}
+
+/** Cross-entropy from class numbers `[batch]` (any integer type). */
+export function sparseCategoricalCrossentropy(options: CrossEntropyOptions = {}): Loss {
+  const { fromLogits, labelSmoothing = 0 } = options
+  return {
+    name: 'sparseCategoricalCrossentropy',
+    config: { ...options },
+    apply: (g, predictions, targets) => {
+      const shape = shapeOf(predictions)
+      const classes = shape.at(-1)
+      if (shapeOf(targets).length !== shape.length - 1 || typeof classes !== 'number') {
+        throw new QuernError('input', `labels must have the predictions' shape without the classes, received ${formatShape(shapeOf(targets))} for ${formatShape(shape)}`)
+      }
+      const values = g.constant({ dtype: 'float32', shape: [2], data: new Float32Array([0, 1]) })
+      const depth = g.constant({ dtype: 'int64', shape: [1], data: BigInt64Array.of(BigInt(classes)) })
+      const oneHot = g.op('OneHot', [g.cast(targets, 'int64'), depth, values], { axis: -1 })
+      return crossEntropy(g, logProbabilities(g, predictions, fromLogits), oneHot, labelSmoothing)
+    },
+  }
+}
+
+/** Cross-entropy from one-hot or soft targets `[batch, classes]`. */
+export function categoricalCrossentropy(options: CrossEntropyOptions = {}): Loss {
+  const { fromLogits, labelSmoothing = 0 } = options
+  return {
+    name: 'categoricalCrossentropy',
+    config: { ...options },
+    apply: (g, predictions, targets) =>
+      crossEntropy(g, logProbabilities(g, predictions, fromLogits), g.cast(targets, 'float32'), labelSmoothing),
+  }
+}
+
+/** Binary cross-entropy of probabilities (or logits) against 0 / 1 targets of the same shape, averaged over all elements. */
+export function binaryCrossentropy(options: CrossEntropyOptions = {}): Loss {
+  const { fromLogits, labelSmoothing = 0 } = options
+  return {
+    name: 'binaryCrossentropy',
+    config: { ...options },
+    apply: (g, predictions, targets) => {
+      const y = labelSmoothing === 0 ? floats(g, targets) : g.add(g.mul(floats(g, targets), 1 - labelSmoothing), labelSmoothing / 2)
+      const logits = fromLogits ? predictions : fromLogits === undefined ? inputOf(g, 'Sigmoid', predictions) : undefined
+      if (logits) {
+        // max(z, 0) - z y + log(1 + exp(-|z|)): no overflow for any z
+        const softplus = g.op('Softplus', [g.neg(g.abs(logits))])
+        return g.mean(g.add(g.sub(g.relu(logits), g.mul(logits, y)), softplus))
+      }
+      const p = g.op('Clip', [predictions, g.scalar(tiny), g.scalar(1 - tiny)])
+      const yes = g.mul(y, g.log(p))
+      const no = g.mul(g.sub(1, y), g.log(g.sub(1, p)))
+      return g.neg(g.mean(g.add(yes, no)))
+    },
+  }
+}
+
+function floats(g: Emitter, targets: Value): Value {
+  return g.cast(targets, 'float32')
+}
+
+/** A loss on the difference of predictions and targets of the same shape, averaged over all elements. */
+function regression(name: string, config: Loss['config'], of: (g: Emitter, difference: Value) => Value): Loss {
+  return {
+    name,
+    config,
+    apply: (g, predictions, targets) => {
+      const [p, t] = [shapeOf(predictions), shapeOf(targets)]
+      // Without this check [batch, 1] against [batch] would broadcast to [batch, batch] and train on nonsense.
+      if (p.length !== t.length) {
+        throw new QuernError('input', `${name}: predictions ${formatShape(p)} and targets ${formatShape(t)} must have the same shape`)
+      }
+      return g.mean(of(g, g.sub(predictions, g.cast(targets, dtypeOf(predictions)))))
+    },
+  }
+}
+
+export function meanSquaredError(): Loss {
+  return regression('meanSquaredError', {}, (g, d) => g.mul(d, d))
+}
+
+export function meanAbsoluteError(): Loss {
+  return regression('meanAbsoluteError', {}, (g, d) => g.abs(d))
+}
+
+/** Huber 1964: d^2 / 2 for |d| <= delta, delta (|d| - delta / 2) beyond. */
+export function huber(options: { delta?: number } = {}): Loss {
+  const { delta = 1 } = options
+  return regression('huber', { delta }, (g, d) => {
+    const size = g.abs(d)
+    const near = g.min(size, delta)
+    // near^2 / 2 + delta (|d| - near): equal to both branches without a Where
+    return g.add(g.mul(g.mul(near, near), 0.5), g.mul(g.sub(size, near), delta))
+  })
+}
+
+const losses = {
+  sparseCategoricalCrossentropy,
+  categoricalCrossentropy,
+  binaryCrossentropy,
+  meanSquaredError,
+  meanAbsoluteError,
+  huber,
+}
+
+export type LossName =
+  | 'sparseCategoricalCrossentropy'
+  | 'categoricalCrossentropy'
+  | 'binaryCrossentropy'
+  | 'meanSquaredError'
+  | 'meanAbsoluteError'
+  | 'huber'
+
+/** A loss by name, or the loss itself. */
+export function lossFrom(loss: LossName | Loss): Loss {
+  if (typeof loss !== 'string') return loss
+  const make = (losses as Readonly<Record<string, () => Loss>>)[loss]
+  if (make) return make()
+  throw new QuernError('config', `unknown loss '${loss}'. ${suggestion(loss, Object.keys(losses))}`)
+}

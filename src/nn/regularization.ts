@@ -1,0 +1,45 @@
+/** Layers that act while training only. */
+import { shapeOf } from '../graph/graph.ts'
+import { type Activation, activate, activationName } from './activations.ts'
+import { type CommonOptions, type Layer, layer } from './layer.ts'
+import { rate as checkRate } from './options.ts'
+
+/** An activation as a layer of its own. */
+export function activation(name: Activation, options: CommonOptions = {}): Layer {
+  return layer({
+    kind: 'activation',
+    config: { ...options, activation: activationName(name) },
+    apply: (c, [x]) => activate(c.g, x!, name),
+  })
+}
+
+/**
+ * Dropout (Srivastava et al. 2014): while training, each element is zeroed with probability `rate` and the others are
+ * scaled by 1 / (1 - rate). `noiseShape` shares the mask along the axes where it is 1; axis 0 is the batch.
+ */
+export function dropout(options: CommonOptions & { rate: number; noiseShape?: readonly (number | undefined)[] }): Layer {
+  const rate = checkRate('dropout', 'rate', options.rate)
+  return layer({
+    kind: 'dropout',
+    config: { ...options },
+    apply: (c, [x]) => {
+      if (!c.training || rate === 0) return x!
+      const shape = shapeOf(x!).map((dim, i) => options.noiseShape?.[i] ?? dim)
+      return c.g.mul(x!, c.dropoutMask(shape, rate))
+    },
+  })
+}
+
+/** Dropout of whole channels: `[batch, channels, ...]` (Tompson et al. 2015). */
+export function spatialDropout(options: CommonOptions & { rate: number }): Layer {
+  const rate = checkRate('spatialDropout', 'rate', options.rate)
+  return layer({
+    kind: 'spatialDropout',
+    config: { ...options },
+    apply: (c, [x]) => {
+      if (!c.training || rate === 0) return x!
+      const [batch = 1, channels = 1, ...positions] = shapeOf(x!)
+      return c.g.mul(x!, c.dropoutMask([batch, channels, ...positions.map(() => 1)], rate))
+    },
+  })
+}
