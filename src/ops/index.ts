@@ -1,8 +1,16 @@
 /** THE table of operators. Generic code asks it; nothing else lists operators. */
+import { convolution } from './conv.ts'
 import { elementwise } from './elementwise.ts'
 import type { Op, OpTable } from './op.ts'
+import { pooling } from './pool.ts'
+import { softmaxFamily } from './softmax.ts'
 
-const families: readonly (readonly Op[])[] = [elementwise]
+const families: readonly (readonly Op[])[] = [
+  elementwise,
+  convolution,
+  pooling,
+  softmaxFamily,
+]
 
 /** A table of the given records, for tests and for operators of a user's own. */
 export function createTable(records: Iterable<Op>): OpTable {
