@@ -9,8 +9,7 @@ import { buildKernels } from './kernels.mjs'
 import { filesBelow, root, run, tool, writtenAt } from './tools.mjs'
 
 const isCode = (name) => name.endsWith('.ts')
-const isLeftOut = (name) =>
-  name.endsWith('.test.ts') || /(^|\/)assembly\//.test(name) || name.endsWith('.mjs') || name.endsWith('.proto')
+const isLeftOut = (name) => /\.(test\.ts|mjs|d\.mts|proto)$/.test(name) || /(^|\/)assembly\//.test(name)
 
 /** Builds; resolves to the exit code. */
 export async function build() {

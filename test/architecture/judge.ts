@@ -44,7 +44,7 @@ export function levelFaults(file: SourceFile): string[] {
       if (!isTest(file.path)) faults.push(`${at} imports ${specifier}, outside src/. Move what it needs into src/.`)
       continue
     }
-    if (!target.endsWith('.ts')) faults.push(`${at} imports '${specifier}'. Write the ending: '.ts'.`)
+    if (!/\.(ts|mjs)$/.test(target)) faults.push(`${at} imports '${specifier}'. Write the ending: '.ts'.`)
     const other = folderOf(target)
     const otherLevel = levelOf(target)
     if (other === own && other !== undefined) continue
