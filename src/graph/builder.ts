@@ -1,6 +1,6 @@
 /** Grows a graph node by node, gives names, and hands out the finished graph. Knows no operator by name. */
 import type { Tensor } from '../core/tensor.ts'
-import { type Attributes, type Graph, type Node, reachable, type TensorType, type Value } from './graph.ts'
+import { type Attributes, constantsOf, type Graph, type Node, reachable, type TensorType, type Value } from './graph.ts'
 
 export interface NewNode {
   readonly op: string
@@ -24,6 +24,21 @@ export class GraphBuilder {
 
   constructor(name: string) {
     this.name = name
+  }
+
+  /** A builder that goes on where a finished graph (that passes have rewritten, say) ends. */
+  static resume(graph: Graph): GraphBuilder {
+    const builder = new GraphBuilder(graph.name)
+    builder.inputs.push(...graph.inputs)
+    builder.parameters.push(...graph.parameters)
+    builder.nodes.push(...graph.nodes)
+    const values = [...graph.inputs, ...graph.parameters, ...constantsOf(graph)]
+    for (const node of graph.nodes) {
+      builder.#unique(node.name)
+      for (const value of node.outputs) if (value) values.push(value)
+    }
+    for (const value of values) builder.#unique(value.name)
+    return builder
   }
 
   /** `wanted`, or with a number behind it when the name is taken. */
