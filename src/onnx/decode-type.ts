@@ -1,0 +1,33 @@
+/** Types of values from messages. */
+import { type Dim, unknownDim } from '../core/shape.ts'
+import type { TensorType } from '../graph/graph.ts'
+import { dtypeOfCode, sizesFromProto } from './decode-tensor.ts'
+import type { TypeProto } from './generated/onnx_pb.ts'
+
+/** The tensor type of a message; undefined when it says nothing or something that is not a tensor. */
+export function typeFromProto(message: TypeProto | undefined, what: string): TensorType | undefined {
+  if (message?.value.case !== 'tensorType') return undefined
+  const { elemType, shape } = message.value.value
+  if (elemType === 0) return undefined
+  const dtype = dtypeOfCode(elemType, what)
+  if (!shape) return { dtype, shape: undefined }
+  return {
+    dtype,
+    shape: shape.dim.map(({ value }): Dim => {
+      // Some exporters write -1 for a size that is not known.
+      if (value.case === 'dimValue')
+        return value.value === -1n ? unknownDim : (sizesFromProto([value.value], what)[0] as Dim)
+      return value.case === 'dimParam' && value.value !== '' ? value.value : unknownDim
+    }),
+  }
+}
+
+/** What inference says, with its unknown dimensions filled in from what the file says. */
+export function mergeTypes(inferred: TensorType | undefined, stated: TensorType | undefined): TensorType | undefined {
+  if (!inferred || !stated) return inferred ?? stated
+  if (inferred.dtype !== stated.dtype) return inferred
+  if (!inferred.shape || !stated.shape) return inferred.shape ? inferred : stated
+  if (inferred.shape.length !== stated.shape.length) return inferred
+  const { shape } = stated
+  return { ...inferred, shape: inferred.shape.map((dim, i) => (dim === unknownDim ? (shape[i] ?? dim) : dim)) }
+}
