@@ -21,6 +21,10 @@ const lanes = [
   ],
 ]
 
+if (!existsSync(`${root}/node_modules/typescript`)) {
+  console.error("the tools are not installed: type 'npm ci' first")
+  process.exit(1)
+}
 const start = performance.now()
 await buildKernels()
 

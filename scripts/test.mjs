@@ -2,7 +2,7 @@
  * `npm test [-- vitest's options or files]`: prepares what the tests need, builds, runs them, and ends with
  * `N passed, N failed` alone on the last line, whatever happens: continuous integration reads it.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { build } from './build.mjs'
 import { prepareChromium } from './chromium.mjs'
 import { filesBelow, root, run, tool } from './tools.mjs'
@@ -31,6 +31,7 @@ function count(code) {
 }
 
 async function testAll(options) {
+  if (!existsSync(`${root}/node_modules/vitest`)) throw new Error("the tools are not installed: type 'npm ci' first")
   const isBrowserTest = (name) => name.endsWith('.browser.test.ts')
   const needsBrowser = ['src', 'test'].some((folder) => filesBelow(`${root}/${folder}`).some(isBrowserTest))
   const env = needsBrowser && options.length === 0 ? await prepareChromium() : {}
