@@ -1,0 +1,53 @@
+/** Numbers as a reader of a report wants them. English conventions, so that a report is the same everywhere. */
+import type { Interval } from './wilson.ts'
+
+const wholeFormat = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+
+/** `10,000` */
+export const whole = (n: number): string => wholeFormat.format(n)
+
+/** `1 example`, `2 examples` */
+export const countOf = (n: number, one: string, many: string = `${one}s`): string =>
+  `${whole(n)} ${n === 1 ? one : many}`
+
+/** `98.7 %`; a share that is not exactly 0 or 1 is never rounded to look so. */
+export function percent(share: number, digits = 1): string {
+  if (!Number.isFinite(share)) return 'not defined'
+  const text = (share * 100).toFixed(digits)
+  const step = 10 ** -digits
+  if (share < 1 && Number(text) >= 100) return `${(100 - step).toFixed(digits)} %`
+  if (share > 0 && Number(text) === 0) return `under ${step.toFixed(digits)} %`
+  return `${text} %`
+}
+
+/** `98.5 – 98.9 %` */
+export const percentRange = ({ low, high }: Interval, digits = 1): string =>
+  `${(low * 100).toFixed(digits)} – ${(high * 100).toFixed(digits)} %`
+
+/** Three significant digits without an exponent unless the number is very small or large: `0.0412`, `3.1e-7`. */
+export function decimal(n: number): string {
+  if (!Number.isFinite(n)) return 'not defined'
+  if (n === 0) return '0'
+  const size = Math.abs(n)
+  if (size >= 1e5 || size < 1e-4) return n.toExponential(1)
+  return size >= 1000 ? whole(n) : String(Number(n.toPrecision(3)))
+}
+
+/** `41 s`, `3 min 20 s`, `2 h 5 min` */
+export function duration(seconds: number): string {
+  const s = Math.round(seconds)
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (s < 60) return `${s} s`
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
+  return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`
+}
+
+/** Digits after the point that the number of examples supports. */
+export const digitsFor = (examples: number): number => (examples >= 5000 ? 2 : examples >= 100 ? 1 : 0)
+
+/** `accuracy` -> `Accuracy`, `top5Accuracy` -> `Top 5 accuracy`, `weightedF1` -> `Weighted F1` */
+export function metricTitle(name: string): string {
+  const words = name.replace(/([a-z])([A-Z0-9])|([0-9])([A-Z])/g, '$1$3 $2$4').split(' ')
+  const text = words.map((word) => (/^[A-Z][0-9]$/i.test(word) ? word.toUpperCase() : word.toLowerCase())).join(' ')
+  return text[0]!.toUpperCase() + text.slice(1).replace(/\bf 1\b/i, 'F1')
+}
