@@ -6,7 +6,7 @@
 import { QuernError, suggestion } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import type { StaticShape } from '../core/shape.ts'
-import { type Affine, applyAffine, identity, isIdentity } from './affine.ts'
+import { type Affine, applyAffine, identity, isIdentity, reset, scratchSize } from './affine.ts'
 
 export interface AugmentConfig {
   /** probability of mirroring left and right; true means 0.5 */
@@ -107,11 +107,10 @@ export function createAugment(config: AugmentConfig): Augment {
   let scratch = new Uint8Array(0)
   return (pixels, offset, shape, random) => {
     const [channels, height, width] = shape as [number, number, number]
-    const size = channels * height * width
-    Object.assign(map, identity())
+    reset(map)
     for (let i = 0; i < drawn.length; i++) drawn[i]!(map, random, height, width)
     if (!isIdentity(map)) {
-      if (scratch.length < size) scratch = new Uint8Array(size)
+      if (scratch.length < scratchSize(height, width)) scratch = new Uint8Array(scratchSize(height, width))
       applyAffine(map, pixels, offset, scratch, channels, height, width, fill)
     }
     if (cutout > 0) blankSquare(pixels, offset, channels, height, width, cutout, fill, random)

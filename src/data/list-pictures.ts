@@ -1,0 +1,85 @@
+/** Lists the picture files of a folder tree, and everything in it that is none, with the reason. */
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { missingPath } from './missing-path.ts'
+import type { Skipped } from './source.ts'
+
+export const pictureEndings: ReadonlySet<string> = new Set([
+  '.png',
+  '.jpg',
+  '.jpeg',
+  '.jfif',
+  '.webp',
+  '.gif',
+  '.tif',
+  '.tiff',
+  '.avif',
+])
+
+export interface PictureFile {
+  /** path below the folder, with '/' */
+  readonly name: string
+  readonly path: string
+  readonly size: number
+  /** changes when the content does: size and times of the last change, in milliseconds */
+  readonly stamp: string
+}
+
+export interface Listing {
+  readonly files: PictureFile[]
+  readonly ignored: Skipped[]
+  /** visible folders directly below */
+  readonly folders: string[]
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+function why(file: string): string | undefined {
+  if (file.startsWith('.') || file === 'Thumbs.db' || file === 'desktop.ini' || file === '__MACOSX') return 'hidden'
+  return undefined
+}
+
+/**
+ * Pictures below a folder, sorted by name (code units, so the order is the same on every machine). Links to files and
+ * folders are followed, each real folder once.
+ */
+export async function listPictures(root: string): Promise<Listing> {
+  const listing: Listing = { files: [], ignored: [], folders: [] }
+  await walk(root, '', listing, new Set())
+  return listing
+}
+
+async function walk(folder: string, prefix: string, listing: Listing, visited: Set<string>): Promise<void> {
+  let entries: string[]
+  try {
+    visited.add(await realpath(folder))
+    entries = await readdir(folder)
+  } catch (error) {
+    throw await missingPath(folder, 'folder', error)
+  }
+  for (const entry of entries.sort(compare)) {
+    const name = prefix + entry
+    const path = join(folder, entry)
+    const ignore = (reason: string): number => listing.ignored.push({ name, reason })
+    const hidden = why(entry)
+    if (hidden) {
+      ignore(hidden)
+      continue
+    }
+    const info = await stat(path).catch(() => undefined)
+    if (!info) ignore('a link that leads nowhere, or no permission')
+    else if (info.isDirectory()) {
+      if (visited.has(await realpath(path))) ignore('a link to a folder that is read already')
+      else {
+        if (prefix === '') listing.folders.push(entry)
+        await walk(path, `${name}/`, listing, visited)
+      }
+    } else if (!info.isFile()) ignore('not a regular file')
+    else if (!pictureEndings.has(extname(entry).toLowerCase()))
+      ignore(`the ending '${extname(entry)}' is not one of a picture`)
+    else {
+      const { size, mtimeMs, ctimeMs } = info
+      listing.files.push({ name, path, size, stamp: `${size}:${mtimeMs}:${ctimeMs}` })
+    }
+  }
+}
