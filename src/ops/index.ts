@@ -1,6 +1,8 @@
 /** THE table of operators. Generic code asks it; nothing else lists operators. */
 import { convolution } from './conv.ts'
 import { elementwise } from './elementwise.ts'
+import { losses } from './loss.ts'
+import { normalization } from './normalization.ts'
 import type { Op, OpTable } from './op.ts'
 import { pooling } from './pool.ts'
 import { softmaxFamily } from './softmax.ts'
@@ -10,6 +12,8 @@ const families: readonly (readonly Op[])[] = [
   convolution,
   pooling,
   softmaxFamily,
+  normalization,
+  losses,
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */
