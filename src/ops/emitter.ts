@@ -58,7 +58,11 @@ export class Emitter {
   }
 
   /** Repeats a node of any graph on other inputs; types are inferred anew. */
-  repeat(node: Node, inputs: readonly (Value | undefined)[], names?: readonly (string | undefined)[]): readonly (Value | undefined)[] {
+  repeat(
+    node: Node,
+    inputs: readonly (Value | undefined)[],
+    names?: readonly (string | undefined)[],
+  ): readonly (Value | undefined)[] {
     const op = this.record(node.op, node.domain)
     const types = inferTypes(op, inputs, node.attributes, node.outputs.length, node.name)
     const outputs = node.outputs.map((value, i) => (value ? types[i] : undefined))
@@ -249,9 +253,32 @@ export class Emitter {
   }
 
   /** Elements from `starts` to `ends` (exclusive) along `axes`. */
-  slice(x: Value, starts: readonly number[], ends: readonly number[], axes: readonly number[], steps?: readonly number[]): Value {
+  slice(
+    x: Value,
+    starts: readonly number[],
+    ends: readonly number[],
+    axes: readonly number[],
+    steps?: readonly number[],
+  ): Value {
     const inputs = [x, this.integers(starts), this.integers(ends), this.integers(axes)]
     return this.op('Slice', steps ? [...inputs, this.integers(steps)] : inputs)
+  }
+
+  /**
+   * Zeros of `shape` with `updates` added at `indices` along `axis`, repeated indices summed: the gradient of Gather.
+   * `updates` has the shape of what Gather returned: the axis is replaced by the axes of `indices`.
+   */
+  scatterSum(updates: Value, indices: Value, axis: number, shape: Shape): Value {
+    const count = shapeOf(indices).length
+    const axes = Array.from({ length: shapeOf(updates).length }, (_, i) => i)
+    const indexed = axes.slice(axis, axis + count)
+    const first = this.transpose(updates, [...indexed, ...axes.slice(0, axis), ...axes.slice(axis + count)])
+    const moved = [shape[axis]!, ...shape.slice(0, axis), ...shape.slice(axis + 1)]
+    const zeros = this.full(moved, 0, dtypeOf(updates))
+    const positions = this.cast(this.unsqueeze(indices, [count]), 'int64')
+    const sum = this.op('ScatterND', [zeros, positions, first], { reduction: 'add' })
+    const order = shape.map((_, i) => i)
+    return this.transpose(sum, [...order.slice(1, axis + 1), 0, ...order.slice(axis + 1)])
   }
 
   // Reductions

@@ -1,14 +1,30 @@
 /** THE table of operators. Generic code asks it; nothing else lists operators. */
+import { activation } from './activation.ts'
+import { compare } from './compare.ts'
 import { convolution } from './conv.ts'
+import { create } from './create.ts'
 import { elementwise } from './elementwise.ts'
+import { indexing } from './indexing.ts'
+import { linearAlgebra } from './linear-algebra.ts'
 import { losses } from './loss.ts'
 import { normalization } from './normalization.ts'
 import type { Op, OpTable } from './op.ts'
 import { pooling } from './pool.ts'
+import { reduce } from './reduce.ts'
+import { shape } from './shape.ts'
+import { sliceAndPad } from './slice-pad.ts'
 import { softmaxFamily } from './softmax.ts'
 
 const families: readonly (readonly Op[])[] = [
   elementwise,
+  activation,
+  compare,
+  reduce,
+  shape,
+  sliceAndPad,
+  create,
+  indexing,
+  linearAlgebra,
   convolution,
   pooling,
   softmaxFamily,

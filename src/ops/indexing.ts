@@ -1,0 +1,356 @@
+/**
+ * Reading and writing elements by their positions. Reading and scattering are each other's gradient: what was read several times
+ * is summed, by ScatterND or ScatterElements with reduction=add into zeros.
+ */
+import { QuernError } from '../core/errors.ts'
+import { type Dim, isStatic, normalizeAxis, requireStatic, sizeOf, unknownDim } from '../core/shape.ts'
+import { int64 } from '../core/tensor.ts'
+import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
+import type { Emitter } from './emitter.ts'
+import { type GradientContext, type Op, type SampleInput, typed } from './op.ts'
+import { agree, constantNumbers, productOf, withDim } from './shape-rules.ts'
+
+const indices = (shape: readonly number[], ...values: number[]): SampleInput => ({ shape, dtype: 'int64', values })
+const axis0 = { kind: 'int', default: 0 } as const
+
+const gather: Op = {
+  name: 'Gather',
+  since: 13,
+  inputs: [2, 2],
+  attributes: { axis: axis0 },
+  infer: (c) => {
+    const [data, index] = [c.input(0), c.input(1)]
+    const axis = normalizeAxis(c.attributes.int('axis'), data.shape.length)
+    return typed(data.dtype, [...data.shape.slice(0, axis), ...index.shape, ...data.shape.slice(axis + 1)])
+  },
+  grad: ({ g, x, dy, input, attributes }) => {
+    const axis = normalizeAxis(attributes.int('axis'), shapeOf(x).length)
+    return [g.scatterSum(dy, input(1), axis, shapeOf(x))]
+  },
+  smooth: true,
+  samples: [
+    { inputs: [{ shape: [4, 3] }, indices([3], 1, 3, 1)] },
+    { inputs: [{ shape: [4, 3] }, indices([2, 2], 0, 3, -1, -4)] },
+    { inputs: [{ shape: [2, 4, 3] }, indices([2, 2], 0, 3, 3, -2)], attributes: { axis: 1 } },
+    { inputs: [{ shape: [2, 3] }, indices([3], 2, 2, 0)], attributes: { axis: -1 } },
+    { title: 'scalar index', inputs: [{ shape: [4, 3] }, indices([], 2)], attributes: { axis: 1 } },
+    { title: 'no index', inputs: [{ shape: [4, 3] }, indices([0])] },
+    { inputs: [{ shape: [3] }, { shape: [2], dtype: 'int32', values: [1, 1] }] },
+  ],
+}
+
+const gatherElements: Op = {
+  name: 'GatherElements',
+  since: 13,
+  inputs: [2, 2],
+  attributes: { axis: axis0 },
+  infer: (c) => {
+    normalizeAxis(c.attributes.int('axis'), c.input(0).shape.length)
+    if (c.input(0).shape.length !== c.input(1).shape.length)
+      c.fail('data and indices must have the same number of axes')
+    return typed(c.input(0).dtype, c.input(1).shape)
+  },
+  grad: ({ g, x, dy, input, attributes }) => [
+    g.op('ScatterElements', [g.zerosLike(x), input(1), dy], { axis: attributes.int('axis'), reduction: 'add' }),
+  ],
+  smooth: true,
+  samples: [
+    { inputs: [{ shape: [3, 2] }, indices([2, 2], 0, 2, 0, -1)] },
+    { inputs: [{ shape: [2, 3] }, indices([2, 4], 0, 2, 2, 1, -1, 0, 0, 0)], attributes: { axis: -1 } },
+    { inputs: [{ shape: [3] }, indices([0])] },
+  ],
+}
+
+/** Puts the position in the first `count` axes in front of indices that are relative to them. */
+function absoluteIndices(g: Emitter, index: Value, count: number): Value {
+  if (count === 0) return index
+  const shape = requireStatic(shapeOf(index), 'the gradient of GatherND with batch_dims')
+  const lead = shape.slice(0, -1)
+  const grid: number[] = []
+  const strides = lead.map((_, i) => sizeOf(lead.slice(i + 1)))
+  for (let row = 0; row < sizeOf(lead); row++) {
+    for (let i = 0; i < count; i++) grid.push(Math.floor(row / strides[i]!) % lead[i]!)
+  }
+  return g.concat([g.constant(int64([...lead, count], grid), 'batch'), index], -1)
+}
+
+const gatherND: Op = {
+  name: 'GatherND',
+  since: 13,
+  inputs: [2, 2],
+  attributes: { batch_dims: { kind: 'int', default: 0 } },
+  infer: (c) => {
+    const [data, index] = [c.input(0), c.input(1)]
+    const batch = c.attributes.int('batch_dims')
+    const depth = index.shape.at(-1)
+    if (depth === undefined) c.fail('indices need at least one axis')
+    for (let i = 0; i < batch; i++) agree(data.shape[i]!, index.shape[i]!, `batch axis ${i}`, c.fail)
+    if (typeof depth !== 'number') return [{ dtype: data.dtype, shape: undefined }]
+    if (batch + depth > data.shape.length) c.fail(`indices of ${depth} elements point beyond the axes of the data`)
+    return typed(data.dtype, [...index.shape.slice(0, -1), ...data.shape.slice(batch + depth)])
+  },
+  grad: ({ g, x, dy, input, attributes }) => [
+    g.op('ScatterND', [g.zerosLike(x), absoluteIndices(g, input(1), attributes.int('batch_dims')), dy], {
+      reduction: 'add',
+    }),
+  ],
+  smooth: true,
+  samples: [
+    { inputs: [{ shape: [3, 2] }, indices([2, 2], 0, 1, 2, -1)] },
+    { inputs: [{ shape: [3, 2, 2] }, indices([2, 2, 1], 0, 2, 2, 2)] },
+    { inputs: [{ shape: [2, 3, 2] }, indices([2, 1], 1, -1)], attributes: { batch_dims: 1 } },
+    { inputs: [{ shape: [2, 2, 3] }, indices([2, 2, 2, 1], 0, 1, 2, 2, 1, 0, 0, 0)], attributes: { batch_dims: 2 } },
+  ],
+}
+
+const reductions = ['none', 'add', 'mul', 'max', 'min']
+
+/**
+ * Gradients of a scatter, given how to read its positions back. none: what was overwritten gets nothing. add: both get all of dy.
+ * mul: each factor gets dy y / factor, which asks that no factor is 0.
+ */
+function scatterGradient(
+  c: GradientContext,
+  read: (from: Value) => Value,
+  write: (into: Value, updates: Value) => Value,
+): readonly (Value | undefined)[] {
+  const { g, x, y, dy, node } = c
+  const updates = c.input(2)
+  const reduction = c.attributes.string('reduction')
+  if (reduction === 'none') return [write(dy, g.zerosLike(updates)), undefined, read(dy)]
+  if (reduction === 'add') return [dy, undefined, read(dy)]
+  if (reduction === 'mul') {
+    const share = g.mul(dy, y)
+    return [g.div(share, x), undefined, g.div(read(share), updates)]
+  }
+  throw new QuernError(
+    'unsupported',
+    `no gradient through ${node.op} at '${node.name}': reduction '${reduction}' has none here`,
+    {
+      hint: 'Use reduction none, add or mul.',
+    },
+  )
+}
+
+const reduction = { kind: 'string', default: 'none' } as const
+const noZero = { away: { from: [0], by: 0.5 } }
+
+const scatterElements: Op = {
+  name: 'ScatterElements',
+  since: 18,
+  inputs: [3, 3],
+  attributes: { axis: axis0, reduction },
+  infer: (c) => {
+    const [data, index, updates] = [c.input(0), c.input(1), c.input(2)]
+    normalizeAxis(c.attributes.int('axis'), data.shape.length)
+    if (data.shape.length !== index.shape.length) c.fail('data and indices must have the same number of axes')
+    if (updates.dtype !== data.dtype) c.fail(`updates must be ${data.dtype}, received ${updates.dtype}`)
+    index.shape.forEach((dim, i) => {
+      agree(dim, updates.shape[i] ?? 1, `axis ${i} of indices and updates`, c.fail)
+    })
+    if (!reductions.includes(c.attributes.string('reduction')))
+      c.fail(`reduction must be one of ${reductions.join(', ')}`)
+    return [data]
+  },
+  grad: (c) => {
+    const axis = c.attributes.int('axis')
+    return scatterGradient(
+      c,
+      (from) => c.g.op('GatherElements', [from, c.input(1)], { axis }),
+      (into, updates) => c.g.op('ScatterElements', [into, c.input(1), updates], { axis }),
+    )
+  },
+  smooth: true,
+  samples: [
+    { inputs: [{ shape: [3, 2] }, indices([2, 2], 0, 2, 1, 0), { shape: [2, 2] }] },
+    { inputs: [{ shape: [2, 4] }, indices([2, 2], 0, -1, 1, 2), { shape: [2, 2] }], attributes: { axis: -1 } },
+    { inputs: [{ shape: [4] }, indices([3], 1, 1, 3), { shape: [3] }], attributes: { reduction: 'add' } },
+    {
+      inputs: [{ shape: [4], ...noZero }, indices([3], 1, 1, 3), { shape: [3], ...noZero }],
+      attributes: { reduction: 'mul' },
+    },
+    { inputs: [{ shape: [3] }, indices([0]), { shape: [0] }] },
+  ],
+}
+
+const scatterND: Op = {
+  name: 'ScatterND',
+  since: 18,
+  inputs: [3, 3],
+  attributes: { reduction },
+  infer: (c) => {
+    const [data, index, updates] = [c.input(0), c.input(1), c.input(2)]
+    if (updates.dtype !== data.dtype) c.fail(`updates must be ${data.dtype}, received ${updates.dtype}`)
+    const depth = index.shape.at(-1)
+    if (depth === undefined) c.fail('indices need at least one axis')
+    if (typeof depth === 'number') {
+      const expected = [...index.shape.slice(0, -1), ...data.shape.slice(depth)]
+      if (expected.length !== updates.shape.length) c.fail(`updates must have ${expected.length} axes`)
+      expected.forEach((dim, i) => {
+        agree(dim, updates.shape[i]!, `axis ${i} of updates and its place in the data`, c.fail)
+      })
+    }
+    if (!reductions.includes(c.attributes.string('reduction')))
+      c.fail(`reduction must be one of ${reductions.join(', ')}`)
+    return [data]
+  },
+  grad: (c) =>
+    scatterGradient(
+      c,
+      (from) => c.g.op('GatherND', [from, c.input(1)]),
+      (into, updates) => c.g.op('ScatterND', [into, c.input(1), updates]),
+    ),
+  smooth: true,
+  samples: [
+    { inputs: [{ shape: [4, 2] }, indices([2, 1], 1, -1), { shape: [2, 2] }] },
+    { inputs: [{ shape: [3, 2] }, indices([2, 2], 0, 1, 2, 0), { shape: [2] }] },
+    { inputs: [{ shape: [4, 2] }, indices([3, 1], 1, 1, 3), { shape: [3, 2] }], attributes: { reduction: 'add' } },
+    {
+      inputs: [{ shape: [4], ...noZero }, indices([3, 1], 1, 1, 3), { shape: [3], ...noZero }],
+      attributes: { reduction: 'mul' },
+    },
+    { inputs: [{ shape: [4, 2] }, indices([0, 1]), { shape: [0, 2] }], attributes: { reduction: 'add' } },
+  ],
+}
+
+const depthOf = (value: number): SampleInput => ({ shape: [], dtype: 'int64', values: [value], constant: true })
+
+/** `values` = [off, on]. The indices have no gradient; each value gets the sum of dy over the places where it stands. */
+const oneHot: Op = {
+  name: 'OneHot',
+  since: 11,
+  inputs: [3, 3],
+  attributes: { axis: { kind: 'int', default: -1 } },
+  infer: (c) => {
+    const { shape } = c.input(0)
+    const axis = normalizeAxis(c.attributes.int('axis'), shape.length + 1)
+    const depth: Dim = constantNumbers(c, 1)?.[0] ?? unknownDim
+    return typed(c.input(2).dtype, [...shape.slice(0, axis), depth, ...shape.slice(axis)])
+  },
+  grad: ({ g, dy, input, attributes }) => {
+    const bits = g.concat([g.full([1], 0, dtypeOf(dy)), g.full([1], 1, dtypeOf(dy))], 0)
+    const hot = g.op('OneHot', [input(0), input(1), bits], { axis: attributes.int('axis') })
+    const on = g.sum(g.mul(dy, hot))
+    return [undefined, undefined, g.concat([g.reshape(g.sub(g.sum(dy), on), [1]), g.reshape(on, [1])], 0)]
+  },
+  smooth: true,
+  samples: [
+    { inputs: [indices([3], 0, 2, -1), depthOf(4), { shape: [2] }] },
+    { inputs: [indices([2, 2], 0, 2, 1, 1), depthOf(3), { shape: [2] }], attributes: { axis: 1 } },
+    { inputs: [indices([], 1), depthOf(3), { shape: [2] }] },
+    { inputs: [indices([0]), depthOf(3), { shape: [2] }] },
+    { inputs: [indices([2], 0, 1), depthOf(2), { shape: [2], dtype: 'int64', values: [0, 1] }] },
+  ],
+}
+
+const topK: Op = {
+  name: 'TopK',
+  since: 11,
+  inputs: [2, 2],
+  attributes: {
+    axis: { kind: 'int', default: -1 },
+    largest: { kind: 'int', default: 1 },
+    sorted: { kind: 'int', default: 1 },
+  },
+  infer: (c) => {
+    const { dtype, shape } = c.input(0)
+    const axis = normalizeAxis(c.attributes.int('axis'), shape.length)
+    const k: Dim = constantNumbers(c, 1)?.[0] ?? unknownDim
+    const size = shape[axis]!
+    if (typeof k === 'number' && typeof size === 'number' && k > size)
+      c.fail(`k is ${k}, the axis has ${size} elements`)
+    const out = withDim(shape, axis, k)
+    return [
+      { dtype, shape: out },
+      { dtype: 'int64', shape: out },
+    ]
+  },
+  grad: ({ g, node, x, dy, input, attributes: a }) => {
+    const [axis, largest, sorted] = [a.int('axis'), a.int('largest'), a.int('sorted')]
+    const found = node.outputs[1] ?? g.ops('TopK', [x, input(1)], { axis, largest, sorted }, 2)[1]!
+    return [g.op('ScatterElements', [g.zerosLike(x), found, dy], { axis })]
+  },
+  samples: [
+    {
+      inputs: [
+        { shape: [5], values: [3, 1, 2, 5, 4] },
+        { shape: [1], dtype: 'int64', values: [2], constant: true },
+      ],
+      outputs: 2,
+    },
+    {
+      inputs: [
+        { shape: [3, 2], values: [3, 1, 2, 5, 4, 0] },
+        { shape: [1], dtype: 'int64', values: [2], constant: true },
+      ],
+      attributes: { axis: 0, largest: 0 },
+    },
+    {
+      title: 'ties go to the first',
+      inputs: [
+        { shape: [3], values: [2, 2, 2] },
+        { shape: [1], dtype: 'int64', values: [1], constant: true },
+      ],
+      gradients: [[1, 0, 0]],
+    },
+  ],
+}
+
+const nonZero: Op = {
+  name: 'NonZero',
+  since: 13,
+  inputs: [1, 1],
+  infer: (c) => typed('int64', [c.input(0).shape.length, unknownDim]),
+  grad: { none: 'its result are indices, which do not change smoothly with the input' },
+  samples: [{ inputs: [{ shape: [2, 3], values: [0, 1, 0, 2, 0, 3] }] }, { inputs: [{ shape: [0] }] }],
+}
+
+/** Keeps the slices along an axis (or the elements, without one) whose condition is true. */
+const compress: Op = {
+  name: 'Compress',
+  since: 11,
+  inputs: [2, 2],
+  attributes: { axis: { kind: 'int', optional: true } },
+  infer: (c) => {
+    const { dtype, shape } = c.input(0)
+    const axis = c.attributes.has('axis') ? normalizeAxis(c.attributes.int('axis'), shape.length) : undefined
+    const size = axis === undefined ? productOf(shape) : shape[axis]!
+    const chosen = constantNumbers(c, 1)
+    const count =
+      chosen && typeof size === 'number' ? chosen.slice(0, size).filter((bit) => bit !== 0).length : unknownDim
+    return typed(dtype, axis === undefined ? [count] : withDim(shape, axis, count))
+  },
+  grad: ({ g, x, dy, input, attributes }) => {
+    const shape = shapeOf(x)
+    const kept = g.reshape(g.op('NonZero', [input(1)]), [unknownDim])
+    if (!attributes.has('axis')) {
+      const flat = [isStatic(shape) ? sizeOf(shape) : unknownDim]
+      return [g.reshape(g.scatterSum(dy, kept, 0, flat), shape)]
+    }
+    return [g.scatterSum(dy, kept, normalizeAxis(attributes.int('axis'), shape.length), shape)]
+  },
+  smooth: true,
+  samples: [
+    {
+      inputs: [{ shape: [3, 2] }, { shape: [3], dtype: 'bool', values: [1, 0, 1], constant: true }],
+      attributes: { axis: 0 },
+    },
+    {
+      inputs: [{ shape: [2, 3] }, { shape: [2], dtype: 'bool', values: [0, 1], constant: true }],
+      attributes: { axis: -1 },
+    },
+    { inputs: [{ shape: [2, 2] }, { shape: [4], dtype: 'bool', values: [0, 1, 1, 0], constant: true }] },
+  ],
+}
+
+export const indexing: readonly Op[] = [
+  gather,
+  gatherElements,
+  gatherND,
+  scatterElements,
+  scatterND,
+  oneHot,
+  topK,
+  nonZero,
+  compress,
+]
