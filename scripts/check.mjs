@@ -3,7 +3,6 @@
  * Two lanes run side by side, since the compiler takes as long as all the rest.
  */
 import { existsSync } from 'node:fs'
-import { buildKernels } from './kernels.mjs'
 import { root, run, tool } from './tools.mjs'
 
 const budget = 20
@@ -26,7 +25,6 @@ if (!existsSync(`${root}/node_modules/typescript`)) {
   process.exit(1)
 }
 const start = performance.now()
-await buildKernels()
 
 async function runLane(steps) {
   const results = []
