@@ -48,6 +48,12 @@ export interface Meter<Batch> {
   add(batch: Batch): void
   /** values so far, in the order asked for; keys are names, `topKAccuracy` with k as `top3Accuracy` */
   values(): Record<string, number>
+  /** keys for which a higher value is better */
+  readonly higherIsBetter: ReadonlySet<string>
+  /** what was added so far, as plain JSON, for a checkpoint in the middle of an epoch */
+  save(): readonly unknown[]
+  /** goes on from what `save` gave */
+  load(states: readonly unknown[]): void
 }
 
 function keyOf(spec: MetricSpec): string {
@@ -76,5 +82,10 @@ export function createMeter<Batch>(table: readonly NumberMetric<Batch>[], specs:
       for (const entry of entries) entry.state = entry.metric.add(entry.state, batch)
     },
     values: () => Object.fromEntries(entries.map(({ key, metric, state }) => [key, metric.value(state)])),
+    higherIsBetter: new Set(entries.filter(({ metric }) => metric.better === 'higher').map(({ key }) => key)),
+    save: () => entries.map((entry) => entry.state),
+    load: (states) => {
+      for (const [i, entry] of entries.entries()) entry.state = states[i]
+    },
   }
 }

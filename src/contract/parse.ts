@@ -1,0 +1,80 @@
+/** Checks of plain values against schemas, with errors that a person can act on: path, what was expected, what came, nearest key. */
+import { z } from 'zod'
+import { type ErrorKind, nearest, QuernError } from '../core/errors.ts'
+
+/**
+ * The value as the schema types it, defaults filled in.
+ * Throws one error that lists every problem: unknown keys with the nearest known one, wrong values with what came.
+ *
+ * @param what names the thing in the message: 'quern.config.ts', 'the request'
+ */
+export function parseWith<S extends z.ZodType>(schema: S, value: unknown, what: string, kind: ErrorKind = 'config'): z.output<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const problems = result.error.issues.flatMap((issue) => describeIssue(issue, schema, value))
+  const text = problems.length === 1 ? problems[0]! : `${problems.length} problems\n${problems.map((p) => `  - ${p}`).join('\n')}`
+  throw new QuernError(kind, `${what}: ${text}`)
+}
+
+type Issue = z.core.$ZodIssue
+
+function describeIssue(issue: Issue, schema: z.ZodType, value: unknown): string[] {
+  const path = issue.path.map(String)
+  const at = path.length === 0 ? '' : `'${path.join('.')}' `
+  switch (issue.code) {
+    case 'unrecognized_keys': {
+      const known = keysAt(schema, issue.path)
+      return issue.keys.map((key) => {
+        const near = nearest(key, known)
+        const name = [...path, key].join('.')
+        return `unknown key '${name}'. ${near ? `Did you mean '${near}'?` : `Known here: ${known.join(', ')}.`}`
+      })
+    }
+    case 'invalid_union': {
+      // The alternative that got furthest says what is wrong; "invalid input" says nothing.
+      const alternatives = [...issue.errors].filter((issues) => issues.length > 0)
+      const deepest = (issues: readonly Issue[]) => Math.max(...issues.map((inner) => inner.path.length))
+      alternatives.sort((a, b) => deepest(b) - deepest(a))
+      const best = alternatives[0]
+      if (best && deepest(best) > 0) {
+        return best.flatMap((inner) => describeIssue({ ...inner, path: [...issue.path, ...inner.path] } as Issue, schema, value))
+      }
+      const messages = new Set(alternatives.flat().map((inner) => inner.message.replace(/^Invalid input: /, '')))
+      return [`${at}${[...messages].join(', or ')}, received ${show(valueAt(value, issue.path))}`]
+    }
+    default: {
+      const message = issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
+      return [`${at}${message}, received ${show(valueAt(value, issue.path))}`]
+    }
+  }
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value
+  for (const key of path) at = (at as Record<PropertyKey, unknown> | undefined)?.[key]
+  return at
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** Keys of the object schema at a path; defaults and optionals are looked through, all alternatives of a union count. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  const open = (s: z.ZodType): z.ZodType[] => {
+    if (s instanceof z.ZodUnion) return s.options.flatMap((option) => open(option as z.ZodType))
+    const inner = (s as { unwrap?: () => z.ZodType }).unwrap
+    return inner && !(s instanceof z.ZodArray) ? open(inner.call(s)) : [s]
+  }
+  let level = open(schema)
+  for (const key of path) {
+    level = level.flatMap((s) => {
+      if (s instanceof z.ZodObject) return s.shape[key as string] ? open(s.shape[key as string] as z.ZodType) : []
+      if (s instanceof z.ZodArray) return open(s.element as z.ZodType)
+      return []
+    })
+  }
+  return [...new Set(level.flatMap((s) => (s instanceof z.ZodObject ? Object.keys(s.shape) : [])))]
+}

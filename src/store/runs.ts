@@ -1,0 +1,48 @@
+/**
+ * Training runs as folders of files, over the blob port: `<id>/config.json`, `environment.json`, `events.jsonl`,
+ * `checkpoints/last.safetensors` and `best.safetensors`, `bundle/`, `report.html`, `metrics.json`, `status.json`.
+ */
+import type { BlobStore, Clock } from '../core/ports.ts'
+import type { TrainEvent } from '../contract/events.ts'
+
+export type RunState = 'running' | 'finished' | 'interrupted' | 'failed'
+
+export interface RunStatus {
+  readonly id: string
+  readonly name: string
+  readonly task: string
+  readonly state: RunState
+  /** ISO 8601 */
+  readonly started: string
+  readonly updated: string
+  readonly epochs: number
+  readonly step: number
+  /** scores of the best epoch, by 'validationAccuracy', 'loss', ... */
+  readonly scores: Readonly<Record<string, number>>
+  /** why it failed */
+  readonly error?: string
+}
+
+export interface RunStore {
+  /** Starts a run with an id that sorts by time: '20261123-141502-my-app'. */
+  create(run: { name: string; task: string; config: unknown; environment: unknown }): Promise<Run>
+  /** Runs, newest first. Damaged ones are listed as failed with the reason, never left out. */
+  list(): Promise<RunStatus[]>
+  /** A run by its id, by an unambiguous beginning of it, or 'latest'. Throws `missing` with the nearest id. */
+  open(id: string): Promise<Run>
+}
+
+export interface Run {
+  readonly id: string
+  /** the run's folder */
+  readonly files: BlobStore
+  status(): Promise<RunStatus>
+  update(change: Partial<RunStatus>): Promise<void>
+  config(): Promise<unknown>
+  /** Adds a line to events.jsonl. Of the step events, one a second at most is kept. */
+  record(event: TrainEvent): Promise<void>
+  /** Epoch events and the others that were kept, in order. */
+  events(): Promise<TrainEvent[]>
+}
+
+export type CreateRunStore = (files: BlobStore, clock: Clock) => RunStore

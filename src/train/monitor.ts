@@ -1,0 +1,35 @@
+/** The one number that decides which epoch is best. */
+import { QuernError, suggestion } from '../core/errors.ts'
+import type { Scores } from '../contract/events.ts'
+import type { Scorer } from './scores.ts'
+
+export interface Monitor {
+  readonly split: 'train' | 'validation'
+  readonly key: string
+  readonly higherIsBetter: boolean
+}
+
+/** 'validationLoss', 'accuracy', ... as split and key. Throws `config` for a name that the run does not compute. */
+export function resolveMonitor(name: string | undefined, scorer: Scorer, hasValidation: boolean): Monitor {
+  const keys = ['loss', ...Object.keys(scorer.values())]
+  const capital = (key: string) => `validation${key[0]!.toUpperCase()}${key.slice(1)}`
+  const known = new Map<string, Monitor>()
+  for (const key of keys) {
+    const higherIsBetter = scorer.higherIsBetter.has(key)
+    known.set(key, { split: 'train', key, higherIsBetter })
+    if (hasValidation) known.set(capital(key), { split: 'validation', key, higherIsBetter })
+  }
+  const wanted = name ?? (hasValidation ? 'validationLoss' : 'loss')
+  const found = known.get(wanted)
+  if (found) return found
+  const why = wanted.startsWith('validation') && !hasValidation ? ' (there is no validation split)' : ''
+  throw new QuernError('config', `cannot monitor '${wanted}'${why}. ${suggestion(wanted, known.keys())}`)
+}
+
+export function monitoredValue(monitor: Monitor, scores: { train: Scores; validation?: Scores }): number {
+  return scores[monitor.split]![monitor.key]!
+}
+
+export function isBetter(monitor: Monitor, value: number, than: number, minDelta: number): boolean {
+  return monitor.higherIsBetter ? value > than + minDelta : value < than - minDelta
+}

@@ -1,0 +1,269 @@
+/**
+ * The training step at work: one arena that holds parameters, gradients, optimiser slots and batches; one run of the step graph;
+ * one pass of the optimiser's kernel. Built once, it allocates nothing per step.
+ */
+import { QuernError } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+import { sizeOf, type StaticShape } from '../core/shape.ts'
+import type { Tensor } from '../core/tensor.ts'
+import { shapeOf, type Value } from '../graph/graph.ts'
+import { initialParameters, type TracedParameter } from '../nn/trace.ts'
+import { writeModel } from '../onnx/write.ts'
+import type { Optimizer, Segment } from '../optim/optimizer.ts'
+import { segmentsOf, trainingRegions } from '../optim/segments.ts'
+import { applyUpdate, firstNonFinite, type GradientRules, penaltyOf } from '../optim/update.ts'
+import { type Arena, createArena, planLayout, type Region, type TensorSpec } from '../runtime/arena.ts'
+import type { Backend, BoundRun, Session, SessionOptions } from '../runtime/backend.ts'
+import { createKernels, type Kernels } from '../runtime/kernels/kernels.ts'
+import { evaluationGraph, type Network, type TrainingGraph, trainingGraph } from './graphs.ts'
+
+export interface StepOptions {
+  readonly network: Network
+  readonly optimizer: Optimizer
+  readonly backend: Backend
+  readonly session?: SessionOptions
+  /** source of initial parameters and of dropout masks */
+  readonly random: Random
+  /** most examples of a training step */
+  readonly batchSize: number
+  /** most examples of an evaluation run; default 256 */
+  readonly evaluationBatchSize?: number
+  /** clipping and penalties on all parameters */
+  readonly rules: GradientRules
+}
+
+export interface StepResult {
+  readonly loss: number
+  /** norm of the gradient before clipping; undefined when nothing is clipped */
+  readonly gradientNorm: number | undefined
+}
+
+/** A model in training: memory, graphs and the update, without any policy. */
+export interface TrainingStep {
+  /** where a batch is written before `run` or `evaluate`: arrays by column, for the most examples of either */
+  readonly batch: Readonly<Record<string, Tensor>>
+  /** predictions of the last run, `[count, ...]`, valid until the next one */
+  predictions(count: number): Tensor<Float32Array>
+  /** One optimiser step on the first `count` examples of the batch; `step` counts from 1. */
+  run(count: number, step: number, learningRate: number): Promise<StepResult>
+  /** Loss of the first `count` examples, in inference mode; nothing is changed. */
+  evaluate(count: number): Promise<number>
+  /** Parameters, states and optimiser slots as views on the arena, by 'parameters/dense/kernel'. */
+  readonly state: ReadonlyMap<string, Tensor>
+  /** Parameters and states by path, as views on the arena: what the exported model holds. */
+  readonly parameters: ReadonlyMap<string, Tensor>
+  /** number of trained elements */
+  readonly trainableCount: number
+  /** bytes of the arena */
+  readonly arenaBytes: number
+  release(): Promise<void>
+}
+
+/** Builds graphs and memory. Sessions are made when a batch size first occurs: the last batch of an epoch is smaller. */
+export async function createTrainingStep(options: StepOptions): Promise<TrainingStep> {
+  const step = new Step(options)
+  await step.prepare()
+  return step
+}
+
+interface Bound {
+  readonly session: Session
+  readonly run: BoundRun
+  readonly masks: TrainingGraph['masks']
+}
+
+class Step implements TrainingStep {
+  readonly batch: Readonly<Record<string, Tensor>>
+  readonly state: ReadonlyMap<string, Tensor>
+  readonly parameters: ReadonlyMap<string, Tensor>
+  readonly trainableCount: number
+  readonly arenaBytes: number
+  readonly #options: StepOptions
+  readonly #arena: Arena
+  readonly #kernels: Kernels
+  readonly #segments: readonly Segment[]
+  readonly #training = new Map<number, Bound>()
+  readonly #evaluation = new Map<number, Bound>()
+  readonly #first: TrainingGraph
+
+  constructor(options: StepOptions) {
+    this.#options = options
+    const { network, optimizer, batchSize, random } = options
+    const most = Math.max(batchSize, options.evaluationBatchSize ?? 256)
+    this.#first = trainingGraph(network, batchSize)
+    const { parameters, predictions, masks } = this.#first
+    const trained = parameters.filter((p) => p.trainable)
+    const parameterLayout = planLayout(trained.map(specOf))
+    const stateLayout = planLayout(parameters.filter((p) => !p.trainable).map(specOf))
+    const [, ...example] = shapeOf(predictions) as StaticShape
+    this.#arena = createArena({
+      regions: {
+        ...trainingRegions(parameterLayout, optimizer),
+        states: stateLayout,
+        nextStates: stateLayout,
+        batch: planLayout(
+          [...network.inputs, network.target].map((c) => ({ name: c.name, dtype: c.dtype, shape: [most, ...c.shape] })),
+        ),
+        masks: planLayout(masks.map(({ site, value }) => ({ name: site, dtype: 'float32', shape: shapeOf(value) as StaticShape }))),
+        results: planLayout([
+          { name: 'loss', dtype: 'float32', shape: [] },
+          { name: 'predictions', dtype: 'float32', shape: [most, ...example] },
+        ]),
+      },
+    })
+    this.arenaBytes = this.#arena.byteLength
+    this.#kernels = createKernels(this.#arena.memory)
+    const decays = new Map(trained.map(({ path, spec }) => [path, spec.decay ?? spec.shape.length > 1]))
+    this.#segments = segmentsOf(this.#arena, optimizer, ({ name }) => ({
+      decayFactor: decays.get(name) ? 1 : 0,
+      learningRateFactor: 1,
+    }))
+    this.trainableCount = trained.reduce((sum, { spec }) => sum + sizeOf(spec.shape), 0)
+    this.batch = Object.fromEntries(this.#arena.region('batch').views)
+    this.parameters = new Map(parameters.map((p) => [p.path, this.#home(p).view(p.path)]))
+    const regions = ['parameters', 'states', ...optimizer.slots]
+    this.state = new Map(
+      regions.flatMap((name) => [...this.#arena.region(name).views].map(([path, view]) => [`${name}/${path}`, view])),
+    )
+    for (const [path, initial] of initialParameters(parameters, random.fork('initial'))) {
+      ;(this.parameters.get(path)!.data as Float32Array).set(initial.data)
+    }
+  }
+
+  #home(parameter: TracedParameter): Region {
+    return this.#arena.region(parameter.trainable ? 'parameters' : 'states')
+  }
+
+  /** Makes the session of the full batch, so that errors of the model show before the first epoch. */
+  async prepare(): Promise<void> {
+    await this.#trainingFor(this.#options.batchSize)
+  }
+
+  predictions(count: number): Tensor<Float32Array> {
+    return firstRows(this.#arena.region('results').view('predictions'), count) as Tensor<Float32Array>
+  }
+
+  async run(count: number, step: number, learningRate: number): Promise<StepResult> {
+    const bound = await this.#trainingFor(count)
+    this.#drawMasks(bound, step)
+    await bound.run.run()
+    const loss = this.#loss()
+    if (!Number.isFinite(loss)) this.#diverged(loss, step)
+    const { optimizer, rules } = this.#options
+    const penalty = penaltyOf(this.#kernels, this.#segments, rules)
+    const scalars = { learningRate, step, gradientScale: 1 }
+    const update = applyUpdate(this.#kernels, optimizer, this.#segments, rules, scalars)
+    if (!update.applied) this.#diverged(loss, step)
+    const states = this.#arena.region('states')
+    if (states.byteLength > 0) {
+      this.#kernels.copy(states.byteOffset, this.#arena.region('nextStates').byteOffset, states.byteLength / 4)
+    }
+    return { loss: loss + penalty, gradientNorm: update.gradientNorm }
+  }
+
+  async evaluate(count: number): Promise<number> {
+    let bound = this.#evaluation.get(count)
+    if (!bound) {
+      const { graph, loss, predictions, parameters } = evaluationGraph(this.#options.network, count)
+      bound = await this.#bind(graph, this.#feeds(parameters, count), this.#results(loss, predictions, count), [])
+      this.#evaluation.set(count, bound)
+    }
+    await bound.run.run()
+    return this.#loss()
+  }
+
+  async release(): Promise<void> {
+    for (const { session } of [...this.#training.values(), ...this.#evaluation.values()]) await session.release()
+    this.#training.clear()
+    this.#evaluation.clear()
+  }
+
+  async #trainingFor(count: number): Promise<Bound> {
+    const known = this.#training.get(count)
+    if (known) return known
+    const { network, batchSize } = this.#options
+    const made = count === batchSize ? this.#first : trainingGraph(network, count)
+    const trained = made.parameters.filter((p) => p.trainable)
+    const results = this.#results(made.loss, made.predictions, count)
+    made.gradients.forEach((value, i) => {
+      results[value.name] = this.#arena.region('gradients').view(trained[i]!.path)
+    })
+    // A state without an update keeps its value: copy it once, so that the copy back changes nothing.
+    const next = this.#arena.region('nextStates')
+    for (const [path, view] of this.#arena.region('states').views) {
+      const update = made.updates.get(path)
+      if (update) results[update.name] = next.view(path)
+      else (next.view(path).data as Float32Array).set(view.data as Float32Array)
+    }
+    const feeds = this.#feeds(made.parameters, count)
+    for (const { site, value } of made.masks) {
+      feeds[value.name] = prefix(this.#arena.region('masks').view(site), shapeOf(value) as StaticShape)
+    }
+    const bound = await this.#bind(made.graph, feeds, results, made.masks)
+    this.#training.set(count, bound)
+    return bound
+  }
+
+  #feeds(parameters: readonly TracedParameter[], count: number): Record<string, Tensor> {
+    const feeds: Record<string, Tensor> = {}
+    for (const [name, view] of Object.entries(this.batch)) feeds[name] = firstRows(view, count)
+    for (const parameter of parameters) feeds[parameter.path] = this.#home(parameter).view(parameter.path)
+    return feeds
+  }
+
+  #results(loss: Value, predictions: Value, count: number): Record<string, Tensor> {
+    return { [loss.name]: this.#arena.region('results').view('loss'), [predictions.name]: this.predictions(count) }
+  }
+
+  async #bind(
+    graph: TrainingGraph['graph'],
+    feeds: Record<string, Tensor>,
+    results: Record<string, Tensor>,
+    masks: TrainingGraph['masks'],
+  ): Promise<Bound> {
+    const session = await this.#options.backend.createSession(writeModel(graph).model, this.#options.session)
+    return { session, run: session.bind(feeds, results), masks }
+  }
+
+  #drawMasks({ masks }: Bound, step: number): void {
+    const { random } = this.#options
+    for (const { site, rate, value } of masks) {
+      const { byteOffset, layout } = this.#arena.region('masks')
+      const key = { seed: random.seed, stream: random.fork('dropout').fork(site).stream, step }
+      const count = sizeOf(shapeOf(value) as StaticShape)
+      this.#kernels.dropoutMask(byteOffset + layout.places.get(site)!.byteOffset, count, key, rate)
+    }
+  }
+
+  #loss(): number {
+    return (this.#arena.region('results').view('loss').data as Float32Array)[0]!
+  }
+
+  /** Names the step and the first parameter that is to blame, before anything was updated. */
+  #diverged(loss: number, step: number): never {
+    const parameter = firstNonFinite(this.#kernels, this.#arena.region('parameters'))
+    const gradient = firstNonFinite(this.#kernels, this.#arena.region('gradients'))
+    const blame = parameter
+      ? `parameter '${parameter.name}' already holds values that are not finite`
+      : gradient
+        ? `the first gradient that is not finite belongs to parameter '${gradient.name}'`
+        : 'all parameters and gradients are finite'
+    const what = Number.isFinite(loss) ? 'the gradient is not finite' : `the loss became ${loss}`
+    throw new QuernError('numeric', `${what} at step ${step}: ${blame}`, {
+      hint: 'Lower the learning rate, clip the gradient (train.clipNorm: 1), or look for extreme values in the data.',
+    })
+  }
+}
+
+function specOf({ path, spec }: TracedParameter): TensorSpec {
+  return { name: path, dtype: 'float32', shape: spec.shape }
+}
+
+/** The first `count` examples of a batch column, as a view. */
+function firstRows(tensor: Tensor, count: number): Tensor {
+  return prefix(tensor, [count, ...tensor.shape.slice(1)])
+}
+
+function prefix({ dtype, data }: Tensor, shape: StaticShape): Tensor {
+  return { dtype, shape, data: (data as Float32Array).subarray(0, sizeOf(shape)) }
+}
