@@ -62,7 +62,7 @@ const rectifiers: readonly Op[] = [
   }),
   // gamma times Elu
   activationOp('Selu', 6, {
-    attributes: { alpha: float(1.67326319217681884765625), gamma: float(1.05070102214813232421875) },
+    attributes: { alpha: float(1.6732631921768188), gamma: float(1.0507010221481323) },
     kinks: [0],
     variants: [{ alpha: 1.2, gamma: 2 }],
     grad: ({ g, x, y, dy, attributes }) => {

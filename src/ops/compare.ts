@@ -90,7 +90,7 @@ const bitShift: Op = {
   })),
 }
 
-const isNaN: Op = {
+const notANumber: Op = {
   name: 'IsNaN',
   since: 20,
   inputs: [1, 1],
@@ -99,7 +99,7 @@ const isNaN: Op = {
   samples: [...unary(), { inputs: [{ shape: [2], values: [NaN, 1] }] }],
 }
 
-const isInf: Op = {
+const infinite: Op = {
   name: 'IsInf',
   since: 20,
   inputs: [1, 1],
@@ -190,8 +190,8 @@ export const compare: readonly Op[] = [
   not,
   bitwiseNot,
   bitShift,
-  isNaN,
-  isInf,
+  notANumber,
+  infinite,
   where,
   cast,
   castLike,

@@ -245,6 +245,8 @@ export class Emitter {
 
   expand(x: Value, shape: Shape): Value {
     if (sameShape(shapeOf(x), shape)) return x
+    // The runtime folds a constant with an axis of 1 wrongly when it is expanded to 0 elements: expand a scalar instead.
+    if (shape.includes(0) && shapeOf(x).length > 0) return this.full(shape, 0, dtypeOf(x))
     return this.op('Expand', [x, this.integers(requireStatic(shape, 'expand'))])
   }
 
@@ -319,9 +321,9 @@ export class Emitter {
   /** alpha A' B' + C for matrices, where ' is an optional transposition. */
   gemm(a: Value, b: Value, c?: Value, options: { transA?: boolean; transB?: boolean; alpha?: number } = {}): Value {
     const attributes: Record<string, number> = {}
-    if (options.transA) attributes['transA'] = 1
-    if (options.transB) attributes['transB'] = 1
-    if (options.alpha !== undefined) attributes['alpha'] = options.alpha
+    if (options.transA) attributes.transA = 1
+    if (options.transB) attributes.transB = 1
+    if (options.alpha !== undefined) attributes.alpha = options.alpha
     return this.op('Gemm', [a, b, c], attributes)
   }
 

@@ -1,5 +1,6 @@
 /** THE table of operators. Generic code asks it; nothing else lists operators. */
 import { activation } from './activation.ts'
+import { arrange } from './arrange.ts'
 import { compare } from './compare.ts'
 import { convolution } from './conv.ts'
 import { create } from './create.ts'
@@ -21,6 +22,7 @@ const families: readonly (readonly Op[])[] = [
   compare,
   reduce,
   shape,
+  arrange,
   sliceAndPad,
   create,
   indexing,

@@ -209,12 +209,12 @@ const reductions: readonly Op[] = [
   reductionOp('ReduceSumSquare', {
     since: 18,
     grad: ({ g, x, dy }) => g.mul(g.mul(x, 2), dy),
-    samples: [...reduceSamples(), overNothing],
+    samples: [...reduceSamples(), noop(), overNothing],
   }),
   reductionOp('ReduceL1', {
     since: 18,
     grad: ({ g, x, dy }) => g.mul(g.sign(x), dy),
-    samples: [...reduceSamples(nonZero), overNothing],
+    samples: [...reduceSamples(nonZero), noop(nonZero), overNothing],
   }),
   // d |x| = x / |x|, and 0 at the origin
   reductionOp('ReduceL2', {
@@ -222,6 +222,7 @@ const reductions: readonly Op[] = [
     grad: ({ g, x, y, dy }) => g.mul(x, g.div(dy, g.where(g.equal(y, 0), 1, y))),
     samples: [
       ...reduceSamples(nonZero),
+      noop(nonZero),
       overNothing,
       { title: 'at the origin', inputs: [{ shape: [2], values: [0, 0] }], gradients: [[0, 0]] },
     ],
@@ -230,12 +231,12 @@ const reductions: readonly Op[] = [
   reductionOp('ReduceLogSum', {
     since: 18,
     grad: ({ g, x, y, dy }) => g.expand(g.mul(dy, g.exp(g.neg(y))), shapeOf(x)),
-    samples: reduceSamples(positive),
+    samples: [...reduceSamples(positive), noop(positive)],
   }),
   reductionOp('ReduceLogSumExp', {
     since: 18,
     grad: ({ g, x, y, dy }) => g.mul(dy, g.exp(g.sub(x, y))),
-    samples: reduceSamples(),
+    samples: [...reduceSamples(), noop()],
   }),
   reductionOp('ReduceProd', {
     since: 18,
