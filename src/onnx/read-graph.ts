@@ -54,7 +54,9 @@ class GraphReader {
   readonly symbols: Symbols
   readonly where: string
   readonly #stated = new Map<string, TypeProto>()
+  /** every name of the graph, also of what is computed later */
   readonly #names = new Set<string>()
+  readonly #initialized = new Set<string>()
   readonly #nodeNames = new Map<string, number>()
   readonly #nodes: Node[] = []
   readonly #parameters: Value[] = []
@@ -98,6 +100,7 @@ class GraphReader {
 
   #initializer(name: string, elements: Tensor): void {
     if (name === '') this.#fail('an initializer has no name')
+    this.#initialized.add(name)
     const type = typeOf(elements)
     if (this.#isOutermost && this.context.isParameter(name, elements)) {
       const value: Value = { name, type, constant: undefined }
@@ -110,7 +113,7 @@ class GraphReader {
   /** A graph input; none when an initializer has its name (before IR version 4 every initializer was an input too). */
   #input({ name }: ValueInfoProto): Value[] {
     if (this.symbols.own.has(name)) {
-      if (this.message.initializer.some((tensor) => tensor.name === name)) {
+      if (this.#initialized.has(name)) {
         this.context.defaults.push(name)
         return []
       }

@@ -87,7 +87,8 @@ export async function readModel(bytes: Uint8Array, options: ReadOptions = {}): P
 
 /** Versions by domain. Files of IR version 1 and 2 import nothing and mean opset 1. */
 function opsetsOf(message: ModelProto): Record<string, number> {
-  const versions: Record<string, number> = {}
+  // No prototype: a domain named 'constructor' must not be found by accident.
+  const versions: Record<string, number> = Object.create(null)
   for (const { domain, version } of message.opsetImport) {
     const number = Number(version)
     if (number < 1 || number > 1000) {

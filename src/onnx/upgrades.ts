@@ -262,8 +262,8 @@ export const upgrades: readonly Upgrade[] = [
     since: 20,
     apply: (node) => {
       const mode = node.attributes.mode?.kind === 'string' ? node.attributes.mode.value : 'bilinear'
-      const names: Readonly<Record<string, string>> = { bilinear: 'linear', bicubic: 'cubic' }
-      return { ...node, attributes: { ...node.attributes, mode: text(names[mode] ?? mode) } }
+      const renamed = mode === 'bilinear' ? 'linear' : mode === 'bicubic' ? 'cubic' : mode
+      return { ...node, attributes: { ...node.attributes, mode: text(renamed) } }
     },
   },
   {

@@ -219,10 +219,8 @@ class ModelWriter {
   #subGraph(graph: Graph, outer: Scope, node: Node): GraphProto {
     const scope = new Scope(`${outer.title}/${node.name}`, outer)
     for (const value of [...graph.inputs, ...graph.parameters]) scope.declare(value)
-    const { graph: safe, identities } = producedOutputs(graph)
-    const message = this.#graph(safe, scope)
+    const message = this.#graph(withOwnOutputs(graph, outer), scope)
     message.input = [...graph.inputs, ...graph.parameters].map((value) => this.#info(value, scope))
-    if (identities) this.domains.add('')
     return message
   }
 
@@ -239,18 +237,21 @@ class ModelWriter {
   }
 }
 
-/** The graph with an Identity behind each output that its own nodes do not compute: ONNX Runtime refuses such outputs of sub-graphs. */
-function producedOutputs(graph: Graph): { graph: Graph; identities: boolean } {
+/**
+ * The graph with an Identity behind each output that it neither computes nor holds as a constant: ONNX Runtime refuses
+ * sub-graphs that return their inputs or captured values.
+ */
+function withOwnOutputs(graph: Graph, outer: Scope): Graph {
   const own = new Set(graph.nodes.flatMap((node) => node.outputs))
   const added: Node[] = []
   const outputs = graph.outputs.map((value) => {
-    if (own.has(value)) return value
-    const copy: Value = { name: `${value.name}:copy`, type: value.type, constant: undefined }
+    if (own.has(value) || (value.constant && !outer.has(value))) return value
     const name = `${value.name}:copy`
+    const copy: Value = { name, type: value.type, constant: undefined }
     added.push({ op: 'Identity', domain: '', name, inputs: [value], outputs: [copy], attributes: {} })
     return copy
   })
-  return { graph: { ...graph, nodes: [...graph.nodes, ...added], outputs }, identities: added.length > 0 }
+  return { ...graph, nodes: [...graph.nodes, ...added], outputs }
 }
 
 function fits(shape: Shape | undefined, sizes: readonly number[]): boolean {
