@@ -59,8 +59,8 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
 export const outsideWorld: readonly RegExp[] = [
   /^store\//,
   /^runtime\/onnxruntime-/,
-  // sources: adapters that read a data set, and the message for a path that is not there
-  /^data\/([\w-]+-source|missing-path)\.ts$/,
+  // source adapters: they read a data set, list and decode its files, keep decoded pictures
+  /^data\/([\w-]+-source|missing-path|list-pictures|decode-files|image-cache)\.ts$/,
   /^serve\/main\.ts$/,
   /^cli\//,
 ]
