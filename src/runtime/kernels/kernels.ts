@@ -29,8 +29,8 @@ export interface DrawKey {
 export interface SgdScalars {
   /** learning rate times gradient scale */
   readonly rate: number
-  /** multiplies the parameters before the step: 1 - learning rate * decoupled decay */
-  readonly keep: number
+  /** share of itself that a parameter loses: learning rate * decoupled decay */
+  readonly shrink: number
 }
 
 export interface AdamScalars {
@@ -42,17 +42,20 @@ export interface AdamScalars {
   readonly rate: number
   /** added to sqrt(v); above 0, else the zero padding of the arena turns into NaN */
   readonly epsilon: number
-  readonly keep: number
+  readonly shrink: number
 }
 
 export interface Kernels {
-  /** w = keep * w - rate * g */
+  /** w = w - rate * g - shrink * w */
   sgd(target: UpdateTarget, scalars: SgdScalars): void
-  /** v = momentum * v - rate * g; w = keep * w + v */
+  /** v = momentum * v + rate * g; w = w - v - shrink * w */
   momentum(target: UpdateTarget, velocity: number, scalars: SgdScalars & { readonly momentum: number }): void
-  /** v = momentum * v - rate * g; w = keep * w + momentum * v - rate * g */
+  /** v = momentum * v + rate * g; w = w - momentum * v - rate * g - shrink * w */
   nesterov(target: UpdateTarget, velocity: number, scalars: SgdScalars & { readonly momentum: number }): void
-  /** m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w = keep * w - rate * m / (sqrt(v) + epsilon) (Kingma & Ba 2015) */
+  /**
+   * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; w = w - rate * m / (sqrt(v) + epsilon) - shrink * w
+   * (Kingma & Ba, "Adam", 2015; Loshchilov & Hutter, "Decoupled weight decay regularization", 2019)
+   */
   adam(target: UpdateTarget, first: number, second: number, scalars: AdamScalars): void
 
   /** y = value */
@@ -91,7 +94,7 @@ type Export = (...args: number[]) => number
 
 let compiled: object | undefined
 
-/** The module is compiled once per process; 'use' of several arenas costs an instance each. */
+/** The module is compiled once per process; each arena costs an instance. */
 function compile(): object {
   compiled ??= new webAssembly.Module(Uint8Array.from(atob(kernelsBase64), (char) => char.charCodeAt(0)))
   return compiled
@@ -111,16 +114,16 @@ export function createKernels(memory: WasmMemory): Kernels {
     kernel(y, count, seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, stream, step, a, b)
   }
   return {
-    sgd: (at, { rate, keep }) => void run.sgd(at.parameters, at.gradients, at.count, rate, keep),
-    momentum(at, velocity, { rate, momentum, keep }) {
-      run.momentum(at.parameters, at.gradients, velocity, at.count, rate, momentum, keep)
+    sgd: (at, { rate, shrink }) => void run.sgd(at.parameters, at.gradients, at.count, rate, shrink),
+    momentum(at, velocity, { rate, momentum, shrink }) {
+      run.momentum(at.parameters, at.gradients, velocity, at.count, rate, momentum, shrink)
     },
-    nesterov(at, velocity, { rate, momentum, keep }) {
-      run.nesterov(at.parameters, at.gradients, velocity, at.count, rate, momentum, keep)
+    nesterov(at, velocity, { rate, momentum, shrink }) {
+      run.nesterov(at.parameters, at.gradients, velocity, at.count, rate, momentum, shrink)
     },
-    adam(at, first, second, { gradientScale, beta1, beta2, rate, epsilon, keep }) {
+    adam(at, first, second, { gradientScale, beta1, beta2, rate, epsilon, shrink }) {
       const { parameters, gradients, count } = at
-      run.adam(parameters, gradients, first, second, count, gradientScale, beta1, beta2, rate, epsilon, keep)
+      run.adam(parameters, gradients, first, second, count, gradientScale, beta1, beta2, rate, epsilon, shrink)
     },
     fill: (y, count, value) => void run.fill(y, count, value),
     copy: (y, x, count) => void run.copy(y, x, count),

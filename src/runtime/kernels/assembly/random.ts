@@ -40,17 +40,19 @@ function blocks(block: u32, key0: u32, key1: u32, stream: u32, step: u32): void 
   let c3 = i32x4.splat(step)
   const m0 = i32x4.splat(M0)
   const m1 = i32x4.splat(M1)
+  let k0 = i32x4.splat(key0)
+  let k1 = i32x4.splat(key1)
   for (let round = 0; round < 10; round++) {
     const low0 = i64x2.extmul_low_i32x4_u(c0, m0)
     const high0 = i64x2.extmul_high_i32x4_u(c0, m0)
     const low1 = i64x2.extmul_low_i32x4_u(c2, m1)
     const high1 = i64x2.extmul_high_i32x4_u(c2, m1)
-    c0 = v128.xor(v128.xor(v128.shuffle<i32>(low1, high1, 1, 3, 5, 7), c1), i32x4.splat(key0))
+    c0 = v128.xor(v128.xor(v128.shuffle<i32>(low1, high1, 1, 3, 5, 7), c1), k0)
     c1 = v128.shuffle<i32>(low1, high1, 0, 2, 4, 6)
-    c2 = v128.xor(v128.xor(v128.shuffle<i32>(low0, high0, 1, 3, 5, 7), c3), i32x4.splat(key1))
+    c2 = v128.xor(v128.xor(v128.shuffle<i32>(low0, high0, 1, 3, 5, 7), c3), k1)
     c3 = v128.shuffle<i32>(low0, high0, 0, 2, 4, 6)
-    key0 += W0
-    key1 += W1
+    k0 = i32x4.add(k0, i32x4.splat(W0))
+    k1 = i32x4.add(k1, i32x4.splat(W1))
   }
   // lanes are blocks: transpose, so that each vector holds the four words of one block
   const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5)

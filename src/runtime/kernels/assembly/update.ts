@@ -1,6 +1,7 @@
 // Update rules, one pass over the memory each. Addresses are in bytes, `count` in float32 elements.
 // w weights, g gradients, v velocity or second moment, m first moment. `scale` multiplies the gradient as it is read;
-// `keep` multiplies the weight before its step (decoupled weight decay: keep = 1 - learning rate * decay).
+// `shrink` is the share of itself that a weight loses (decoupled weight decay: shrink = learning rate * decay). It is
+// added to the step, since 1 - shrink in float32 would round a small decay away.
 import { read, write } from './lanes'
 
 // Averages below 2^-120 become 0. Once a gradient stops they would end as denormal numbers for ever, which many
@@ -13,37 +14,41 @@ function flush(x: v128): v128 {
 }
 
 @inline
-function sgdStep(w: usize, g: usize, rate: f32, keep: f32, one: bool): void {
-  const step = f32x4.mul(read(g, one), f32x4.splat(rate))
-  write(w, f32x4.sub(f32x4.mul(read(w, one), f32x4.splat(keep)), step), one)
-}
-
-/** w = keep * w - rate * g */
-export function sgd(w: usize, g: usize, count: i32, rate: f32, keep: f32): void {
-  for (; count >= 4; count -= 4, w += 16, g += 16) sgdStep(w, g, rate, keep, false)
-  for (; count > 0; count--, w += 4, g += 4) sgdStep(w, g, rate, keep, true)
+function descend(w: usize, step: v128, shrink: f32, one: bool): void {
+  const weight = read(w, one)
+  write(w, f32x4.sub(weight, f32x4.add(step, f32x4.mul(weight, f32x4.splat(shrink)))), one)
 }
 
 @inline
-function momentumStep(w: usize, g: usize, v: usize, rate: f32, friction: f32, keep: f32, look: bool, one: bool): void {
+function sgdStep(w: usize, g: usize, rate: f32, shrink: f32, one: bool): void {
+  descend(w, f32x4.mul(read(g, one), f32x4.splat(rate)), shrink, one)
+}
+
+/** w = w - rate * g - shrink * w */
+export function sgd(w: usize, g: usize, count: i32, rate: f32, shrink: f32): void {
+  for (; count >= 4; count -= 4, w += 16, g += 16) sgdStep(w, g, rate, shrink, false)
+  for (; count > 0; count--, w += 4, g += 4) sgdStep(w, g, rate, shrink, true)
+}
+
+@inline
+function momentumStep(w: usize, g: usize, v: usize, rate: f32, friction: f32, shrink: f32, look: bool, one: bool): void {
   const step = f32x4.mul(read(g, one), f32x4.splat(rate))
-  const velocity = flush(f32x4.sub(f32x4.mul(read(v, one), f32x4.splat(friction)), step))
+  const velocity = flush(f32x4.add(f32x4.mul(read(v, one), f32x4.splat(friction)), step))
   write(v, velocity, one)
   // Nesterov looks ahead: it moves by the velocity that the next step would have with the same gradient.
-  const move = look ? f32x4.sub(f32x4.mul(velocity, f32x4.splat(friction)), step) : velocity
-  write(w, f32x4.add(f32x4.mul(read(w, one), f32x4.splat(keep)), move), one)
+  descend(w, look ? f32x4.add(f32x4.mul(velocity, f32x4.splat(friction)), step) : velocity, shrink, one)
 }
 
-/** v = friction * v - rate * g; w = keep * w + v */
-export function momentum(w: usize, g: usize, v: usize, count: i32, rate: f32, friction: f32, keep: f32): void {
-  for (; count >= 4; count -= 4, w += 16, g += 16, v += 16) momentumStep(w, g, v, rate, friction, keep, false, false)
-  for (; count > 0; count--, w += 4, g += 4, v += 4) momentumStep(w, g, v, rate, friction, keep, false, true)
+/** v = friction * v + rate * g; w = w - v - shrink * w */
+export function momentum(w: usize, g: usize, v: usize, count: i32, rate: f32, friction: f32, shrink: f32): void {
+  for (; count >= 4; count -= 4, w += 16, g += 16, v += 16) momentumStep(w, g, v, rate, friction, shrink, false, false)
+  for (; count > 0; count--, w += 4, g += 4, v += 4) momentumStep(w, g, v, rate, friction, shrink, false, true)
 }
 
-/** v = friction * v - rate * g; w = keep * w + friction * v - rate * g */
-export function nesterov(w: usize, g: usize, v: usize, count: i32, rate: f32, friction: f32, keep: f32): void {
-  for (; count >= 4; count -= 4, w += 16, g += 16, v += 16) momentumStep(w, g, v, rate, friction, keep, true, false)
-  for (; count > 0; count--, w += 4, g += 4, v += 4) momentumStep(w, g, v, rate, friction, keep, true, true)
+/** v = friction * v + rate * g; w = w - friction * v - rate * g - shrink * w */
+export function nesterov(w: usize, g: usize, v: usize, count: i32, rate: f32, friction: f32, shrink: f32): void {
+  for (; count >= 4; count -= 4, w += 16, g += 16, v += 16) momentumStep(w, g, v, rate, friction, shrink, true, false)
+  for (; count > 0; count--, w += 4, g += 4, v += 4) momentumStep(w, g, v, rate, friction, shrink, true, true)
 }
 
 @inline
@@ -59,7 +64,7 @@ function adamStep(
   rest2: f32,
   rate: f32,
   epsilon: f32,
-  keep: f32,
+  shrink: f32,
   one: bool,
 ): void {
   const gradient = f32x4.mul(read(g, one), f32x4.splat(scale))
@@ -69,12 +74,12 @@ function adamStep(
   write(m, first, one)
   write(v, second, one)
   const step = f32x4.div(f32x4.mul(first, f32x4.splat(rate)), f32x4.add(f32x4.sqrt(second), f32x4.splat(epsilon)))
-  write(w, f32x4.sub(f32x4.mul(read(w, one), f32x4.splat(keep)), step), one)
+  descend(w, step, shrink, one)
 }
 
 /**
  * Adam with the bias corrections already in `rate` (and in `epsilon`, if wanted):
- * m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2; w = keep * w - rate * m / (sqrt(v) + epsilon)
+ * m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2; w = w - rate * m / (sqrt(v) + epsilon) - shrink * w
  */
 export function adam(
   w: usize,
@@ -87,16 +92,16 @@ export function adam(
   beta2: f64,
   rate: f32,
   epsilon: f32,
-  keep: f32,
+  shrink: f32,
 ): void {
   const b1 = <f32>beta1
   const b2 = <f32>beta2
   const r1 = <f32>(1 - beta1)
   const r2 = <f32>(1 - beta2)
   for (; count >= 4; count -= 4, w += 16, g += 16, m += 16, v += 16) {
-    adamStep(w, g, m, v, scale, b1, r1, b2, r2, rate, epsilon, keep, false)
+    adamStep(w, g, m, v, scale, b1, r1, b2, r2, rate, epsilon, shrink, false)
   }
   for (; count > 0; count--, w += 4, g += 4, m += 4, v += 4) {
-    adamStep(w, g, m, v, scale, b1, r1, b2, r2, rate, epsilon, keep, true)
+    adamStep(w, g, m, v, scale, b1, r1, b2, r2, rate, epsilon, shrink, true)
   }
 }

@@ -1,0 +1,38 @@
+/**
+ * An optimizer is a record: what it keeps per parameter, and how it changes a run of parameters given their
+ * gradients. It holds no state: slots are regions of the arena, so a checkpoint of the arena is complete.
+ */
+import type { Kernels, UpdateTarget } from '../runtime/kernels/kernels.ts'
+
+/** Neighbouring parameters that are updated alike: addresses in the arena's memory, resolved by segments.ts. */
+export interface Segment extends UpdateTarget {
+  /** address in each slot's region, in the order of the optimizer's slots */
+  readonly slots: readonly number[]
+  /** multiplies weight decay and the L1/L2 penalties; 0 for biases and normalisation */
+  readonly decayFactor: number
+  /** multiplies the learning rate; 0 freezes */
+  readonly learningRateFactor: number
+}
+
+export interface UpdateScalars {
+  readonly learningRate: number
+  /** number of this update, from 1 */
+  readonly step: number
+  /** multiplies the gradients as they are read: averaging and clipping by norm cost no pass of their own */
+  readonly gradientScale: number
+}
+
+/** Plain JSON that `createOptimizer` and `createSchedule` turn back into the record. */
+export interface NamedConfig {
+  readonly name: string
+  readonly [option: string]: unknown
+}
+
+export interface Optimizer {
+  readonly name: string
+  /** every option, defaults included; `learningRate` is the base that a schedule starts from */
+  readonly config: NamedConfig & { readonly learningRate: number }
+  /** regions of the arena that it keeps, each with the layout of the parameters and zero at the start */
+  readonly slots: readonly string[]
+  update(kernels: Kernels, segment: Segment, scalars: UpdateScalars): void
+}

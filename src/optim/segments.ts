@@ -1,0 +1,78 @@
+/** Which parameters are updated alike: runs of neighbours in the arena, so that an update is a few kernel calls. */
+import { QuernError } from '../core/errors.ts'
+import type { Arena, Layout, TensorPlace } from '../runtime/arena.ts'
+import type { Optimizer, Segment } from './optimizer.ts'
+
+/** How one parameter is treated. */
+export type Treatment = Pick<Segment, 'decayFactor' | 'learningRateFactor'>
+
+/** Matrices and kernels decay; vectors and scalars (biases, scales and shifts of normalisation) do not. */
+export function standardTreatment(place: TensorPlace): Treatment {
+  return { decayFactor: place.shape.length >= 2 ? 1 : 0, learningRateFactor: 1 }
+}
+
+/**
+ * The arena's regions that training the parameters of a layout needs: `parameters`, `gradients` and one per slot of
+ * the optimizer.
+ *
+ * @example
+ * const arena = createArena({ regions: { ...trainingRegions(layout, adam()), batch } })
+ */
+export function trainingRegions(layout: Layout, optimizer: Optimizer): Record<string, Layout> {
+  return Object.fromEntries(['parameters', 'gradients', ...optimizer.slots].map((name) => [name, layout]))
+}
+
+/**
+ * Splits the parameters into the longest runs of equal treatment, padding included. Frozen ones (learning-rate
+ * factor 0) are in no segment.
+ *
+ * @param treat `(place) => treatment`, by name or shape; standardTreatment unless given
+ * @throws QuernError for a parameter that is not float32 and for regions that do not mirror each other
+ * @example
+ * const head = (place) => ({ ...standardTreatment(place), learningRateFactor: place.name.startsWith('head/') ? 1 : 0.1 })
+ * const segments = segmentsOf(arena, optimizer, head)
+ */
+export function segmentsOf(
+  arena: Arena,
+  optimizer: Optimizer,
+  treat: (place: TensorPlace) => Treatment = standardTreatment,
+): Segment[] {
+  const parameters = arena.region('parameters')
+  const { layout } = parameters
+  const starts = ['gradients', ...optimizer.slots].map((name) => {
+    const region = arena.region(name)
+    if (region.layout === layout) return region.byteOffset
+    throw new QuernError('input', `region '${name}' of the arena must have the layout object of 'parameters'`)
+  })
+  const places = [...layout.places.values()]
+  const segments: Segment[] = []
+  for (let i = 0; i < places.length; ) {
+    const treatment = treatmentOf(places[i]!, treat)
+    const first = places[i]!.byteOffset
+    do i++
+    while (i < places.length && same(treatmentOf(places[i]!, treat), treatment))
+    const count = ((places[i]?.byteOffset ?? layout.byteLength) - first) / 4
+    if (count === 0 || treatment.learningRateFactor === 0) continue
+    const [gradients, ...slots] = starts.map((start) => start + first) as [number, ...number[]]
+    segments.push({ parameters: parameters.byteOffset + first, gradients, slots, count, ...treatment })
+  }
+  return segments
+}
+
+function treatmentOf(place: TensorPlace, treat: (place: TensorPlace) => Treatment): Treatment {
+  if (place.dtype !== 'float32') {
+    throw new QuernError('unsupported', `optimizers update float32 parameters, '${place.name}' is ${place.dtype}`, {
+      hint: 'Convert the parameter to float32 before training, or keep it out of the trained parameters.',
+    })
+  }
+  const { decayFactor, learningRateFactor } = treat(place)
+  for (const factor of [decayFactor, learningRateFactor]) {
+    if (!(factor >= 0 && factor < Infinity)) {
+      throw new QuernError('config', `factors for parameter '${place.name}' must be numbers >= 0, received ${factor}`)
+    }
+  }
+  return { decayFactor, learningRateFactor }
+}
+
+const same = (a: Treatment, b: Treatment) =>
+  a.decayFactor === b.decayFactor && a.learningRateFactor === b.learningRateFactor

@@ -1,0 +1,68 @@
+"""Golden values of optimizers and schedules from PyTorch: /usr/bin/python3 test/golden/optimizers.py
+
+Writes optimizers.json beside this file. Float64, 50 steps on 7 parameters whose gradients are 3 * w + noise, the noise
+from the formula below, so that a test can repeat it without a file of gradients.
+"""
+import json
+import math
+import pathlib
+
+import torch
+
+STEPS, SIZE = 50, 7
+
+
+def noise(step, i):
+    """sin of 12.9898 (step + 1) + 78.233 (i + 1), in [-1, 1]"""
+    return math.sin(12.9898 * (step + 1) + 78.233 * (i + 1))
+
+
+def run(create):
+    w = torch.tensor([0.5 * math.cos(i + 1) for i in range(SIZE)], dtype=torch.float64, requires_grad=True)
+    optimizer = create([w])
+    for step in range(STEPS):
+        w.grad = 3 * w.detach() + torch.tensor([noise(step, i) for i in range(SIZE)], dtype=torch.float64)
+        if getattr(optimizer, "clip", None):
+            torch.nn.utils.clip_grad_norm_([w], optimizer.clip)
+        optimizer.step()
+    return w.detach().tolist()
+
+
+def clipped(optimizer, norm):
+    optimizer.clip = norm
+    return optimizer
+
+
+def rates(create, total):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    schedule = create(optimizer)
+    values = []
+    for _ in range(total):
+        values.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return values
+
+
+o = torch.optim
+s = torch.optim.lr_scheduler
+golden = {
+    "torch": torch.__version__,
+    "optimizers": {
+        "sgd": run(lambda p: o.SGD(p, lr=0.01)),
+        "momentum": run(lambda p: o.SGD(p, lr=0.01, momentum=0.9)),
+        "nesterov": run(lambda p: o.SGD(p, lr=0.01, momentum=0.9, nesterov=True)),
+        "momentum with l2": run(lambda p: o.SGD(p, lr=0.01, momentum=0.9, weight_decay=0.2)),
+        "adam": run(lambda p: o.Adam(p, lr=0.01, eps=1e-7)),
+        "adam with clipNorm": run(lambda p: clipped(o.Adam(p, lr=0.01, eps=1e-7), 0.8)),
+        "adamw": run(lambda p: o.AdamW(p, lr=0.01, eps=1e-7, weight_decay=0.3)),
+    },
+    "schedules": {
+        "step": rates(lambda x: s.StepLR(x, step_size=7, gamma=0.3), 30),
+        "exponential": rates(lambda x: s.ExponentialLR(x, gamma=0.9), 30),
+        "cosine": rates(lambda x: s.CosineAnnealingLR(x, T_max=30, eta_min=0.01), 30),
+        "restarts": rates(lambda x: s.CosineAnnealingWarmRestarts(x, T_0=4, T_mult=2, eta_min=0.01), 30),
+    },
+}
+path = pathlib.Path(__file__).with_suffix(".json")
+path.write_text(json.dumps(golden, indent=1) + "\n")
