@@ -16,7 +16,7 @@ export function percent(share: number, digits = 1): string {
   const text = (share * 100).toFixed(digits)
   const step = 10 ** -digits
   if (share < 1 && Number(text) >= 100) return `${(100 - step).toFixed(digits)} %`
-  if (share > 0 && Number(text) === 0) return `under ${step.toFixed(digits)} %`
+  if (share > 0 && Number(text) === 0) return `<${step.toFixed(digits)} %`
   return `${text} %`
 }
 
@@ -29,8 +29,8 @@ export function decimal(n: number): string {
   if (!Number.isFinite(n)) return 'not defined'
   if (n === 0) return '0'
   const size = Math.abs(n)
-  if (size >= 1e5 || size < 1e-4) return n.toExponential(1)
-  return size >= 1000 ? whole(n) : String(Number(n.toPrecision(3)))
+  if (size >= 1e5 || size < 1e-3) return n.toExponential(1)
+  return size >= 1000 ? whole(n) : n.toPrecision(3)
 }
 
 /** `41 s`, `3 min 20 s`, `2 h 5 min` */
@@ -45,9 +45,12 @@ export function duration(seconds: number): string {
 /** Digits after the point that the number of examples supports. */
 export const digitsFor = (examples: number): number => (examples >= 5000 ? 2 : examples >= 100 ? 1 : 0)
 
-/** `accuracy` -> `Accuracy`, `top5Accuracy` -> `Top 5 accuracy`, `weightedF1` -> `Weighted F1` */
+/** `top5Accuracy` -> `Top 5 accuracy`, `weightedF1` -> `Weighted F1` */
 export function metricTitle(name: string): string {
-  const words = name.replace(/([a-z])([A-Z0-9])|([0-9])([A-Z])/g, '$1$3 $2$4').split(' ')
-  const text = words.map((word) => (/^[A-Z][0-9]$/i.test(word) ? word.toUpperCase() : word.toLowerCase())).join(' ')
-  return text[0]!.toUpperCase() + text.slice(1).replace(/\bf 1\b/i, 'F1')
+  const text = name
+    .replace(/([a-z])(\d)/g, '$1 $2')
+    .replace(/([a-z\d])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .replace(/\bf ?1\b/, 'F1')
+  return text[0]!.toUpperCase() + text.slice(1)
 }

@@ -50,9 +50,9 @@ export function confusionSection(report: ClassificationReport): Markup {
     report.confusedPairs.length === 0
       ? html`<p>No class was taken for another.</p>`
       : html`<h3>Most frequent confusions</h3>${pairTable(report, map === undefined ? 20 : 10)}`
-  const side = report.classes.length <= 12 && map !== undefined
+  const side = report.classes.length <= 10 && map !== undefined
   return html`<section aria-labelledby="confusion"><h2 id="confusion">What is taken for what</h2><p class="note">${note}</p>
-${side ? html`<div class="two beside"><div>${map}</div><div>${pairs}</div></div>` : html`${map}<div class="below">${pairs}</div>`}</section>`
+${side ? html`<div class="beside"><div>${map}</div><div>${pairs}</div></div>` : html`${map}<div class="below">${pairs}</div>`}</section>`
 }
 
 /** Scores of every group, or undefined when no grouping was given. */

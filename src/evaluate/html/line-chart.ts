@@ -5,7 +5,7 @@ import { linear, spread, ticks, wholeTicks } from './scale.ts'
 export interface Series {
   readonly name: string
   /** class of the line: its colour and dash */
-  readonly look: 'training' | 'validation'
+  readonly look: 'training' | 'validation' | 'single'
   /** epoch and value; epochs ascend */
   readonly points: readonly (readonly [epoch: number, value: number])[]
 }
@@ -35,7 +35,10 @@ function runs(points: Series['points']): Series['points'][] {
   return found.filter((run) => run.length > 0)
 }
 
-/** The chart in words: each line's first, best-known last value. */
+/** `0.500` -> `0.5`, `90.0 %` -> `90 %`: ticks are round numbers. */
+const withoutZeros = (text: string) => text.replace(/(\.\d*?)0+(?=$| |e)/, '$1').replace(/\.(?=$| |e)/, '')
+
+/** The chart in words: the first and the last value of each line. */
 function describe({ title, series, format }: LineChart): string {
   const lines = series.map(({ name, points }) => {
     const [first, last] = [points[0]!, points.at(-1)!]
@@ -62,7 +65,7 @@ export function lineChart(chart: LineChart): Markup | undefined {
   const y = linear(yTicks[0]!, Math.max(yTicks.at(-1)!, ...values), height - bottom, top)
   const labelAt = spread(
     series.map((s) => y(s.points.at(-1)![1])),
-    27,
+    30,
     top + 4,
     height - bottom - 14,
   )
@@ -71,12 +74,12 @@ export function lineChart(chart: LineChart): Markup | undefined {
 ${yTicks.map(
   (
     tick,
-  ) => html`<line class="grid" x1="${left}" x2="${width - right}" y1="${y(tick)}" y2="${y(tick)}"/><text class="tick" x="${left - 8}" y="${y(tick) + 4}" text-anchor="end">${chart.format(tick)}</text>
+  ) => html`<line class="grid" x1="${left}" x2="${width - right}" y1="${y(tick)}" y2="${y(tick)}"/><text class="tick" x="${left - 8}" y="${y(tick) + 4}" text-anchor="end">${withoutZeros(chart.format(tick))}</text>
 `,
 )}${wholeTicks(first, last, 6).map(
   (tick) => html`<text class="tick" x="${x(tick)}" y="${height - bottom + 18}" text-anchor="middle">${tick}</text>
 `,
-)}<text class="tick" x="${width - right + 10}" y="${height - bottom + 18}">epoch</text>
+)}<text class="tick" x="${width - right + 18}" y="${height - bottom + 18}">epoch</text>
 ${
   mark !== undefined &&
   mark.epoch >= first &&

@@ -16,7 +16,7 @@ export function wholeTicks(first: number, last: number, most = 8): number[] {
   const every = Math.max(1, Math.ceil(step))
   const inner: number[] = []
   for (let x = Math.ceil((first + 1) / every) * every; x < last; x += every) {
-    if (x - first >= every / 2 && last - x >= every / 2) inner.push(x)
+    if (x - first > every / 2 && last - x > every / 2) inner.push(x)
   }
   return first === last ? [first] : [first, ...inner, last]
 }

@@ -15,27 +15,29 @@ h3{font-size:.95rem;margin:0 0 .6rem;font-weight:620}
 p{margin:0 0 1rem}
 section{margin-top:3.75rem;padding-top:1.6rem;border-top:1px solid var(--line)}
 .eyebrow{color:var(--muted);font-size:.85rem;margin:0}
+.eyebrow time{white-space:nowrap}
 .lede{font-size:1.16rem;line-height:1.5;max-width:44rem;margin:0;text-wrap:pretty}
 .note{color:var(--muted);max-width:44rem;font-size:.95rem}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:2rem 2.75rem;margin-top:1.5rem}
 .two>*{min-width:0}
+.beside{display:flex;flex-wrap:wrap;gap:2rem 3.25rem;align-items:flex-start}.beside>*{min-width:0;max-width:100%}.beside>:last-child{flex:1 1 20rem;margin-top:1.2rem}
+.below{margin-top:2.25rem;max-width:46rem}
 figure{margin:0}
 figcaption{color:var(--muted);font-size:.9rem}
 .hero{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,6fr);gap:1.5rem 3.5rem;align-items:end;margin-top:2.5rem}
 .figure{font-size:clamp(3.6rem,9vw,5.75rem);line-height:.95;letter-spacing:-.045em;font-weight:660}
 .figure small{font-size:.5em;letter-spacing:0;font-weight:500;color:var(--muted);margin-left:.1em}
-.hero dl,.facts{margin:0;display:grid}
-.hero dl{grid-template-columns:repeat(3,1fr);gap:1.15rem 1.5rem}
-.hero dt,.facts dt,.headline dt{color:var(--muted);font-size:.85rem}
-.hero dd{margin:0;font-size:1.4rem;font-weight:600;letter-spacing:-.015em;line-height:1.25}
-.headline{margin:0}
-.headline dd{margin:0}
-.headline dt{font-size:1rem;color:var(--ink);font-weight:600;margin-bottom:.5rem}
-.headline .range{color:var(--muted);margin-top:.8rem}
-.gauge{display:block;width:100%;height:auto;margin-top:1.9rem}
+.facts,.headline,.key-facts{margin:0;display:grid}.facts dd,.headline dd,.key-facts dd{margin:0}
+.facts dt,.key-facts dt{color:var(--muted);font-size:.85rem}
+.key-facts{grid-template-columns:repeat(3,1fr);gap:1.4rem 1.5rem}
+.key-facts dd{font-size:1.5rem;font-weight:600;letter-spacing:-.015em;line-height:1.25}
+.headline dt{font-weight:620;margin-bottom:.4rem}
+.headline .range{color:var(--muted);margin-top:.7rem}
+.gauge{margin-top:1.3rem;max-width:440px}
 .gauge .track{fill:var(--line)}.gauge .fill{fill:var(--blue)}.gauge .whisker{fill:var(--ink)}
 .facts{grid-template-columns:repeat(auto-fill,minmax(min(100%,15rem),1fr));gap:1.1rem 2rem;margin-top:1.2rem}
-.facts dd{margin:0;overflow-wrap:anywhere}
+.facts dd{overflow-wrap:anywhere}
+.kept{grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}.kept dd{font-size:1.15rem;font-weight:600}
 .chart{display:block;width:100%;height:auto;max-width:560px;overflow:visible}
 .chart text{font-size:12px;fill:var(--muted)}
 .chart .grid{stroke:var(--line);stroke-width:1}
@@ -43,6 +45,7 @@ figcaption{color:var(--muted);font-size:.9rem}
 .chart .ideal{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 4}
 .chart .series{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .chart .series.training{stroke:var(--blue);stroke-dasharray:5 4}
+.chart .series.single{stroke:var(--blue)}.chart .end.single,.chart .label.single{fill:var(--blue)}
 .chart .series.validation{stroke:var(--orange);stroke-width:2.5}
 .chart .end.training{fill:var(--blue)}.chart .end.validation{fill:var(--orange)}
 .chart .label{font-weight:600}.chart .label.training{fill:var(--blue)}.chart .label.validation{fill:var(--orange)}
@@ -63,10 +66,10 @@ table.rows{width:100%;font-size:.95rem}
 .rows .range{color:var(--muted);font-size:.85rem}
 .meter{display:inline-block;width:7rem;height:.5rem;background:var(--line);border-radius:.25rem;margin-left:.7rem;overflow:hidden;vertical-align:.05em}
 .meter i{display:block;height:100%;background:var(--blue);border-radius:.25rem}
-.matrix{--cell:clamp(30px,calc((100vw - 9.5rem)/var(--n)),54px);table-layout:fixed;border-collapse:separate;border-spacing:2px;margin-top:1rem}
+.matrix{--cell:clamp(25px,calc((100vw - 8.6rem)/var(--n) - 2px),46px);table-layout:fixed;border-collapse:separate;border-spacing:2px;margin-top:1rem}
 .matrix.close{--cell:34px}.matrix.dense{--cell:20px;border-spacing:1px}
 .matrix td{width:var(--cell);min-width:var(--cell);height:calc(var(--cell)*.82);text-align:center;padding:0;border-radius:3px;
-font-size:clamp(8px,calc(var(--cell)*.3),14px);line-height:1}
+font-size:clamp(8px,calc(var(--cell)*.36),14px);line-height:1}
 .matrix.dense td{height:18px;border-radius:2px;letter-spacing:-.03em}
 .matrix .none{color:var(--muted);background:var(--surface)}
 .matrix.dense .none,.matrix.close .none{color:transparent}
@@ -74,7 +77,7 @@ font-size:clamp(8px,calc(var(--cell)*.3),14px);line-height:1}
 .matrix .none.hit{color:var(--ink)}
 .matrix th{font-weight:500;font-size:.85rem;padding:0;white-space:nowrap}
 .matrix.dense th{font-size:.7rem}
-.matrix tbody th{text-align:right;padding-right:.6rem;position:sticky;left:0;background:var(--page)}
+.matrix tbody th{text-align:right;line-height:1.2;padding-right:.6rem;position:sticky;left:0;background:var(--page)}
 .matrix tbody th span{display:block;max-width:9rem;overflow:hidden;text-overflow:ellipsis}
 .matrix thead th:not(.axis){vertical-align:bottom;padding-bottom:.3rem}
 .matrix thead th:not(.axis) span{display:inline-block;max-height:8.5rem;overflow:hidden;text-overflow:ellipsis}
@@ -86,14 +89,15 @@ ${heatClasses(light)}
 .key{display:flex;flex-wrap:wrap;align-items:center;gap:2px;margin:1rem 0 0;font-size:.8rem;color:var(--muted)}
 .key b{min-width:2rem;padding:.12rem .3rem;text-align:center;font-weight:500;border-radius:2px}
 .key span{margin-right:.45rem}.key span:last-child{margin-left:.3rem}
-.mistakes{list-style:none;margin:1.5rem 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(8.4rem,1fr));gap:1.75rem 1.25rem}
+.mistakes{list-style:none;margin:1.5rem 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(6.9rem,1fr));gap:1.6rem 1.15rem}
+.mistakes.wide{grid-template-columns:repeat(auto-fill,minmax(10.2rem,1fr))}
 .mistakes li{min-width:0;font-size:.9rem;line-height:1.4}
 .mistakes img,.mistakes .blank{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:#000;border-radius:6px;margin-bottom:.55rem}
 .mistakes .blank{background:var(--surface);border:1px dashed var(--line);color:var(--muted);display:grid;place-items:center;font-size:.8rem}
 .mistakes img.pixelated{image-rendering:pixelated}
-.mistakes p{margin:0;overflow:hidden;text-overflow:ellipsis}
-.mistakes .said{font-weight:640}.mistakes .said span{color:var(--muted);font-weight:400}
-.mistakes .file{color:var(--muted);font-size:.8rem;white-space:nowrap}
+.mistakes p{margin:0;display:flex;justify-content:space-between;gap:0 .4rem;flex-wrap:wrap}
+.mistakes .label{overflow-wrap:anywhere;font-weight:640}.mistakes .label span{color:var(--muted);font-weight:400}
+.mistakes p.file{display:block;color:var(--muted);font-size:.8rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .limits{margin:1.4rem 0 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1.3rem 2.75rem}
 .limits dt{font-weight:620}.limits dd{margin:.15rem 0 0;color:var(--muted);max-width:34rem;font-size:.95rem;text-wrap:pretty}
 details{margin-top:1.1rem}
@@ -101,8 +105,8 @@ summary{cursor:pointer;color:var(--blue);font-size:.92rem;width:fit-content}
 details>.scroll{margin-top:.8rem}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 @media (max-width:820px){.hero{grid-template-columns:1fr;gap:2.25rem}}
-@media (max-width:560px){main{padding:2rem 1.15rem 3rem}section{margin-top:2.75rem}.hero dl{grid-template-columns:repeat(2,1fr)}
-.mistakes{grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr));gap:1.3rem .9rem}.meter{width:3.2rem}.matrix tbody th span{max-width:5.5rem}.narrow-off{display:none}}
+@media (max-width:560px){main{padding:2rem 1.15rem 3rem}section{margin-top:2.75rem}.key-facts{grid-template-columns:repeat(2,1fr)}
+.mistakes{grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr));gap:1.3rem .9rem}.key span:first-child{flex-basis:100%}.matrix tbody th span{max-width:5.5rem}.narrow-off,.meter{display:none}}
 @media print{@page{margin:16mm}body{font-size:10.5pt;background:#fff}main{max-width:none;padding:0}section{margin-top:1.8rem}
 .scroll{overflow:visible}figure,.mistakes li,.limits div,tr{break-inside:avoid}h2,h3{break-after:avoid}
 .matrix td,.key b,.meter,.meter i,.mistakes img{-webkit-print-color-adjust:exact;print-color-adjust:exact}

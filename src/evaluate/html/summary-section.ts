@@ -11,12 +11,12 @@ function lede({ examples, correct, perClass, confusedPairs }: ClassificationRepo
   const measured = perClass.filter((row) => row.support > 0)
   const weakest = measured.reduce((a, b) => (b.recall < a.recall ? b : a))
   if (weakest.recall === 1) return `${first} No class was missed.`
-  const second = `It finds the class ${weakest.label} least often (${percent(weakest.recall)} of its examples)`
+  const second = `Its weakest class is “${weakest.label}”, of which it finds ${percent(weakest.recall)}`
   const pair = confusedPairs[0]
   const third =
     pair === undefined
       ? ''
-      : ` and most often takes ${pair.label} for ${pair.predicted} (${countOf(pair.count, 'time')})`
+      : `; its most frequent confusion is “${pair.label}” taken for “${pair.predicted}” (${countOf(pair.count, 'time')})`
   return `${first} ${second}${third}.`
 }
 
@@ -51,8 +51,8 @@ export function summarySection({ title, provenance, report }: ReportInput): Mark
 <h1>${title}</h1>
 <p class="lede">${lede(report, provenance.split)}</p>
 <div class="hero">
-<dl class="headline"><div><dt>Accuracy</dt><dd class="figure">${split(percent(metrics.accuracy!, digits))}</dd><dd class="range">95 % interval ${percentRange(accuracyInterval, digits)}</dd></div></dl>
-<div><dl>${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>${gauge(report)}</div>
+<div><dl class="headline"><dt>Accuracy</dt><dd class="figure">${split(percent(metrics.accuracy!, digits))}</dd><dd class="range">95 % interval ${percentRange(accuracyInterval, digits)}</dd></dl>${gauge(report)}</div>
+<dl class="key-facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 </div>
 </header>`
 }

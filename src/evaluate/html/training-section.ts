@@ -39,7 +39,7 @@ function charts({ history = [], bestEpoch }: ReportInput): LineChart[] {
         ...seriesOf(history, 'training', 'training', (e) => e.metrics?.[name]),
         ...seriesOf(history, 'validation', 'validation', (e) => e.validationMetrics?.[name]),
       ],
-      format: (value) => (share ? percent(value).replace('.0 %', ' %') : decimal(value)),
+      format: (value) => (share ? percent(value) : decimal(value)),
       ...(share ? { most: 1 } : {}),
       ...mark,
     }
@@ -58,7 +58,7 @@ function charts({ history = [], bestEpoch }: ReportInput): LineChart[] {
     ...metrics,
     {
       title: 'Learning rate',
-      series: seriesOf(history, 'rate', 'training', (e) => e.learningRate),
+      series: seriesOf(history, 'rate', 'single', (e) => e.learningRate),
       format: decimal,
       fromZero: true,
     },
@@ -66,28 +66,20 @@ function charts({ history = [], bestEpoch }: ReportInput): LineChart[] {
 }
 
 /** What the curves say, in words; only what the numbers show. */
-function remarks({ history = [], bestEpoch }: ReportInput): string {
-  const last = history.at(-1)!
+function remarks({ history = [] }: ReportInput): string {
   const seconds = history.reduce((sum, epoch) => sum + (epoch.seconds ?? 0), 0)
   const said = [`${countOf(history.length, 'epoch')}${seconds > 0 ? ` in ${duration(seconds)}` : ''}.`]
   const validated = history.filter((e) => Number.isFinite(e.validationLoss))
   if (validated.length > 1) {
     const best = validated.reduce((a, b) => (b.validationLoss! < a.validationLoss! ? b : a))
     const end = validated.at(-1)!
+    const level = validated.find((e) => e.validationLoss! <= best.validationLoss! * 1.05)!
     if (end.validationLoss! > best.validationLoss! * 1.1) {
       said.push(
-        `The validation loss is lowest at epoch ${best.epoch} (${decimal(best.validationLoss!)}) and ${decimal(end.validationLoss!)} at the end: after epoch ${best.epoch} the model learns the training examples by heart.`,
+        `The validation loss is lowest at epoch ${best.epoch} (${decimal(best.validationLoss!)}) and higher at the end (${decimal(end.validationLoss!)}): from there on the model learns the training examples by heart.`,
       )
-    } else if (best === end) {
-      said.push('The validation loss still falls at the last epoch: more epochs may help.')
-    } else said.push(`The validation loss is lowest at epoch ${best.epoch} and hardly changes after it.`)
-  }
-  if (bestEpoch !== undefined) {
-    said.push(
-      bestEpoch === last.epoch
-        ? 'The weights of the last epoch were evaluated.'
-        : `The weights of epoch ${bestEpoch} were evaluated.`,
-    )
+    } else if (level === end) said.push('The validation loss still falls at the last epoch: more epochs may help.')
+    else said.push(`The validation loss has hardly changed since epoch ${level.epoch}.`)
   }
   return said.join(' ')
 }
@@ -137,9 +129,19 @@ function epochTable(history: readonly EpochRecord[]): Markup {
 <tbody>${rows.map((epoch) => epochRow(epoch, columns))}</tbody></table></div></details>`
 }
 
+/** The numbers of the epoch whose weights were evaluated. */
+function keptEpoch(history: readonly EpochRecord[], bestEpoch: number | undefined): Markup {
+  const kept = history.find((e) => e.epoch === bestEpoch) ?? history.at(-1)!
+  const facts = columnsOf(history).flatMap(({ title, read, format }) => {
+    const value = read(kept)
+    return value === undefined ? [] : [html`<div><dt>${title}</dt><dd>${format(value)}</dd></div>`]
+  })
+  return html`<div><h3>Epoch ${kept.epoch}, whose weights were evaluated</h3><dl class="facts kept">${facts}</dl></div>`
+}
+
 /** The section, or undefined when the history is not known. */
 export function trainingSection(input: ReportInput): Markup | undefined {
-  const { history = [] } = input
+  const { history = [], bestEpoch } = input
   if (history.length === 0) return undefined
   const drawn = charts(input).flatMap((chart) => {
     const picture = lineChart(chart)
@@ -152,6 +154,6 @@ export function trainingSection(input: ReportInput): Markup | undefined {
   })
   return html`<section aria-labelledby="training"><h2 id="training">Training</h2>
 <p class="note">${remarks(input)}</p>
-<div class="two">${drawn}</div>
+<div class="two">${drawn}${keptEpoch(history, bestEpoch)}</div>
 ${epochTable(history)}</section>`
 }
