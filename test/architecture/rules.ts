@@ -42,6 +42,7 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@bufbuild/protobuf': ['onnx/'],
   '@hono/node-server': ['serve/'],
   commander: ['cli/'],
+  fflate: ['bundle/'],
   hono: ['serve/'],
   jiti: ['cli/'],
   'onnxruntime-common': ['runtime/'],

@@ -1,0 +1,97 @@
+/**
+ * A trained model as the bytes of an ONNX file that any runtime opens: the model is traced once more, in inference mode and
+ * with a symbolic batch, and its parameters become initializers.
+ */
+import type { DType } from '../core/dtype.ts'
+import { QuernError } from '../core/errors.ts'
+import type { StaticShape } from '../core/shape.ts'
+import type { Tensor } from '../core/tensor.ts'
+import { type Graph, type Node, type Value, valuesUsedBy } from '../graph/graph.ts'
+import type { Layer } from '../nn/layer.ts'
+import { trace } from '../nn/trace.ts'
+import { writeModel } from '../onnx/write.ts'
+import type { OpTable } from '../ops/op.ts'
+import { optimizeForward } from '../passes/index.ts'
+
+/** Name of the first dimension of every input and output. */
+export const batchDimension = 'batch'
+
+/** An input as the model takes it: one example, without the batch axis. */
+export interface ExportedInput {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: StaticShape
+}
+
+export interface ExportOptions {
+  /** preprocessing and network in one: it takes the raw columns */
+  readonly model: Layer
+  readonly inputs: readonly ExportedInput[]
+  /** name of the output */
+  readonly output: string
+  /** elements of every parameter and state by path; those that inference does not use are left out */
+  readonly parameters: ReadonlyMap<string, Tensor>
+  readonly table: OpTable
+  /** name of the graph */
+  readonly name: string
+  /** metadata_props of the file */
+  readonly metadata?: Readonly<Record<string, string>>
+  /** version of Quern, written as the producer's */
+  readonly version?: string
+}
+
+/**
+ * The bytes of model.onnx. Inputs and output are `[batch, ...]` and keep the names given here.
+ *
+ * Errors: a parameter that is missing or of another shape, an output that is named like an input or a parameter.
+ *
+ * @example
+ * const model = exportGraph({
+ *   model: net, inputs: [{ name: 'pixels', dtype: 'uint8', shape: [1, 28, 28] }], output: 'probabilities', parameters, table, name: 'digits',
+ * })
+ */
+export function exportGraph(options: ExportOptions): Uint8Array {
+  const { model, inputs, output, parameters, table, name, metadata = {}, version = '' } = options
+  const traced = trace(
+    model,
+    inputs.map(({ name, dtype, shape }) => ({ name, type: { dtype, shape: [batchDimension, ...shape] } })),
+    { table, training: false, name },
+  )
+  const { g } = traced
+  const given = new Set<Value>([...g.builder.inputs, ...g.builder.parameters])
+  const isComputed = !given.has(traced.output) && traced.output.constant === undefined
+  // A graph may not hand out its own input: ONNX wants the output computed by a node.
+  const last = isComputed ? traced.output : g.op('Identity', [traced.output])
+  const graph = renameOutput(withoutUnused(optimizeForward(g.builder.finish([last]))), output)
+  return writeModel(graph, {
+    parameters,
+    metadata,
+    intermediateTypes: true,
+    producer: { name: 'quern', version },
+  }).model
+}
+
+/** Parameters that training alone needs would be dead weight in the file. */
+function withoutUnused(graph: Graph): Graph {
+  const used = new Set<Value>([...graph.nodes.flatMap(valuesUsedBy), ...graph.outputs])
+  return { ...graph, parameters: graph.parameters.filter((value) => used.has(value)) }
+}
+
+/** Gives the only output the name that users of the model will ask for. */
+function renameOutput(graph: Graph, name: string): Graph {
+  const from = graph.outputs[0]!
+  if (from.name === name) return graph
+  const values = graph.nodes.flatMap((node) => [...node.inputs, ...node.outputs])
+  const taken = [...graph.inputs, ...graph.parameters, ...values].some((value) => value?.name === name)
+  if (taken) {
+    throw new QuernError('config', `the output of the model cannot be named '${name}': the graph has a value of that name`, {
+      hint: 'Name the output otherwise than the inputs and layers.',
+    })
+  }
+  const to: Value = { ...from, name }
+  const swap = (value: Value | undefined): Value | undefined => (value === from ? to : value)
+  const nodes = graph.nodes.map(
+    (node): Node => ({ ...node, inputs: node.inputs.map(swap), outputs: node.outputs.map(swap) }),
+  )
+  return { ...graph, nodes, outputs: [to] }
+}
