@@ -8,6 +8,7 @@ import { checkOperators } from './check.ts'
 const record: Pick<Op, 'infer' | 'grad' | 'samples'> = { infer: (c) => [c.input(0)], grad: { none: '' }, samples: [] }
 const table = createTable([
   { name: 'Softmax', since: 13, inputs: [1, 1], attributes: { axis: { kind: 'int', default: -1 } }, ...record },
+  { name: 'GroupNormalization', since: 18, inputs: [1, 1], ...record },
   { name: 'If', since: 19, inputs: [1, 1], attributes: { then_branch: { kind: 'graph' } }, ...record },
 ])
 
@@ -38,7 +39,7 @@ describe('checkOperators', () => {
     expect(() => checkOperators(graph, { 'com.microsoft': 1 }, table)).toThrow('com.microsoft.Softmax of opset 1')
   })
 
-  it('refuses the form of an older opset', () => {
+  it('refuses the form of an older opset, or of a newer one', () => {
     expect(() => checkOperators(graphOf('Softmax'), { '': 11 }, table)).toThrow(
       'form of opset 11, supported is that of 20',
     )

@@ -3,7 +3,7 @@ import { nearest, QuernError, suggestion } from '../core/errors.ts'
 import type { Graph, Node } from '../graph/graph.ts'
 import { type OpTable, opset } from '../ops/op.ts'
 import { domainName } from './codes.ts'
-import { needsUpgrade } from './upgrade.ts'
+import { isCurrentForm } from './upgrade.ts'
 
 /**
  * Throws at the first node, sub-graphs included, whose operator the table does not know, whose form is that of another
@@ -35,11 +35,11 @@ function checkNode(node: Node, version: number, table: OpTable): void {
       },
     )
   }
-  if (domain === '' && needsUpgrade(node.op, version)) {
+  if (domain === '' && !isCurrentForm(node.op, version)) {
     throw new QuernError(
       'unsupported',
       `operator ${name} at node '${node.name}' has the form of opset ${version}, supported is that of ${opset}`,
-      { hint: 'Read the model with upgrades.' },
+      { hint: version > opset ? 'Export the model with an older opset.' : 'Read the model with upgrades.' },
     )
   }
   const specs = record.attributes ?? {}

@@ -83,10 +83,9 @@ describe('readModel', () => {
 
   it('refuses graphs nested too deeply', async () => {
     let graph: Uint8Array = new Uint8Array(0)
-    for (let depth = 0; depth < 20_000; depth++) {
+    for (let depth = 0; depth < 1_000; depth++) {
       const attribute = field(6, graph)
       graph = field(1, field(5, attribute))
-      if (graph.length > 2 ** 16) break
     }
     expect((await errorOf(field(7, graph))).message).toContain('not an ONNX model')
   })

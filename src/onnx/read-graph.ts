@@ -11,7 +11,7 @@ import { denseFromSparse, type SideFiles, tensorFromProto } from './decode-tenso
 import { mergeTypes, typeFromProto } from './decode-type.ts'
 import type { GraphProto, NodeProto, TypeProto, ValueInfoProto } from './generated/onnx_pb.ts'
 import type { NodeForm } from './node-form.ts'
-import { needsUpgrade, upgradeNode } from './upgrade.ts'
+import { isCurrentForm, upgradeNode } from './upgrade.ts'
 
 /** What holds for every graph of a file. */
 export interface ReadContext {
@@ -159,7 +159,8 @@ class GraphReader {
     }
     const form: NodeForm = { op, inputs, attributes, outputCount: message.output.length }
     const current = this.#upgraded(form, domain, version ?? 0, name)
-    const isCurrent = domain !== '' || this.context.upgrade || !needsUpgrade(op, version ?? 0)
+    const upgraded = this.context.upgrade && (version ?? 0) <= opset
+    const isCurrent = domain !== '' || upgraded || isCurrentForm(op, version ?? 0)
     const types = isCurrent ? this.#infer(current, domain, name) : []
     const outputs = message.output.map((output, i) => {
       if (output === '') return undefined

@@ -192,7 +192,7 @@ describe('readModel', () => {
     const externalData = { location: 'w.data', threshold: 0, alignment: 4096 } as const
     const { model, external } = writeModel(b.finish([y as Value]), { externalData })
     expect(external?.byteLength).toBe(4096 + 8)
-    const data = new Uint8Array(await new Blob([...(external?.chunks ?? [])] as BlobPart[]).arrayBuffer())
+    const data = new Uint8Array(Buffer.concat([...(external?.chunks ?? [])]))
     const asked: string[] = []
     const options: ReadOptions = {
       external: async (location) => {

@@ -123,6 +123,22 @@ describe('writeModel', () => {
     expect(await run(model, { x: new ort.Tensor('float32', [1, 2], [1, 2]) }, options)).toEqual([22, 44])
   })
 
+  it('refuses a file beyond 2 GiB before it encodes anything', () => {
+    const b = new GraphBuilder('g')
+    const type: TensorType = { dtype: 'float32', shape: [2 ** 28] }
+    const outputs = [b.parameter('v', type), b.parameter('w', type)]
+    const elements = float32([2 ** 28], new Float32Array(2 ** 28))
+    const options = {
+      parameters: new Map([
+        ['v', elements],
+        ['w', elements],
+      ]),
+    }
+    expect(() => writeModel(b.finish(outputs), options)).toThrow('an ONNX file at most 2147483647')
+    const { external } = writeModel(b.finish(outputs), { ...options, externalData: { location: 'w.data' } })
+    expect(external?.byteLength).toBe(2 ** 31)
+  })
+
   it('passes the bytes of large weights through without work per element', () => {
     const b = new GraphBuilder('g')
     const w = b.parameter('w', { dtype: 'float32', shape: [500_000] })
