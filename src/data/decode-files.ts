@@ -118,7 +118,13 @@ export async function decodeFiles(files: readonly PictureFile[], options: Decode
       try {
         const image = await decodeFile(file, options)
         pixels.set(image.pixels, i * size)
-        pictures[i] = { name: file.name, stamp: file.stamp, height: image.originalHeight, width: image.originalWidth }
+        pictures[i] = {
+          name: file.name,
+          stamp: file.stamp,
+          height: image.originalHeight,
+          width: image.originalWidth,
+          mode: image.originalMode,
+        }
       } catch (error) {
         if (!(error instanceof QuernError) || error.kind !== 'input') throw error
         pictures[i] = error.message

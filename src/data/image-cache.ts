@@ -7,6 +7,7 @@
  * Knows no files: blobs come through the BlobStore port.
  */
 import { crc32 } from 'node:zlib'
+import type { PictureMode } from './image-decoder.ts'
 
 export interface CachedPicture {
   readonly name: string
@@ -14,6 +15,7 @@ export interface CachedPicture {
   readonly stamp: string
   readonly height: number
   readonly width: number
+  readonly mode: PictureMode
 }
 
 export interface PictureCache {
@@ -28,7 +30,7 @@ const version = 1
 
 /** The blob of decoded pictures; `size` is the number of bytes of one. */
 export function packPictures(cache: PictureCache, size: number): Uint8Array {
-  const rows = cache.pictures.map((p) => [p.name, p.stamp, p.height, p.width])
+  const rows = cache.pictures.map((p) => [p.name, p.stamp, p.height, p.width, p.mode])
   const index = new TextEncoder().encode(JSON.stringify({ version, size, pictures: rows }))
   const bytes = new Uint8Array(headerBytes + index.length + cache.pixels.length)
   bytes.set(magic)
@@ -48,14 +50,14 @@ export function unpackPictures(bytes: Uint8Array, size: number): PictureCache | 
   if (end > bytes.length || crc32(bytes.subarray(headerBytes)) !== view.getUint32(8, true)) return undefined
   const index = parseIndex(new TextDecoder().decode(bytes.subarray(headerBytes, end)))
   if (!index || index.size !== size || bytes.length - end !== index.pictures.length * size) return undefined
-  const pictures = index.pictures.map(([name, stamp, height, width]) => ({ name, stamp, height, width }))
+  const pictures = index.pictures.map(([name, stamp, height, width, mode]) => ({ name, stamp, height, width, mode }))
   return { pictures, pixels: new Uint8Array(bytes.buffer, bytes.byteOffset + end, bytes.length - end) }
 }
 
 interface Index {
   readonly version: number
   readonly size: number
-  readonly pictures: readonly (readonly [string, string, number, number])[]
+  readonly pictures: readonly (readonly [string, string, number, number, PictureMode])[]
 }
 
 function parseIndex(text: string): Index | undefined {

@@ -20,12 +20,16 @@ export interface ImageForm {
   readonly background: readonly [number, number, number]
 }
 
+/** What the pixels of a picture are before they are made into a form. */
+export type PictureMode = 'grey' | 'colour' | 'grey with alpha' | 'colour with alpha'
+
 export interface DecodedImage {
   /** uint8 [channels, height, width] */
   readonly pixels: Uint8Array
   /** size of the picture before it was resized, the way it is looked at (EXIF rotation applied) */
   readonly originalHeight: number
   readonly originalWidth: number
+  readonly originalMode: PictureMode
 }
 
 export interface ImageDecoder {

@@ -67,14 +67,14 @@ describe('loadImageFolder', () => {
       'cat/d.gif': picture(4, 'gif'),
       'ape/e.tiff': picture(5, 'tiff'),
     })
-    const { all, splits, report, originalSizes } = await loadImageFolder(path, form)
+    const { all, splits, report, originals } = await loadImageFolder(path, form)
     expect(splits).toBeUndefined()
     expect(all!.labels).toEqual(['ape', 'cat', 'dog'])
     expect(Array.from(labelsOf(all!))).toEqual([0, 1, 1, 2, 2])
     expect(all!.columns.image!.shape).toEqual([5, 3, 8, 8])
     expect([0, 1, 4].map((i) => exampleName(all!, i))).toEqual(['ape/e.tiff', 'cat/c.webp', 'dog/old/a.PNG'])
     expect(report).toMatchObject({ examples: 5, broken: [], ignored: [], cached: 0, warnings: [] })
-    expect(originalSizes.width[3]).toBe(40)
+    expect(originals[3]).toEqual({ height: 30, width: 40, mode: 'colour' })
   })
 
   it('gives the pixels that predict sees for the same file', async () => {
@@ -233,7 +233,7 @@ describe('the cache', () => {
     expect(
       Buffer.compare(second.all!.columns.image!.data as Uint8Array, first.all!.columns.image!.data as Uint8Array),
     ).toBe(0)
-    expect(second.originalSizes).toEqual(first.originalSizes)
+    expect(second.originals).toEqual(first.originals)
 
     await writeFile(join(path, 'a/2.png'), await picture(20))
     const changed = await load()

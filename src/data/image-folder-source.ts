@@ -8,7 +8,13 @@ import type { BlobStore } from '../core/ports.ts'
 import { tensor } from '../core/tensor.ts'
 import { createDataset, type Dataset, subset } from './dataset.ts'
 import { type DecodedFiles, decodeFiles } from './decode-files.ts'
-import { type ImageDecoder, type ImageForm, type ImageFormConfig, imageForm } from './image-decoder.ts'
+import {
+  type ImageDecoder,
+  type ImageForm,
+  type ImageFormConfig,
+  imageForm,
+  type PictureMode,
+} from './image-decoder.ts'
 import { type Listing, listPictures } from './list-pictures.ts'
 import { createSharpDecoder } from './sharp-decoder.ts'
 import type { Loaded, Skipped, SplitName } from './source.ts'
@@ -26,15 +32,17 @@ export interface ImageFolderOptions extends ImageFormConfig {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Height and width of each stored picture before it was resized, by storage row; the profile reads it. */
-export interface OriginalSizes {
-  readonly height: Int32Array
-  readonly width: Int32Array
+/** A picture before it was made into the form. */
+export interface OriginalPicture {
+  readonly height: number
+  readonly width: number
+  readonly mode: PictureMode
 }
 
 export interface LoadedPictures extends Loaded {
   readonly form: ImageForm
-  readonly originalSizes: OriginalSizes
+  /** by storage row; the profile reads it */
+  readonly originals: readonly OriginalPicture[]
 }
 
 const splitFolders: Readonly<Record<string, SplitName>> = {
@@ -159,15 +167,12 @@ export async function loadImageFolder(folder: string, options: ImageFolderOption
     ),
   ]
   const report = { examples: pictures.length, broken, ignored: listing.ignored, cached: decoded.cached, warnings }
-  const originalSizes = {
-    height: Int32Array.from(pictures, ({ height }) => height),
-    width: Int32Array.from(pictures, ({ width }) => width),
-  }
-  if (!splits) return { all: dataset, report, form, originalSizes }
+  const originals = pictures.map(({ height, width, mode }) => ({ height, width, mode }))
+  if (!splits) return { all: dataset, report, form, originals }
   const given: Partial<Record<SplitName, Dataset>> = {}
   for (const split of new Set(splits.values())) {
     const positions = places.flatMap((place, i) => (place.split === split ? [i] : []))
     if (positions.length > 0) given[split] = subset(dataset, positions)
   }
-  return { splits: given, report, form, originalSizes }
+  return { splits: given, report, form, originals }
 }

@@ -50,7 +50,7 @@ async function decodeWith(sharp: Sharp, bytes: Uint8Array, form: ImageForm): Pro
   const background = { r, g, b, alpha: 1 }
   // failOn 'error' lets warnings about metadata pass, and refuses pictures whose data ends too early.
   const image = sharp(bytes, { failOn: 'error', limitInputPixels: mostPixels, autoOrient: true })
-  const { autoOrient } = await image.metadata()
+  const { autoOrient, space, hasAlpha } = await image.metadata()
   const { data, info } = await image
     .flatten({ background })
     .resize({ width, height, fit, background, position: 'centre', kernel: 'lanczos3' })
@@ -61,6 +61,7 @@ async function decodeWith(sharp: Sharp, bytes: Uint8Array, form: ImageForm): Pro
     pixels: planesFrom(data, info.channels, channels, height * width),
     originalHeight: autoOrient.height,
     originalWidth: autoOrient.width,
+    originalMode: `${space === 'b-w' || space === 'grey16' ? 'grey' : 'colour'}${hasAlpha ? ' with alpha' : ''}`,
   }
 }
 
