@@ -2,8 +2,10 @@
 import { activation } from './activation.ts'
 import { arrange } from './arrange.ts'
 import { compare } from './compare.ts'
+import { contrib } from './contrib.ts'
 import { convolution } from './conv.ts'
 import { create } from './create.ts'
+import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { indexing } from './indexing.ts'
 import { linearAlgebra } from './linear-algebra.ts'
@@ -12,6 +14,7 @@ import { normalization } from './normalization.ts'
 import type { Op, OpTable } from './op.ts'
 import { pooling } from './pool.ts'
 import { reduce } from './reduce.ts'
+import { resizing } from './resize.ts'
 import { shape } from './shape.ts'
 import { sliceAndPad } from './slice-pad.ts'
 import { softmaxFamily } from './softmax.ts'
@@ -27,8 +30,11 @@ const families: readonly (readonly Op[])[] = [
   create,
   indexing,
   linearAlgebra,
+  einsum,
+  contrib,
   convolution,
   pooling,
+  resizing,
   softmaxFamily,
   normalization,
   losses,

@@ -369,7 +369,7 @@ const localResponse: Op = {
   smooth: true,
   samples: [
     { inputs: [{ shape: [1, 5, 2, 2] }], attributes: { size: 3, alpha: 0.5 } },
-    { inputs: [{ shape: [2, 4, 1, 3] }], attributes: { size: 2, alpha: 0.5, beta: 0.5, bias: 2 } },
+    { inputs: [{ shape: [2, 4, 1, 3] }], attributes: { size: 5, alpha: 0.5, beta: 0.5, bias: 2 } },
   ],
 }
 

@@ -1,15 +1,72 @@
 /** Gradients of pooling in standard operators, chosen by time in ONNX Runtime 1.30 on the CPU. */
 import { requireStatic, type Shape, sizeOf } from '../core/shape.ts'
-import { tensorFromNumbers } from '../core/tensor.ts'
+import { float32 } from '../core/tensor.ts'
 import { dtypeOf, type Node, shapeOf, type Value } from '../graph/graph.ts'
+import { type AxisMatrix, transposedProduct } from './axis-matrix.ts'
 import type { Emitter } from './emitter.ts'
 import type { Windows } from './window.ts'
 
+/** Each dy goes to the element that its window chose. */
+export function maxPoolGradient(g: Emitter, node: Node, x: Value, y: Value, dy: Value, windows: Windows): Value {
+  const sizes = requireStatic(shapeOf(x).slice(2), 'the gradient of MaxPool')
+  const outputs = requireStatic(shapeOf(y).slice(2), 'the gradient of MaxPool')
+  if (isTiling(windows, sizes, outputs)) return tiledMaxGradient(g, x, y, dy, windows, sizes)
+  return scatteredMaxGradient(g, node, x, dy)
+}
+
+/** The windows do not overlap, have no gaps and no padding. */
+function isTiling(
+  { kernel, strides, dilations, before, after }: Windows,
+  sizes: readonly number[],
+  outputs: readonly number[],
+) {
+  return kernel.every((k, i) => {
+    const whole = before[i] === 0 && after[i] === 0 && outputs[i]! * k <= sizes[i]!
+    return strides[i] === k && (dilations[i] === 1 || k === 1) && whole
+  })
+}
+
 /**
- * Each dy goes to the element that its window chose. MaxPool names it in its second output as the index into the whole
- * flattened input; where windows overlap, several dy add up at one element.
+ * Without overlap every input belongs to one window: repeat y over its window and compare. Elements that tie share dy equally, so
+ * that it passes once in total; the windows of a plain background, where all elements are equal, make ties common.
+ *
+ * [32, 32, 26, 26], kernel 2, pool and gradient together, one thread on a busy machine: this 2.0 ms; repeating by a product with a 0/1 matrix 2.8;
+ * passing the gradient to every tied element 1.9; the index output (3.7 by itself) with ScatterElements 5.3, compared with positions
+ * 6.0; the four phases by Slice 4.9.
  */
-export function maxPoolGradient(g: Emitter, node: Node, x: Value, dy: Value): Value {
+function tiledMaxGradient(
+  g: Emitter,
+  x: Value,
+  y: Value,
+  dy: Value,
+  { kernel }: Windows,
+  sizes: readonly number[],
+): Value {
+  const chosen = g.cast(g.equal(x, repeatTiles(g, y, kernel, sizes)), dtypeOf(x))
+  const share = g.op('AveragePool', [chosen], { kernel_shape: kernel, strides: kernel })
+  // The mean of the 0/1 mask is ties / elements of a window.
+  const each = g.div(dy, g.mul(share, sizeOf(kernel)))
+  return g.mul(chosen, repeatTiles(g, each, kernel, sizes))
+}
+
+/** Every element repeated over its window; inputs behind the last window get zeros. */
+function repeatTiles(g: Emitter, y: Value, kernel: readonly number[], sizes: readonly number[]): Value {
+  const scales = g.constant(float32([kernel.length + 2], [1, 1, ...kernel]), 'scales')
+  const repeated = g.op('Resize', [y, undefined, scales], {
+    mode: 'nearest',
+    coordinate_transformation_mode: 'asymmetric',
+    nearest_mode: 'floor',
+  })
+  const rest = sizes.map((size, i) => size - (shapeOf(repeated)[i + 2] as number))
+  if (rest.every((r) => r === 0)) return repeated
+  return g.op('Pad', [repeated, g.integers([...kernel.map(() => 0), 0, 0, 0, 0, ...rest])])
+}
+
+/**
+ * MaxPool names the chosen element in its second output, as the index into the whole flattened input; where windows overlap, several dy add up at
+ * one element. The first of several equal elements is chosen.
+ */
+function scatteredMaxGradient(g: Emitter, node: Node, x: Value, dy: Value): Value {
   const shape = requireStatic(shapeOf(x), 'the gradient of MaxPool')
   const count = [sizeOf(requireStatic(shapeOf(dy), 'the gradient of MaxPool'))]
   const flat = g.full([sizeOf(shape)], 0, dtypeOf(x))
@@ -18,7 +75,7 @@ export function maxPoolGradient(g: Emitter, node: Node, x: Value, dy: Value): Va
   return g.reshape(spread, shape)
 }
 
-/** The second output of a MaxPool node, from the node itself when it has one, otherwise from a repeated node. */
+/** The second output of a MaxPool node: its own when it has one, otherwise that of a repeated node, which pass share.ts joins with it. */
 function indicesOf(g: Emitter, node: Node, x: Value): Value {
   const { storage_order: order, ...attributes } = node.attributes
   if (node.outputs[1] && order?.value !== 1) return node.outputs[1]
@@ -28,8 +85,8 @@ function indicesOf(g: Emitter, node: Node, x: Value): Value {
 
 /**
  * What each input gets of the outputs of the windows that cover it: dy itself ('sum') or dy over the number of elements of the window, padding
- * counted or not ('mean'). A sum over windows is a product with one 0/1 matrix [outputs, inputs] an axis, and so is its
- * transpose, which is asked for here; overlap, padding and dilation only change the matrix.
+ * counted or not ('mean'). A sum over windows is a product with one 0/1 matrix an axis; overlap, padding and dilation only
+ * change the matrix.
  */
 export function spreadOverWindows(
   g: Emitter,
@@ -40,38 +97,25 @@ export function spreadOverWindows(
 ): Value {
   const sizes = requireStatic(input.slice(2), 'the gradient of a pool')
   const outputs = requireStatic(shapeOf(dy).slice(2), 'the gradient of a pool')
-  const channels = requireStatic(shapeOf(dy).slice(0, 2), 'the gradient of a pool')
-  return sizes.reduceRight((spread, size, axis) => {
-    const matrix = axisMatrix(windows, axis, size, outputs[axis]!, mode)
-    const last = axis === sizes.length - 1
-    if (last) {
-      return g.matMul(spread, g.constant(tensorFromNumbers(dtypeOf(dy), [outputs[axis]!, size], matrix)))
-    }
-    // [.., size, outputs] x [.., outputs, rest]
-    const turned = Array.from(
-      { length: size * outputs[axis]! },
-      (_, i) => matrix[(i % outputs[axis]!) * size + Math.floor(i / outputs[axis]!)]!,
-    )
-    const before = sizeOf(channels) * sizeOf(outputs.slice(0, axis))
-    const rest = sizeOf(sizes.slice(axis + 1))
-    const left = g.constant(tensorFromNumbers(dtypeOf(dy), [size, outputs[axis]!], turned))
-    const product = g.matMul(left, g.reshape(spread, [before, outputs[axis]!, rest]))
-    return g.reshape(product, [...channels, ...outputs.slice(0, axis), ...sizes.slice(axis)])
-  }, dy)
+  return transposedProduct(
+    g,
+    dy,
+    sizes.map((size, i) => windowMatrix(windows, i, size, outputs[i]!, mode)),
+  )
 }
 
-/** [outputs, size] along one axis: what output o takes of input i, 1 or one over the number of elements of the window. */
-function axisMatrix(windows: Windows, axis: number, size: number, outputs: number, mode: string): number[] {
-  const [stride, dilation, before, after] = [windows.strides, windows.dilations, windows.before, windows.after].map(
-    (list) => list[axis]!,
-  ) as [number, number, number, number]
-  const matrix = new Array<number>(outputs * size).fill(0)
+/** What output o takes of input i along one axis: 1, or one over the number of elements of the window. */
+function windowMatrix(windows: Windows, axis: number, inputs: number, outputs: number, mode: string): AxisMatrix {
+  const stride = windows.strides[axis]!
+  const dilation = windows.dilations[axis]!
+  const before = windows.before[axis]!
+  const elements = new Array<number>(outputs * inputs).fill(0)
   for (let o = 0; o < outputs; o++) {
     const taps = Array.from({ length: windows.kernel[axis]! }, (_, k) => o * stride + k * dilation - before)
-    const inside = taps.filter((i) => i >= 0 && i < size)
+    const inside = taps.filter((i) => i >= 0 && i < inputs)
     // Windows of the ceil mode may reach beyond the padding; what lies there never counts.
-    const counted = mode === 'mean-with-padding' ? taps.filter((i) => i < size + after) : inside
-    for (const i of inside) matrix[o * size + i] = mode === 'sum' ? 1 : 1 / counted.length
+    const counted = mode === 'mean-with-padding' ? taps.filter((i) => i < inputs + windows.after[axis]!) : inside
+    for (const i of inside) elements[o * inputs + i] = mode === 'sum' ? 1 : 1 / counted.length
   }
-  return matrix
+  return { axis: axis + 2, outputs, inputs, elements }
 }

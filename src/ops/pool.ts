@@ -70,7 +70,10 @@ const maxPool: Op = {
     const y = poolType(c)
     return [y, { dtype: 'int64', shape: y.shape }]
   },
-  grad: ({ g, node, x, dy }) => [maxPoolGradient(g, node, x, dy)],
+  grad({ g, node, x, y, dy, attributes }) {
+    const windows = windowsOf(attributes, attributes.ints('kernel_shape'), shapeOf(x).slice(2))
+    return [maxPoolGradient(g, node, x, y, dy, windows)]
+  },
   samples: [
     ...windowSamples(distinct),
     {
