@@ -3,7 +3,7 @@
  * "Decoupled weight decay regularization", 2019), with the defaults of Keras.
  */
 
-import type { Optimizer } from './optimizer.ts'
+import { flushSlots, type Optimizer } from './optimizer.ts'
 import { type Fields, type Given, number, readOptions } from './options.ts'
 
 export interface AdamOptions {
@@ -67,6 +67,7 @@ function create(name: string, options: AdamOptions & { readonly [option: string]
         epsilon,
         shrink: base * decay * segment.decayFactor,
       })
+      flushSlots(kernels, segment, step)
     },
   }
 }

@@ -36,3 +36,14 @@ export interface Optimizer {
   readonly slots: readonly string[]
   update(kernels: Kernels, segment: Segment, scalars: UpdateScalars): void
 }
+
+const flushInterval = 32
+
+/**
+ * Takes averages that have all but vanished to 0, every 32 updates, see Kernels.flush: from 2^-90 an average with a
+ * decay of 0.5 or slower does not become denormal within 32. It depends on the step alone, so a resumed run does the same.
+ */
+export function flushSlots(kernels: Kernels, segment: Segment, step: number): void {
+  if (step % flushInterval !== 0) return
+  for (const slot of segment.slots) kernels.flush(slot, segment.count)
+}

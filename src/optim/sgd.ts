@@ -1,6 +1,6 @@
 /** Stochastic gradient descent: plain, with momentum (Polyak 1964) and with Nesterov's look-ahead (Sutskever et al. 2013). */
 import { QuernError } from '../core/errors.ts'
-import type { Optimizer } from './optimizer.ts'
+import { flushSlots, type Optimizer } from './optimizer.ts'
 import { type Fields, flag, type Given, number, readOptions } from './options.ts'
 
 export interface SgdOptions {
@@ -38,11 +38,12 @@ export function sgd(options: Given<SgdOptions> = {}): Optimizer {
     name: 'sgd',
     config: { name: 'sgd', ...config },
     slots: momentum === 0 ? [] : ['velocity'],
-    update(kernels, segment, { learningRate, gradientScale }) {
-      const step = learningRate * segment.learningRateFactor
-      const scalars = { rate: step * gradientScale, shrink: step * weightDecay * segment.decayFactor, momentum }
+    update(kernels, segment, { learningRate, step, gradientScale }) {
+      const rate = learningRate * segment.learningRateFactor
+      const scalars = { rate: rate * gradientScale, shrink: rate * weightDecay * segment.decayFactor, momentum }
       if (momentum === 0) kernels.sgd(segment, scalars)
       else kernels[nesterov ? 'nesterov' : 'momentum'](segment, segment.slots[0]!, scalars)
+      flushSlots(kernels, segment, step)
     },
   }
 }

@@ -126,3 +126,21 @@ test('wrong rules, regions and parameters are told apart', () => {
     "factors for parameter 'a/kernel' must be numbers >= 0, received -1",
   )
 })
+
+test.each([[adamw({ beta1: 0.5, beta2: 0.8 })], [sgd({ momentum: 0.9 })]])(
+  'averages of gradients that stopped end at 0 and are never denormal',
+  (optimizer) => {
+    const { arena, kernels, fill } = setUp(optimizer)
+    fill('gradients', 1)
+    const segments = segmentsOf(arena, optimizer)
+    for (let step = 1; step < 1500; step++) {
+      applyUpdate(kernels, optimizer, segments, gradientRules(), { learningRate: 1e-3, step, gradientScale: 1 })
+      for (const slot of optimizer.slots) {
+        const value = Math.abs(arena.region(slot).whole[0]!)
+        expect(value === 0 || value >= 2 ** -126).toBe(true)
+      }
+      fill('gradients', 0)
+    }
+    expect(optimizer.slots.map((slot) => arena.region(slot).whole[0])).toEqual(optimizer.slots.map(() => 0))
+  },
+)

@@ -64,6 +64,11 @@ export interface Kernels {
   copy(y: number, x: number, count: number): void
   /** y = factor * y */
   scale(y: number, count: number, factor: number): void
+  /**
+   * y = 0 where |y| < 2^-90; NaN stays. Averages of gradients that stopped would else end as denormal numbers for
+   * ever; many processors handle those a hundred times slower, and WebAssembly cannot switch them off.
+   */
+  flush(y: number, count: number): void
   /** y = y * x */
   multiply(y: number, x: number, count: number): void
   /** y = y + factor * x */
@@ -128,6 +133,7 @@ export function createKernels(memory: WasmMemory): Kernels {
     fill: (y, count, value) => void run.fill(y, count, value),
     copy: (y, x, count) => void run.copy(y, x, count),
     scale: (y, count, factor) => void run.scale(y, count, factor),
+    flush: (y, count) => void run.flush(y, count),
     multiply: (y, x, count) => void run.multiply(y, x, count),
     axpy: (y, x, count, factor) => void run.axpy(y, x, count, factor),
     approach: (y, x, count, rate) => void run.approach(y, x, count, rate),

@@ -1,5 +1,5 @@
 // The module: every kernel by name. No allocation, no state, no static data: all addresses come from the caller.
 export { adam, momentum, nesterov, sgd } from './update'
-export { approach, axpy, clamp, copy, fill, multiply, penalty, scale } from './vector'
+export { approach, axpy, clamp, copy, fill, flush, multiply, penalty, scale } from './vector'
 export { firstNonFinite, sumOfAbsolutes, sumOfSquares } from './reduce'
 export { dropoutMask, normal, uniform } from './random'

@@ -4,15 +4,6 @@
 // added to the step, since 1 - shrink in float32 would round a small decay away.
 import { read, write } from './lanes'
 
-// Averages below 2^-120 become 0. Once a gradient stops they would end as denormal numbers for ever, which many
-// processors handle a hundred times slower, and WebAssembly cannot switch them off.
-const TINY: f32 = 7.52316384526264e-37
-
-@inline
-function flush(x: v128): v128 {
-  return v128.and(x, f32x4.ge(f32x4.abs(x), f32x4.splat(TINY)))
-}
-
 @inline
 function descend(w: usize, step: v128, shrink: f32, one: bool): void {
   const weight = read(w, one)
@@ -33,7 +24,7 @@ export function sgd(w: usize, g: usize, count: i32, rate: f32, shrink: f32): voi
 @inline
 function momentumStep(w: usize, g: usize, v: usize, rate: f32, friction: f32, shrink: f32, look: bool, one: bool): void {
   const step = f32x4.mul(read(g, one), f32x4.splat(rate))
-  const velocity = flush(f32x4.add(f32x4.mul(read(v, one), f32x4.splat(friction)), step))
+  const velocity = f32x4.add(f32x4.mul(read(v, one), f32x4.splat(friction)), step)
   write(v, velocity, one)
   // Nesterov looks ahead: it moves by the velocity that the next step would have with the same gradient.
   descend(w, look ? f32x4.add(f32x4.mul(velocity, f32x4.splat(friction)), step) : velocity, shrink, one)
@@ -68,9 +59,9 @@ function adamStep(
   one: bool,
 ): void {
   const gradient = f32x4.mul(read(g, one), f32x4.splat(scale))
-  const first = flush(f32x4.add(f32x4.mul(read(m, one), f32x4.splat(beta1)), f32x4.mul(gradient, f32x4.splat(rest1))))
+  const first = f32x4.add(f32x4.mul(read(m, one), f32x4.splat(beta1)), f32x4.mul(gradient, f32x4.splat(rest1)))
   const square = f32x4.mul(gradient, gradient)
-  const second = flush(f32x4.add(f32x4.mul(read(v, one), f32x4.splat(beta2)), f32x4.mul(square, f32x4.splat(rest2))))
+  const second = f32x4.add(f32x4.mul(read(v, one), f32x4.splat(beta2)), f32x4.mul(square, f32x4.splat(rest2)))
   write(m, first, one)
   write(v, second, one)
   const step = f32x4.div(f32x4.mul(first, f32x4.splat(rate)), f32x4.add(f32x4.sqrt(second), f32x4.splat(epsilon)))

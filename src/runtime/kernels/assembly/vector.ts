@@ -27,6 +27,18 @@ export function multiply(y: usize, x: usize, count: i32): void {
 }
 
 @inline
+function flushStep(y: usize, one: bool): void {
+  const x = read(y, one)
+  write(y, v128.andnot(x, f32x4.lt(f32x4.abs(x), f32x4.splat(8.077935669463161e-28))), one) // 2^-90; NaN stays
+}
+
+/** y = 0 where |y| < 2^-90 */
+export function flush(y: usize, count: i32): void {
+  for (; count >= 4; count -= 4, y += 16) flushStep(y, false)
+  for (; count > 0; count--, y += 4) flushStep(y, true)
+}
+
+@inline
 function axpyStep(y: usize, x: usize, factor: f32, one: bool): void {
   write(y, f32x4.add(read(y, one), f32x4.mul(read(x, one), f32x4.splat(factor))), one)
 }
