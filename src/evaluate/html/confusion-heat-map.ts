@@ -42,8 +42,10 @@ function key(): Markup {
 export function confusionHeatMap(report: ClassificationReport): Markup | undefined {
   const { classes } = report
   if (classes.length > mostClasses) return undefined
-  const density = classes.length <= 12 ? 'roomy' : classes.length <= 24 ? 'close' : 'dense'
-  const upright = classes.some((name) => name.length > (density === 'dense' ? 2 : 4)) ? ' upright' : ''
+  const density =
+    classes.length <= 4 ? 'few' : classes.length <= 12 ? 'roomy' : classes.length <= 24 ? 'close' : 'dense'
+  const upright =
+    density !== 'few' && classes.some((name) => name.length > (density === 'dense' ? 2 : 4)) ? ' upright' : ''
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix">
 <table class="matrix ${density}${upright}" style="--n:${classes.length}">
 <thead><tr><td class="corner"></td><th scope="colgroup" colspan="${classes.length}" class="axis">predicted class</th></tr>

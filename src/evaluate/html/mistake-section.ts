@@ -22,7 +22,7 @@ function card(mistake: Mistake, input: ReportInput): Markup {
 }
 
 function gallery(mistakes: readonly Mistake[], input: ReportInput): Markup {
-  const wide = mistakes.some(({ label, predicted }) => Math.max(label.length, predicted.length) > 7)
+  const wide = mistakes.some(({ label, predicted }) => Math.max(label.length, predicted.length) > 3)
   return html`<ul class="${wide ? 'mistakes wide' : 'mistakes'}">${mistakes.map((mistake) => card(mistake, input))}</ul>`
 }
 
@@ -49,5 +49,5 @@ export function mistakeSection(input: ReportInput): Markup | undefined {
       : `The ${worstMistakes.length} most confident mistakes`
   return html`<section aria-labelledby="mistakes"><h2 id="mistakes">${heading}</h2>
 <p class="note">Some of these are errors of the model, some are examples that nobody could tell, and some are wrong labels. The last kind is worth correcting before anything else. Beside each class stands the probability that the model gave it.</p>
-${input.thumbnails ? gallery(worstMistakes, input) : table(worstMistakes)}</section>`
+${worstMistakes.some((mistake) => input.thumbnails?.has(mistake.id)) ? gallery(worstMistakes, input) : table(worstMistakes)}</section>`
 }

@@ -62,12 +62,14 @@ table.rows{width:100%;font-size:.95rem}
 .rows tr>:last-child{padding-right:.2rem}
 .rows thead th{color:var(--muted);font-size:.85rem;vertical-align:bottom}
 .rows th:first-child,.rows .text{text-align:left}
+.rows td.text,.rows thead th.text{padding-left:1.2rem}
 .rows tbody th{font-weight:600;max-width:16rem;overflow:hidden;text-overflow:ellipsis}
 .rows .range{color:var(--muted);font-size:.85rem}
 .meter{display:inline-block;width:7rem;height:.5rem;background:var(--line);border-radius:.25rem;margin-left:.7rem;overflow:hidden;vertical-align:.05em}
 .meter i{display:block;height:100%;background:var(--blue);border-radius:.25rem}
 .matrix{--cell:clamp(25px,calc((100vw - 8.6rem)/var(--n) - 2px),46px);table-layout:fixed;border-collapse:separate;border-spacing:2px;margin-top:1rem}
-.matrix.close{--cell:34px}.matrix.dense{--cell:20px;border-spacing:1px}
+.matrix.close{--cell:34px}.matrix.dense{--cell:clamp(16px,calc((min(100vw,1120px) - 15rem)/var(--n) - 1px),20px);border-spacing:1px}
+.matrix.few{--cell:clamp(56px,calc((100vw - 9rem)/var(--n)),112px)}.matrix.few td{height:48px}.matrix.few thead th:not(.axis) span{display:block;max-width:var(--cell);text-overflow:ellipsis;margin:auto}
 .matrix td{width:var(--cell);min-width:var(--cell);height:calc(var(--cell)*.82);text-align:center;padding:0;border-radius:3px;
 font-size:clamp(8px,calc(var(--cell)*.36),14px);line-height:1}
 .matrix.dense td{height:18px;border-radius:2px;letter-spacing:-.03em}
@@ -84,13 +86,14 @@ font-size:clamp(8px,calc(var(--cell)*.36),14px);line-height:1}
 .matrix.upright thead th:not(.axis) span{writing-mode:vertical-rl;transform:rotate(180deg)}
 .matrix .axis{color:var(--muted);font-weight:400;text-align:left;padding-left:2px}
 .matrix th.axis.corner{text-align:right;vertical-align:bottom;padding:0 .6rem .3rem 0}
-.matrix td.corner{width:auto}
+.matrix td.corner,.matrix.few td.corner{width:auto;height:auto}
 ${heatClasses(light)}
 .key{display:flex;flex-wrap:wrap;align-items:center;gap:2px;margin:1rem 0 0;font-size:.8rem;color:var(--muted)}
 .key b{min-width:2rem;padding:.12rem .3rem;text-align:center;font-weight:500;border-radius:2px}
 .key span{margin-right:.45rem}.key span:last-child{margin-left:.3rem}
 .mistakes{list-style:none;margin:1.5rem 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(6.9rem,1fr));gap:1.6rem 1.15rem}
 .mistakes.wide{grid-template-columns:repeat(auto-fill,minmax(10.2rem,1fr))}
+.mistakes.wide p:not(.file){display:grid;grid-template-columns:minmax(0,1fr) auto;align-items:end}
 .mistakes li{min-width:0;font-size:.9rem;line-height:1.4}
 .mistakes img,.mistakes .blank{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:#000;border-radius:6px;margin-bottom:.55rem}
 .mistakes .blank{background:var(--surface);border:1px dashed var(--line);color:var(--muted);display:grid;place-items:center;font-size:.8rem}
@@ -108,7 +111,7 @@ details>.scroll{margin-top:.8rem}
 @media (max-width:560px){main{padding:2rem 1.15rem 3rem}section{margin-top:2.75rem}.key-facts{grid-template-columns:repeat(2,1fr)}
 .mistakes{grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr));gap:1.3rem .9rem}.key span:first-child{flex-basis:100%}.matrix tbody th span{max-width:5.5rem}.narrow-off,.meter{display:none}}
 @media print{@page{margin:16mm}body{font-size:10.5pt;background:#fff}main{max-width:none;padding:0}section{margin-top:1.8rem}
-.scroll{overflow:visible}figure,.mistakes li,.limits div,tr{break-inside:avoid}h2,h3{break-after:avoid}
+.scroll{overflow:visible}.matrix tbody th{background:none}.mistakes li{font-size:7.5pt}figure,.matrix,.mistakes li,.limits div,tr{break-inside:avoid}h2,h3{break-after:avoid}
 .matrix td,.key b,.meter,.meter i,.mistakes img{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .two{grid-template-columns:1fr 1fr}.mistakes{grid-template-columns:repeat(6,1fr)}summary{display:none}}
 `

@@ -11,7 +11,7 @@ function lede({ examples, correct, perClass, confusedPairs }: ClassificationRepo
   const measured = perClass.filter((row) => row.support > 0)
   const weakest = measured.reduce((a, b) => (b.recall < a.recall ? b : a))
   if (weakest.recall === 1) return `${first} No class was missed.`
-  const second = `Its weakest class is “${weakest.label}”, of which it finds ${percent(weakest.recall)}`
+  const second = `Its weakest class is “${weakest.label}”, of which it finds ${percent(weakest.recall, digitsFor(weakest.support))}`
   const pair = confusedPairs[0]
   const third =
     pair === undefined
