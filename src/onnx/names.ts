@@ -7,13 +7,14 @@ export class Scope {
   readonly title: string
   readonly #outer: Scope | undefined
   readonly #nameOf = new Map<Value, string>()
-  readonly #taken: Set<string>
+  /** names in use, with the last number given behind each */
+  readonly #taken: Map<string, number>
 
   constructor(title: string, outer?: Scope) {
     this.title = title
     this.#outer = outer
-    // One set for the whole model: no name is used twice, not even by two branches of one If.
-    this.#taken = outer ? outer.#taken : new Set()
+    // One map for the whole model: no name is used twice, not even by two branches of one If.
+    this.#taken = outer ? outer.#taken : new Map()
   }
 
   has(value: Value): boolean {
@@ -46,13 +47,17 @@ export class Scope {
     if (known !== undefined) return known
     const wanted = value.name === '' ? 'value' : value.name
     let name = wanted
-    for (let i = 1; this.#taken.has(name); i++) name = `${wanted}_${i}`
+    while (this.#taken.has(name)) {
+      const count = (this.#taken.get(wanted) ?? 0) + 1
+      this.#taken.set(wanted, count)
+      name = `${wanted}_${count}`
+    }
     return this.#set(value, name)
   }
 
   #set(value: Value, name: string): string {
     this.#nameOf.set(value, name)
-    this.#taken.add(name)
+    this.#taken.set(name, 0)
     return name
   }
 

@@ -177,7 +177,7 @@ describe('readModel', () => {
         output: [{ name: 'y', type: { value: { case: 'optionalType', value: { elemType: sequence } } } }],
       },
     }
-    const read = await readModel(bytesOf(original))
+    const read = await readModel(bytesOf(original), { upgrade: false })
     const { producer, metadata, opsets, extras } = read
     expect(producer).toEqual({ name: 'someone', version: '2' })
     const { model } = writeModel(read.graph, { producer, metadata, opsets, extras })

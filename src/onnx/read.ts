@@ -11,6 +11,7 @@ import { decodeModel } from './decode-model.ts'
 import { externalPlace, type SideFiles } from './decode-tensor.ts'
 import { extrasFrom, type ModelExtras } from './extras.ts'
 import type { GraphProto, ModelProto, TensorProto } from './generated/onnx_pb.ts'
+import { inlineFunctions } from './inline-functions.ts'
 import { type ReadContext, readGraph } from './read-graph.ts'
 
 export interface ReadOptions {
@@ -18,7 +19,10 @@ export interface ReadOptions {
   readonly external?: (location: string) => Uint8Array | Promise<Uint8Array>
   /** operators whose output types are inferred; default: all of ops/ */
   readonly table?: OpTable
-  /** bring older operators to the opset that Quern writes; default true. Without it the graph is the file's own. */
+  /**
+   * bring older operators to the opset that Quern writes and replace functions of the model by their bodies; default
+   * true. Without it the graph is the file's own.
+   */
   readonly upgrade?: boolean
   /** leave Constant nodes as nodes; default false: they become constants */
   readonly keepConstantNodes?: boolean
@@ -59,6 +63,7 @@ export async function readModel(bytes: Uint8Array, options: ReadOptions = {}): P
   const fileOpsets = opsetsOf(message)
   const fileOpset = fileOpsets[''] ?? 1
   const upgrade = options.upgrade ?? true
+  if (upgrade) inlineFunctions(message, fileOpsets)
   const { parameters: choice = () => false } = options
   const context: ReadContext = {
     files,
