@@ -1,0 +1,145 @@
+/** Every pass keeps what a graph computes: run before and after, and print what is left. */
+import { expect, it } from 'vitest'
+import { backward } from '../src/autodiff/backward.ts'
+import { createRandom } from '../src/core/random.ts'
+import { sizeOf } from '../src/core/shape.ts'
+import { float32, numbersOf, type Tensor } from '../src/core/tensor.ts'
+import { GraphBuilder } from '../src/graph/builder.ts'
+import { type Graph, shapeOf, type Value } from '../src/graph/graph.ts'
+import { printGraph } from '../src/graph/print.ts'
+import { validate } from '../src/graph/validate.ts'
+import { writeModel } from '../src/onnx/write.ts'
+import { Emitter } from '../src/ops/emitter.ts'
+import { table } from '../src/ops/index.ts'
+import { fuseMatMul } from '../src/passes/fuse-matmul.ts'
+import { removeIdentity } from '../src/passes/remove-identity.ts'
+import { share } from '../src/passes/share.ts'
+import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
+
+const backend = createNodeBackend({ threads: 1 })
+
+function start(shapes: Record<string, readonly number[]>): { g: Emitter; values: Record<string, Value> } {
+  const g = new Emitter(table, new GraphBuilder('test'))
+  const values = Object.entries(shapes).map(([name, shape]) => [
+    name,
+    g.builder.input(name, { dtype: 'float32', shape }),
+  ])
+  return { g, values: Object.fromEntries(values) }
+}
+
+async function run(graph: Graph): Promise<Tensor[]> {
+  validate(graph)
+  const session = await backend.createSession(writeModel(graph).model)
+  const feeds = graph.inputs.map((value) => {
+    const shape = shapeOf(value) as number[]
+    const random = createRandom(3).fork(value.name)
+    return [
+      value.name,
+      float32(
+        shape,
+        Array.from({ length: sizeOf(shape) }, () => random.normal()),
+      ),
+    ]
+  })
+  const results = await session.run(Object.fromEntries(feeds))
+  await session.release()
+  return graph.outputs.map((value) => results[value.name]!)
+}
+
+/** The graph after the pass, once both have been run and found equal. */
+async function unchanged(graph: Graph, pass: (graph: Graph) => Graph): Promise<Graph> {
+  const after = pass(graph)
+  expect(after.outputs.map((value) => value.name)).toEqual(graph.outputs.map((value) => value.name))
+  const [expected, received] = [await run(graph), await run(after)]
+  expected.forEach((tensor, i) => {
+    expect(received[i]!.shape).toEqual(tensor.shape)
+    numbersOf(tensor).forEach((v, j) => {
+      expect(numbersOf(received[i]!)[j]).toBeCloseTo(v, 4)
+    })
+  })
+  return after
+}
+
+/** The operators that are left, in order. */
+function operators(graph: Graph): string {
+  return graph.nodes.map((node) => node.op).join(' ')
+}
+
+it('fuses transpositions and a factor into the product', async () => {
+  const { g, values } = start({ q: [2, 3, 4], k: [2, 5, 4] })
+  const scores = g.div(g.matMul(values.q!, g.swapLast(values.k!)), 2)
+  const after = await unchanged(g.builder.finish([scores]), fuseMatMul)
+  expect(printGraph(after)).toBe(
+    [
+      'graph test',
+      '  input q: float32[2, 3, 4]',
+      '  input k: float32[2, 5, 4]',
+      '  Div:out: float32[2, 3, 5] = com.microsoft.FusedMatMul(q, k, transA=0, transB=1, alpha=0.5)',
+      '  return Div:out',
+    ].join('\n'),
+  )
+})
+
+it('fuses the gradient of an attention product, transposed results included', async () => {
+  const { g, values } = start({ q: [2, 3, 4], k: [2, 5, 4] })
+  const scores = g.mul(g.matMul(values.q!, g.swapLast(values.k!)), 0.5)
+  const loss = g.sum(g.mul(scores, scores))
+  const gradients = backward(g, loss, [values.q!, values.k!])
+  const after = await unchanged(g.builder.finish([loss, ...gradients]), fuseMatMul)
+  expect(operators(after)).not.toContain('Transpose')
+  expect(after.nodes.filter((node) => node.op === 'FusedMatMul')).toHaveLength(2)
+})
+
+it('leaves a product alone that is read twice, and other permutations', async () => {
+  const { g, values } = start({ a: [2, 3, 4], b: [2, 4, 3] })
+  const product = g.matMul(values.a!, values.b!)
+  const turned = g.matMul(g.transpose(values.a!, [1, 0, 2]), g.transpose(values.b!, [2, 1, 0]))
+  const graph = g.builder.finish([g.swapLast(product), g.sum(product), g.sum(turned)])
+  const after = await unchanged(graph, fuseMatMul)
+  expect(operators(after)).toBe(operators(graph))
+})
+
+it('shares equal nodes and equal constants, but no random draws and no outputs of the graph', async () => {
+  const { g, values } = start({ x: [2, 3] })
+  const one = () => g.constant(float32([], [1]))
+  const terms = [1, 2, 3].map(() => g.exp(g.add(values.x!, one())))
+  const total = g.add(g.mul(terms[0]!, terms[1]!), terms[2]!)
+  const twin = g.add(g.mul(terms[0]!, terms[1]!), terms[2]!)
+  const after = await unchanged(g.builder.finish([total, twin]), share)
+  expect(operators(after)).toBe('Add Exp Mul Add Add')
+})
+
+it('tells attributes and zeros of different sign apart', async () => {
+  const { g, values } = start({ x: [2, 3] })
+  const sums = [g.sum(values.x!, [0]), g.sum(values.x!, [0], true)]
+  const zeros = [0, -0].map((v) => g.div(1, g.op('Mul', [g.relu(values.x!), g.constant(float32([], [v]))])))
+  const graph = g.builder.finish([...sums, ...zeros])
+  const after = share(graph)
+  expect(operators(after)).toBe('ReduceSum ReduceSum Relu Mul Div Mul Div')
+})
+
+it('removes what changes nothing', async () => {
+  const { g, values } = start({ x: [2, 3, 4] })
+  const turned = g.transpose(g.transpose(g.op('Identity', [values.x!]), [1, 2, 0]), [2, 0, 1])
+  const reshaped = g.reshape(g.unsqueeze(g.reshape(turned, [6, 4]), [0]), [2, 3, 4])
+  const cast = g.op('Cast', [reshaped], { to: 1 })
+  const same = g.op('Expand', [cast, g.integers([3, 4])])
+  const after = await unchanged(g.builder.finish([g.exp(same)]), removeIdentity)
+  expect(operators(after)).toBe('Exp')
+})
+
+it('joins chains of transpositions and of reshapes', async () => {
+  const { g, values } = start({ x: [2, 3, 4] })
+  const turned = g.transpose(g.transpose(values.x!, [1, 2, 0]), [1, 0, 2])
+  const after = await unchanged(
+    g.builder.finish([g.exp(g.reshape(g.squeeze(g.reshape(turned, [1, 24]), [0]), [8, 3]))]),
+    removeIdentity,
+  )
+  expect(operators(after)).toBe('Transpose Reshape Exp')
+})
+
+it('keeps an identity that names an output', async () => {
+  const { g, values } = start({ x: [2] })
+  const after = await unchanged(g.builder.finish([g.op('Identity', [g.exp(values.x!)])]), removeIdentity)
+  expect(operators(after)).toBe('Exp Identity')
+})
