@@ -65,56 +65,82 @@ function grid(pixels: Uint8Array, offset: number, { channels, height, width }: P
 
 /**
  * Difference hash (Krawetz 2013, "Kind of like that"): 64 bits, one for each pair of neighbours in a row of the grid,
- * 1 when the picture gets brighter to the right. Two words, the upper and the lower half.
+ * 1 when the picture gets brighter to the right; written as four words of 16 bits, from top to bottom.
  */
-function differenceHash(cells: Float64Array): [upper: number, lower: number] {
-  const words: [number, number] = [0, 0]
+function differenceHash(cells: Float64Array, words: Uint16Array, at: number): void {
   for (let y = 0; y < 8; y++) {
     for (let x = 0; x < 8; x++) {
       const bit = cells[y * 9 + x]! < cells[y * 9 + x + 1]! ? 1 : 0
-      words[y >> 2] = ((words[y >> 2]! << 1) | bit) >>> 0
+      words[at + (y >> 1)] = (words[at + (y >> 1)]! << 1) | bit
     }
   }
-  return words
 }
 
-/** How far the pixels of two pictures are apart, as a share of how far those of the first are from their own mean. */
-function relativeDifference(pictures: Pictures, a: number, b: number): number {
-  const [pa, pb, oa, ob] = [pictures.pixels(a), pictures.pixels(b), pictures.offset(a), pictures.offset(b)]
-  const size = sizeOf(pictures)
-  let mean = 0
-  for (let i = 0; i < size; i++) mean += pa[oa + i]! / size
-  let [apart, spread] = [0, 0]
-  for (let i = 0; i < size; i++) {
-    apart += Math.abs(pa[oa + i]! - pb[ob + i]!)
-    spread += Math.abs(pa[oa + i]! - mean)
-  }
-  return apart === 0 ? 0 : apart / spread
+/** Bits in which two 16-bit words differ. */
+function differingBits(a: number, b: number): number {
+  let bits = a ^ b
+  bits -= (bits >> 1) & 0x5555
+  bits = (bits & 0x3333) + ((bits >> 2) & 0x3333)
+  return ((((bits + (bits >> 4)) & 0x0f0f) * 0x0101) >> 8) & 31
 }
+
+function hashDistance(words: Uint16Array, a: number, b: number): number {
+  let bits = 0
+  for (let w = 0; w < 4; w++) bits += differingBits(words[4 * a + w]!, words[4 * b + w]!)
+  return bits
+}
+
+/** Sum of the distances of a picture's pixels from their mean: its contrast. */
+function contrastOf(pixels: Uint8Array, offset: number, size: number): number {
+  let sum = 0
+  for (let i = offset; i < offset + size; i++) sum += pixels[i]!
+  const mean = sum / size
+  let contrast = 0
+  for (let i = offset; i < offset + size; i++) contrast += Math.abs(pixels[i]! - mean)
+  return contrast
+}
+
+/** Sum of the distances of the pixels of two pictures; gives up, with a larger number, as soon as it exceeds `most`. */
+function distanceOf(pictures: Pictures, a: number, b: number, most: number): number {
+  const [pa, pb] = [pictures.pixels(a), pictures.pixels(b)]
+  const end = pictures.offset(a) + sizeOf(pictures)
+  let sum = 0
+  for (let i = pictures.offset(a), j = pictures.offset(b); i < end && sum <= most; i++, j++) {
+    sum += Math.abs(pa[i]! - pb[j]!)
+  }
+  return sum
+}
+
+/** Bits by which the hashes of two versions of a picture may differ (Krawetz: up to 10 of 64). */
+const nearBits = 10
 
 /**
- * Pairs that differ, but hardly: half of the difference hash is the same and the pixels differ by at most
- * `tolerance` of the picture's own contrast. A search with bounds: each picture is compared with at most 32 others of its hash, so pairs may
- * be missed in data of very similar pictures; none that is reported is wrong.
+ * Pairs that differ, but hardly: the difference hashes are near, and the pixels differ by at most `tolerance` of the
+ * picture's own contrast. A search with bounds: each picture is compared with at most 32 others for each quarter of
+ * its hash, so pairs may be missed in data of very similar pictures.
  */
-export function nearDuplicates(pictures: Pictures, tolerance = 0.05): [number, number][] {
-  const halves = [new Map<number, number[]>(), new Map<number, number[]>()]
+export function nearDuplicates(pictures: Pictures, tolerance = 0.08): [number, number][] {
+  const words = new Uint16Array(4 * pictures.count)
+  const quarters = Array.from({ length: 4 }, () => new Map<number, number[]>())
   const cells = new Float64Array(72)
   const pairs: [number, number][] = []
   for (let i = 0; i < pictures.count; i++) {
     grid(pictures.pixels(i), pictures.offset(i), pictures, cells)
+    differenceHash(cells, words, 4 * i)
     const candidates = new Set<number>()
-    for (const [half, word] of differenceHash(cells).entries()) {
-      const bucket = halves[half]!.get(word)
-      if (!bucket) halves[half]!.set(word, [i])
+    for (const [q, buckets] of quarters.entries()) {
+      const bucket = buckets.get(words[4 * i + q]!)
+      if (!bucket) buckets.set(words[4 * i + q]!, [i])
       else {
-        for (const other of bucket) candidates.add(other)
+        for (const other of bucket) if (hashDistance(words, other, i) <= nearBits) candidates.add(other)
         if (bucket.length < 32) bucket.push(i)
       }
     }
+    if (candidates.size === 0) continue
+    const most = tolerance * contrastOf(pictures.pixels(i), pictures.offset(i), sizeOf(pictures))
     for (const other of candidates) {
-      const difference = relativeDifference(pictures, other, i)
-      if (difference > 0 && difference <= tolerance) {
+      const distance = distanceOf(pictures, other, i, most)
+      if (distance > 0 && distance <= most) {
         pairs.push([other, i])
         break
       }

@@ -90,6 +90,26 @@ describe('profileImages', () => {
     expect(duplicates.extra).toBe(0)
   })
 
+  it('finds a photo that was saved again at another quality, but not other photos', async () => {
+    const folder = join(root, 'again')
+    await mkdir(join(folder, 'a'), { recursive: true })
+    for (let k = 0; k < 12; k++) {
+      // A smooth scene of a few waves, different for each k: as compressible as a photo.
+      const scene = Buffer.from(
+        Array.from({ length: 64 * 64 * 3 }, (_, i) => {
+          const [x, y, c] = [Math.floor(i / 3) % 64, Math.floor(i / 192), i % 3]
+          return 128 + 60 * Math.sin(x / (3 + k) + c) + 60 * Math.cos(y / (9 - k / 2) + k * c)
+        }),
+      )
+      const image = sharp(scene, { raw: { width: 64, height: 64, channels: 3 } })
+      await writeFile(join(folder, `a/${k + 10}.jpg`), await image.clone().jpeg({ quality: 92 }).toBuffer())
+      if (k === 4) await writeFile(join(folder, 'a/copy.jpg'), await image.clone().jpeg({ quality: 70 }).toBuffer())
+    }
+    const { all } = await loadImageFolder(folder, { height: 32, width: 32 })
+    const { near } = profileImages({ splits: { all: all! } })
+    expect(near!.first.map(({ examples }) => examples)).toEqual([['all: a/14.jpg', 'all: a/copy.jpg']])
+  })
+
   it('speaks of imbalance, lonely classes and classes that a split lacks', () => {
     const labels = Array.from(mnist.test!.columns.label!.data as Int32Array)
     const rows = (label: number, n: number): number[] => labels.flatMap((l, i) => (l === label ? [i] : [])).slice(0, n)
@@ -115,15 +135,22 @@ describe('profileImages', () => {
       const channels = grey ? 1 : 3
       const raw = Buffer.from(Array.from({ length: width * 20 * channels }, (_, i) => (i * seed) % 255))
       const image = sharp(raw, { raw: { width, height: 20, channels } })
-      await mkdir(join(root, name, '..'), { recursive: true })
-      await writeFile(join(root, name), await (grey ? image.toColourspace('b-w') : image).toFormat(format).toBuffer())
+      await mkdir(join(root, 'photos', name, '..'), { recursive: true })
+      await writeFile(
+        join(root, 'photos', name),
+        await (grey ? image.toColourspace('b-w') : image).toFormat(format).toBuffer(),
+      )
     }
     await make('a/1.png', 20, true, 'png', 7)
     await make('a/2.jpg', 30, false, 'jpeg', 13)
     await make('b/3.jpg', 30, false, 'jpeg', 29)
     await make('b/4.png', 90, false, 'png', 31)
-    await writeFile(join(root, 'b/5.png'), '')
-    const { all, report, originals } = await loadImageFolder(root, { height: 24, width: 24, onBroken: 'skip' })
+    await writeFile(join(root, 'photos', 'b/5.png'), '')
+    const { all, report, originals } = await loadImageFolder(join(root, 'photos'), {
+      height: 24,
+      width: 24,
+      onBroken: 'skip',
+    })
     const profile = profileImages({ splits: { all: all! }, report, originals })
     expect(profile.originals).toEqual({
       height: { min: 20, median: 20, max: 20 },

@@ -15,7 +15,7 @@ export interface ProfileInput {
   readonly report?: SourceReport
   /** of each storage row, when the source was a folder: all splits then share their columns */
   readonly originals?: readonly { readonly height: number; readonly width: number; readonly mode: PictureMode }[]
-  /** look for near duplicates too; default true */
+  /** look for near duplicates too; default: when there are at most 20,000 pictures */
   readonly near?: boolean
 }
 
@@ -140,8 +140,9 @@ function imbalanceOf(labels: readonly string[], classes: readonly (readonly numb
 }
 
 /** The profile as plain JSON. */
-export function profileImages({ splits, report, originals, near = true }: ProfileInput): ImageProfile {
+export function profileImages({ splits, report, originals, near }: ProfileInput): ImageProfile {
   const all = everything(splits)
+  const seekNear = near ?? all.count <= 20_000
   const labels = Object.values(splits).reduce<readonly string[]>(
     (a, { labels: b }) => (b.length > a.length ? b : a),
     [],
@@ -164,7 +165,7 @@ export function profileImages({ splits, report, originals, near = true }: Profil
     broken: report?.broken ?? [],
     ignored: report?.ignored ?? [],
     duplicates,
-    ...(near ? { near: sample(nearDuplicates(all).map((pair) => groupFrom(all, pair))) } : {}),
+    ...(seekNear ? { near: sample(nearDuplicates(all).map((pair) => groupFrom(all, pair))) } : {}),
     constant: sample(constantPictures(all).map((i) => `${all.splitOf(i)}: ${all.nameOf(i)}`)),
   }
   return { ...profile, advice: [...(report?.warnings ?? []), ...imageAdvice(profile)] }
