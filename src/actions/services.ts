@@ -1,5 +1,6 @@
 /** What actions need from the outside: built once by the composition roots (cli/main.ts, serve/main.ts). */
 import type { BlobStore, Clock, Log } from '../core/ports.ts'
+import type { Tensor } from '../core/tensor.ts'
 import type { ImageDecoder } from '../data/image-decoder.ts'
 import type { OpTable } from '../ops/op.ts'
 import type { Backend } from '../runtime/backend.ts'
@@ -16,6 +17,8 @@ export interface Services {
   /** any folder as a blob store: bundles to read, exports to write */
   readonly folder: (path: string) => BlobStore
   readonly images: () => Promise<ImageDecoder>
+  /** a picture uint8 `[channels, height, width]` as a PNG file: data/sharp-encoder.ts */
+  readonly encodePng: (picture: Tensor) => Promise<Uint8Array>
   readonly clock: Clock
   readonly log: Log
   /** versions of what a result depends on: quern, node, onnxruntime */

@@ -4,7 +4,7 @@ import { QuernError } from '../core/errors.ts'
 import { columnOf, exampleShape } from './dataset.ts'
 import { loadIdxFolder, looksLikeIdx } from './idx-source.ts'
 import { type ImageForm, imageForm } from './image-decoder.ts'
-import { type ImageFolderOptions, loadImageFolder, type OriginalSizes } from './image-folder-source.ts'
+import { type ImageFolderOptions, loadImageFolder, type LoadedPictures } from './image-folder-source.ts'
 import { missingPath } from './missing-path.ts'
 import type { Loaded } from './source.ts'
 
@@ -20,8 +20,8 @@ export interface PictureOptions extends Omit<ImageFolderOptions, 'height' | 'wid
 export interface LoadedLabelledPictures extends Loaded {
   /** size and layout of every picture */
   readonly form: ImageForm
-  /** only for folders of pictures */
-  readonly originalSizes?: OriginalSizes
+  /** the pictures as they were found; only for folders of pictures */
+  readonly originals?: LoadedPictures['originals']
 }
 
 /** Side in pixels of pictures when the configuration names none. */
@@ -38,9 +38,13 @@ export async function loadPictures(folder: string, options: PictureOptions = {})
   }
   if (looksLikeIdx(files)) return loadIdx(folder, options)
   if (labels) {
-    throw new QuernError('config', 'data.labels names the classes of IDX files; a folder of pictures has them as folder names', {
-      hint: 'Remove data.labels, or rename the folders.',
-    })
+    throw new QuernError(
+      'config',
+      'data.labels names the classes of IDX files; a folder of pictures has them as folder names',
+      {
+        hint: 'Remove data.labels, or rename the folders.',
+      },
+    )
   }
   const size = { height: height ?? width ?? defaultSide, width: width ?? height ?? defaultSide }
   return loadImageFolder(folder, { ...rest, ...size, ...(channels ? { channels } : {}) })
@@ -50,13 +54,23 @@ async function loadIdx(folder: string, options: PictureOptions): Promise<LoadedL
   const loaded = await loadIdxFolder(folder, options.labels)
   const [any] = Object.values(loaded.splits ?? {})
   const [channels = 1, height = 0, width = 0] = exampleShape(columnOf(any!, 'image'))
-  const form = imageForm({ height, width, channels: channels as 1 | 3, fit: options.fit ?? 'contain', background: options.background ?? [255, 255, 255] })
+  const form = imageForm({
+    height,
+    width,
+    channels: channels as 1 | 3,
+    fit: options.fit ?? 'contain',
+    background: options.background ?? [255, 255, 255],
+  })
   for (const key of ['height', 'width', 'channels'] as const) {
     const wanted = options[key]
     if (wanted === undefined || wanted === form[key]) continue
-    throw new QuernError('config', `data.image.${key} is ${wanted}, the IDX files of ${folder} hold pictures of ${key} ${form[key]}`, {
-      hint: `Remove data.image.${key}: IDX files say it themselves.`,
-    })
+    throw new QuernError(
+      'config',
+      `data.image.${key} is ${wanted}, the IDX files of ${folder} hold pictures of ${key} ${form[key]}`,
+      {
+        hint: `Remove data.image.${key}: IDX files say it themselves.`,
+      },
+    )
   }
   return { ...loaded, form }
 }

@@ -8,6 +8,7 @@ import type { ImagePreprocessing } from '../contract/manifest.ts'
 import type { TrainSection } from '../contract/config.ts'
 import type { Augment } from '../data/augment.ts'
 import type { Dataset } from '../data/dataset.ts'
+import type { ProfileInput } from '../data/profile.ts'
 import type { SourceReport, SplitName } from '../data/source.ts'
 import type { MetricSpec } from '../metrics/index.ts'
 import type { Layer } from '../nn/layer.ts'
@@ -40,6 +41,8 @@ export interface TaskData {
   /** class names */
   readonly labels: readonly string[]
   readonly report: SourceReport
+  /** sizes of the pictures as they were found, by storage row, for the profile */
+  readonly originals?: ProfileInput['originals']
   /** how raw input becomes the model's input; goes into the bundle */
   readonly preprocessing: ImagePreprocessing
 }
@@ -64,6 +67,6 @@ export interface Task<Config extends TaskConfig = TaskConfig> {
   load(config: Config, options: LoadOptions): Promise<TaskData>
   network(config: Config, data: TaskData): TaskNetwork
   augment(config: Config): { readonly column: string; readonly apply: Augment } | undefined
-  /** a starting configuration (TypeScript source) and the README of a new project */
-  starter(options: { source: string }): Readonly<Record<string, string>>
+  /** the files of a new project, by path: configuration (TypeScript source) and README */
+  starter(options: { source: string; name: string }): Readonly<Record<string, string>>
 }

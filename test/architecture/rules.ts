@@ -28,11 +28,11 @@ export const levels: Readonly<Record<string, number>> = {
   store: 8,
   actions: 9,
   serve: 10,
-  cli: 10,
+  cli: 11,
 }
 
 /** Level of src/*.ts: the package's entries, which put the parts together. */
-export const entryLevel = 11
+export const entryLevel = 12
 
 /**
  * External packages and the only places that may import them, as prefixes of paths inside src/. A library that many

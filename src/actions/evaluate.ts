@@ -1,0 +1,137 @@
+/** Scores an exported model on a split and writes the report: one HTML file, and the numbers as JSON. */
+import type { EpochEvent, TrainEvent } from '../contract/events.ts'
+import { QuernError } from '../core/errors.ts'
+import { type Dataset, exampleData, exampleName } from '../data/dataset.ts'
+import type { SplitName } from '../data/source.ts'
+import type { Bundle } from '../bundle/bundle.ts'
+import { type ClassificationReport, reportClassification } from '../evaluate/classification.ts'
+import { renderReport } from '../evaluate/html.ts'
+import { type EpochRecord, metricsFileFrom, type ReportInput } from '../evaluate/report-input.ts'
+import type { BlobStore } from '../core/ports.ts'
+import type { TaskData } from '../tasks/task.ts'
+import { openModel, type OpenedModel } from './open-model.ts'
+import { scoreDataset } from './score-dataset.ts'
+import type { Project, Services } from './services.ts'
+
+export interface EvaluateInput {
+  /** run id, 'latest', or path of a bundle */
+  readonly model: string
+  readonly split: SplitName
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+export interface Evaluation {
+  readonly report: ClassificationReport
+  /** where the report was written, from the project's root */
+  readonly files: { readonly html: string; readonly json: string }
+}
+
+/** Loads the project's data and evaluates the model on one split of it. */
+export async function evaluateModel(services: Services, project: Project, input: EvaluateInput): Promise<Evaluation> {
+  const { task, config, root } = project
+  const model = await openModel(services, input.model, { device: config.device, ...(config.threads ? { threads: config.threads } : {}) })
+  try {
+    const data = await task.load(config, { root, cache: services.cache, signal: input.signal })
+    const run = model.run === undefined ? undefined : await services.runs.open(model.run)
+    const history = run ? historyFrom(await run.events()) : []
+    const folder = model.run === undefined ? 'reports' : `runs/${model.run}`
+    const files = run ? run.files : services.folder(`${root}/.quern/reports`)
+    return await evaluateAndReport(services, { ...input, project, model, data, history, files, folder: `.quern/${folder}` })
+  } finally {
+    await model.pipeline.release()
+  }
+}
+
+/** Evaluates an opened model and writes `report.html` and `metrics.json`. */
+export async function evaluateAndReport(
+  services: Services,
+  input: Pick<EvaluateInput, 'split' | 'signal' | 'onProgress'> & {
+    readonly project: Project
+    readonly model: OpenedModel
+    readonly data: TaskData
+    readonly history: readonly EpochRecord[]
+    readonly files: BlobStore
+    /** where `files` is, for messages */
+    readonly folder: string
+  },
+): Promise<Evaluation> {
+  const { model, data, split, files, folder } = input
+  const dataset = splitOf(data, split, model.bundle)
+  const answers = await scoreDataset(model.pipeline, dataset, input)
+  const ids = Array.from({ length: dataset.length }, (_, i) => exampleName(dataset, i))
+  const report = reportClassification({ ...answers, classes: data.labels, ids })
+  const described = await describe(services, input, dataset, report, ids)
+  const text = new TextEncoder()
+  await files.write('metrics.json', text.encode(`${JSON.stringify(metricsFileFrom(described), null, 2)}\n`))
+  await files.write('report.html', text.encode(renderReport(described)))
+  return { report, files: { html: `${folder}/report.html`, json: `${folder}/metrics.json` } }
+}
+
+/** Epoch events as the report draws them. */
+export function historyFrom(events: readonly TrainEvent[]): EpochRecord[] {
+  return events
+    .filter((event): event is EpochEvent => event.type === 'epoch')
+    .map(({ epoch, train: { loss, ...metrics }, validation, learningRate, seconds }) => {
+      const { loss: validationLoss, ...validationMetrics } = validation ?? {}
+      const seen = validationLoss === undefined ? {} : { validationLoss, validationMetrics }
+      return { epoch, loss: loss!, metrics, ...seen, learningRate, seconds }
+    })
+}
+
+function splitOf(data: TaskData, split: SplitName, { manifest, what }: Bundle): Dataset {
+  if (manifest.labels.join('\n') !== data.labels.join('\n')) {
+    throw new QuernError('input', `${what} knows the classes ${manifest.labels.join(', ')}; the data has ${data.labels.join(', ')}`, {
+      hint: 'Evaluate a model on the kind of data that it was trained on.',
+    })
+  }
+  const dataset = data.splits[split]
+  if (dataset) return dataset
+  throw new QuernError('missing', `the data has no ${split} split: it has ${Object.keys(data.splits).join(', ')}`, {
+    hint: `Set data.split.${split} in the configuration, or evaluate another split with --split.`,
+  })
+}
+
+async function describe(
+  services: Services,
+  { project, model, data, history, split }: Parameters<typeof evaluateAndReport>[1],
+  dataset: Dataset,
+  report: ClassificationReport,
+  ids: readonly string[],
+): Promise<ReportInput> {
+  const { lineage, versions, task, preprocessing, name } = model.bundle.manifest
+  const positions = new Map(ids.map((id, i) => [id, i]))
+  const thumbnails = new Map<string, string>()
+  for (const { id } of report.worstMistakes) {
+    const png = await services.encodePng(exampleData(dataset, 'image', positions.get(id)!))
+    thumbnails.set(id, `data:image/png;base64,${base64(png)}`)
+  }
+  const { train } = project.config
+  const configured = lineage.config['model']
+  return {
+    title: `${name}: ${split} report`,
+    provenance: {
+      task,
+      model: typeof configured === 'string' ? configured : 'own layers',
+      data: String((lineage.config['data'] as { source?: unknown } | undefined)?.source ?? ''),
+      split,
+      trainingExamples: data.splits.train.length,
+      seed: lineage.seed,
+      date: new Date(services.clock.now()).toISOString(),
+      versions,
+      run: lineage.run,
+      more: { 'batch size': String(train.batchSize), 'data sha256': lineage.data.sha256.slice(0, 16) },
+    },
+    report,
+    history,
+    ...(lineage.bestEpoch < lineage.epochs ? { bestEpoch: lineage.bestEpoch } : {}),
+    thumbnails,
+    pixelated: preprocessing.height < 100,
+  }
+}
+
+function base64(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return btoa(text)
+}

@@ -1,0 +1,64 @@
+/** A trained model by what a user calls it: a run, the latest run, a bundle's folder or zip file. */
+import { messageOf, QuernError } from '../core/errors.ts'
+import type { BlobStore } from '../core/ports.ts'
+import { type Bundle, manifestFile, openBundle } from '../bundle/bundle.ts'
+import { createPipeline, type Pipeline } from '../bundle/pipeline.ts'
+import { bundleFromZip } from '../bundle/zip.ts'
+import type { SessionOptions } from '../runtime/backend.ts'
+import type { Services } from './services.ts'
+
+export interface OpenedModel {
+  readonly name: string
+  readonly bundle: Bundle
+  readonly pipeline: Pipeline
+  /** the run that the name stood for; undefined for a path */
+  readonly run: string | undefined
+}
+
+/** Reads and checks a bundle. `model` is 'latest', a run's id or its beginning, or a path. */
+export async function findBundle(services: Services, model: string): Promise<{ bundle: Bundle; run: string | undefined }> {
+  if (model.endsWith('.zip')) return { bundle: await fromZip(services, model), run: undefined }
+  const isPath = /[\\/]/.test(model) || model === '.' || model === '..'
+  const folder = services.folder(model)
+  if (isPath || (await folder.exists(manifestFile))) return { bundle: await openBundle(folder, model), run: undefined }
+  const run = await services.runs.open(model)
+  const files = under(run.files, 'bundle/')
+  if (!(await files.exists(manifestFile))) {
+    const { state } = await run.status()
+    throw new QuernError('missing', `run ${run.id} has no model yet: it is ${state}`, {
+      hint: state === 'interrupted' ? `Go on with it: quern train --resume ${run.id}` : 'Train a model first: quern train',
+    })
+  }
+  return { bundle: await openBundle(files, `run ${run.id}`), run: run.id }
+}
+
+/** A bundle ready to predict. Release the pipeline when done. */
+export async function openModel(services: Services, model: string, session: SessionOptions = {}): Promise<OpenedModel> {
+  const { bundle, run } = await findBundle(services, model)
+  const images = await services.images()
+  const pipeline = await createPipeline(bundle, { backend: services.backend, images, session })
+  return { name: bundle.manifest.name, bundle, pipeline, run }
+}
+
+async function fromZip(services: Services, path: string): Promise<Bundle> {
+  const cut = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))
+  const folder = services.folder(cut < 0 ? '.' : path.slice(0, cut) || '/')
+  let bytes: Uint8Array
+  try {
+    bytes = await folder.read(path.slice(cut + 1))
+  } catch (cause) {
+    throw new QuernError('missing', `cannot read ${path}: ${messageOf(cause)}`, { cause })
+  }
+  return openBundle(bundleFromZip(bytes, path), path)
+}
+
+/** The blobs below a prefix, as a store of their own. */
+export function under(files: BlobStore, prefix: string): BlobStore {
+  return {
+    read: (key) => files.read(prefix + key),
+    write: (key, bytes) => files.write(prefix + key, bytes),
+    exists: (key) => files.exists(prefix + key),
+    list: async (start) => (await files.list(prefix + start)).map((key) => key.slice(prefix.length)),
+    remove: (key) => files.remove(prefix + key),
+  }
+}
