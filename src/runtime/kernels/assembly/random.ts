@@ -1,4 +1,4 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), four blocks at a time.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), eight blocks at a time.
 // Counter = [block, 0, stream, step], key = [seed low, seed high]: the words that core/random.ts draws for the seed
 // and stream when step is 0. Element i of a fill takes word i % 4 of block i / 4 (a normal number takes two words).
 
@@ -26,43 +26,69 @@ function wordAt(block: u32, word: i32, key0: u32, key1: u32, stream: u32, step: 
   return word == 0 ? c0 : word == 1 ? c1 : word == 2 ? c2 : c3
 }
 
-// The four words of block, block + 1, block + 2, block + 3, in order: what `blocks` returns.
-let words0: v128 = i32x4.splat(0)
-let words1: v128 = i32x4.splat(0)
-let words2: v128 = i32x4.splat(0)
-let words3: v128 = i32x4.splat(0)
+@inline
+function high32(low: v128, high: v128): v128 {
+  return v128.shuffle<i32>(low, high, 1, 3, 5, 7)
+}
 
 @inline
-function blocks(block: u32, key0: u32, key1: u32, stream: u32, step: u32): void {
-  let c0 = i32x4.add(i32x4.splat(block), i32x4(0, 1, 2, 3))
-  let c1 = i32x4.splat(0)
-  let c2 = i32x4.splat(stream)
-  let c3 = i32x4.splat(step)
-  const m0 = i32x4.splat(M0)
-  const m1 = i32x4.splat(M1)
+function low32(low: v128, high: v128): v128 {
+  return v128.shuffle<i32>(low, high, 0, 2, 4, 6)
+}
+
+/** Stores the four words of one block after the other; lane i of a, b, c, d holds those of block i. */
+@inline
+function storeBlocks(y: usize, a: v128, b: v128, c: v128, d: v128): void {
+  const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5)
+  const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5)
+  v128.store(y, v128.shuffle<i64>(ab, cd, 0, 2))
+  v128.store(y, v128.shuffle<i64>(ab, cd, 1, 3), 16)
+  const abHigh = v128.shuffle<i32>(a, b, 2, 6, 3, 7)
+  const cdHigh = v128.shuffle<i32>(c, d, 2, 6, 3, 7)
+  v128.store(y, v128.shuffle<i64>(abHigh, cdHigh, 0, 2), 32)
+  v128.store(y, v128.shuffle<i64>(abHigh, cdHigh, 1, 3), 48)
+}
+
+/**
+ * Writes the 32 words of eight blocks to y (128 bytes), where the fills turn them into numbers in place. Two groups
+ * of four run side by side (a, b, c, d and p, q, r, s): one alone waits for its own multiplications.
+ */
+@inline
+function writeWords(y: usize, block: u32, key0: u32, key1: u32, stream: u32, step: u32): void {
+  let a = i32x4.add(i32x4.splat(block), i32x4(0, 1, 2, 3))
+  let p = i32x4.add(i32x4.splat(block), i32x4(4, 5, 6, 7))
+  let b = i32x4.splat(0)
+  let q = b
+  let c = i32x4.splat(stream)
+  let r = c
+  let d = i32x4.splat(step)
+  let s = d
   let k0 = i32x4.splat(key0)
   let k1 = i32x4.splat(key1)
+  const m0 = i32x4.splat(M0)
+  const m1 = i32x4.splat(M1)
   for (let round = 0; round < 10; round++) {
-    const low0 = i64x2.extmul_low_i32x4_u(c0, m0)
-    const high0 = i64x2.extmul_high_i32x4_u(c0, m0)
-    const low1 = i64x2.extmul_low_i32x4_u(c2, m1)
-    const high1 = i64x2.extmul_high_i32x4_u(c2, m1)
-    c0 = v128.xor(v128.xor(v128.shuffle<i32>(low1, high1, 1, 3, 5, 7), c1), k0)
-    c1 = v128.shuffle<i32>(low1, high1, 0, 2, 4, 6)
-    c2 = v128.xor(v128.xor(v128.shuffle<i32>(low0, high0, 1, 3, 5, 7), c3), k1)
-    c3 = v128.shuffle<i32>(low0, high0, 0, 2, 4, 6)
+    const a0 = i64x2.extmul_low_i32x4_u(a, m0)
+    const a1 = i64x2.extmul_high_i32x4_u(a, m0)
+    const c0 = i64x2.extmul_low_i32x4_u(c, m1)
+    const c1 = i64x2.extmul_high_i32x4_u(c, m1)
+    a = v128.xor(v128.xor(high32(c0, c1), b), k0)
+    b = low32(c0, c1)
+    c = v128.xor(v128.xor(high32(a0, a1), d), k1)
+    d = low32(a0, a1)
+    const p0 = i64x2.extmul_low_i32x4_u(p, m0)
+    const p1 = i64x2.extmul_high_i32x4_u(p, m0)
+    const r0 = i64x2.extmul_low_i32x4_u(r, m1)
+    const r1 = i64x2.extmul_high_i32x4_u(r, m1)
+    p = v128.xor(v128.xor(high32(r0, r1), q), k0)
+    q = low32(r0, r1)
+    r = v128.xor(v128.xor(high32(p0, p1), s), k1)
+    s = low32(p0, p1)
     k0 = i32x4.add(k0, i32x4.splat(W0))
     k1 = i32x4.add(k1, i32x4.splat(W1))
   }
-  // lanes are blocks: transpose, so that each vector holds the four words of one block
-  const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5)
-  const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5)
-  const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7)
-  const d = v128.shuffle<i32>(c2, c3, 2, 6, 3, 7)
-  words0 = v128.shuffle<i64>(a, b, 0, 2)
-  words1 = v128.shuffle<i64>(a, b, 1, 3)
-  words2 = v128.shuffle<i64>(c, d, 0, 2)
-  words3 = v128.shuffle<i64>(c, d, 1, 3)
+  storeBlocks(y, a, b, c, d)
+  storeBlocks(y + 64, p, q, r, s)
 }
 
 /** y = 0 where a word is below `threshold`, else `value`: a dropout mask with P(0) = threshold / 2^32 */
@@ -79,23 +105,15 @@ export function dropoutMask(
   const limit = i32x4.splat(threshold)
   const kept = f32x4.splat(value)
   let i = 0
-  for (; i + 16 <= count; i += 16, y += 64) {
-    blocks(i >> 2, key0, key1, stream, step)
-    v128.store(y, v128.and(i32x4.ge_u(words0, limit), kept))
-    v128.store(y, v128.and(i32x4.ge_u(words1, limit), kept), 16)
-    v128.store(y, v128.and(i32x4.ge_u(words2, limit), kept), 32)
-    v128.store(y, v128.and(i32x4.ge_u(words3, limit), kept), 48)
+  for (; i + 32 <= count; i += 32) {
+    writeWords(y, i >> 2, key0, key1, stream, step)
+    for (const end = y + 128; y < end; y += 16) {
+      v128.store(y, v128.and(i32x4.ge_u(v128.load(y), limit), kept))
+    }
   }
   for (; i < count; i++, y += 4) {
     store<f32>(y, wordAt(i >> 2, i & 3, key0, key1, stream, step) >= threshold ? value : 0)
   }
-}
-
-@inline
-function spread(words: v128, low: v128, width: v128): v128 {
-  const a = f64x2.add(low, f64x2.mul(f64x2.convert_low_i32x4_u(words), width))
-  const b = f64x2.add(low, f64x2.mul(f64x2.convert_low_i32x4_u(v128.shuffle<i32>(words, words, 2, 3, 2, 3)), width))
-  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 2)
 }
 
 const UNIT: f64 = 2.3283064365386963e-10 // 2^-32
@@ -115,12 +133,15 @@ export function uniform(
   const l = f64x2.splat(low)
   const w = f64x2.splat(width)
   let i = 0
-  for (; i + 16 <= count; i += 16, y += 64) {
-    blocks(i >> 2, key0, key1, stream, step)
-    v128.store(y, spread(words0, l, w))
-    v128.store(y, spread(words1, l, w), 16)
-    v128.store(y, spread(words2, l, w), 32)
-    v128.store(y, spread(words3, l, w), 48)
+  for (; i + 32 <= count; i += 32) {
+    writeWords(y, i >> 2, key0, key1, stream, step)
+    for (const end = y + 128; y < end; y += 16) {
+      const words = v128.load(y)
+      const upper = v128.shuffle<i32>(words, words, 2, 3, 2, 3)
+      const a = f32x4.demote_f64x2_zero(f64x2.add(l, f64x2.mul(f64x2.convert_low_i32x4_u(words), w)))
+      const b = f32x4.demote_f64x2_zero(f64x2.add(l, f64x2.mul(f64x2.convert_low_i32x4_u(upper), w)))
+      v128.store(y, v128.shuffle<i64>(a, b, 0, 2))
+    }
   }
   for (; i < count; i++, y += 4) {
     const word = wordAt(i >> 2, i & 3, key0, key1, stream, step)
@@ -128,62 +149,83 @@ export function uniform(
   }
 }
 
-/** ln(x) for x in [2^-32, 1]: x = m * 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 * artanh((m - 1) / (m + 1)) */
-function ln(x: f64): f64 {
-  let bits = reinterpret<u64>(x)
-  let e = <i32>(bits >> 52) - 1023
-  bits = (bits & 0x000fffffffffffff) | 0x3ff0000000000000
-  let m = reinterpret<f64>(bits)
-  if (m >= 1.4142135623730951) {
-    m *= 0.5
-    e++
-  }
-  const s = (m - 1) / (m + 1)
-  const q = s * s
-  // |s| < 0.172: the first term left out is below 2^-56 of the sum
-  let sum: f64 = 1.0 / 21.0
-  sum = sum * q + 1.0 / 19.0
-  sum = sum * q + 1.0 / 17.0
-  sum = sum * q + 1.0 / 15.0
-  sum = sum * q + 1.0 / 13.0
-  sum = sum * q + 1.0 / 11.0
-  sum = sum * q + 1.0 / 9.0
-  sum = sum * q + 1.0 / 7.0
-  sum = sum * q + 1.0 / 5.0
-  sum = sum * q + 1.0 / 3.0
-  return <f64>e * 0.6931471805599453 + 2 * (s + s * q * sum)
+@inline
+function horner(y: v128, x: v128, term: f64): v128 {
+  return f64x2.add(f64x2.mul(y, x), f64x2.splat(term))
 }
 
-/** cos(2 pi word / 2^32): the word's upper three bits name the octant exactly, Taylor series in [0, pi / 4] */
-function cosOfTurn(word: u32): f64 {
-  const octant = word >> 29
-  let fraction = word & 0x1fffffff
-  if (octant & 1) fraction = 0x20000000 - fraction
-  const x = <f64>fraction * (6.283185307179586 * UNIT)
-  const q = x * x
-  let y: f64
-  // octants 0, 3, 4, 7 lie nearest to the cosine's axis, the others to the sine's
-  if (((octant + 1) & 2) == 0) {
-    y = 1.0 / 20922789888000.0
-    y = y * q - 1.0 / 87178291200.0
-    y = y * q + 1.0 / 479001600.0
-    y = y * q - 1.0 / 3628800.0
-    y = y * q + 1.0 / 40320.0
-    y = y * q - 1.0 / 720.0
-    y = y * q + 1.0 / 24.0
-    y = y * q - 0.5
-    y = y * q + 1.0
-  } else {
-    y = -1.0 / 1307674368000.0
-    y = y * q + 1.0 / 6227020800.0
-    y = y * q - 1.0 / 39916800.0
-    y = y * q + 1.0 / 362880.0
-    y = y * q - 1.0 / 5040.0
-    y = y * q + 1.0 / 120.0
-    y = y * q - 1.0 / 6.0
-    y = x * (y * q + 1.0)
-  }
-  return octant >= 2 && octant < 6 ? -y : y
+/** ln(x) for x in [2^-32, 1]: x = m * 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 * artanh((m - 1) / (m + 1)) */
+@inline
+function ln(x: v128): v128 {
+  const fraction = v128.and(x, i64x2.splat(0x000fffffffffffff))
+  const mantissa = v128.or(fraction, i64x2.splat(0x3ff0000000000000))
+  const large = f64x2.ge(mantissa, f64x2.splat(1.4142135623730951))
+  const m = v128.bitselect(f64x2.mul(mantissa, f64x2.splat(0.5)), mantissa, large)
+  const exponent = i64x2.sub(i64x2.shr_u(x, 52), large) // `large` is -1 where it holds
+  const biased = f64x2.convert_low_i32x4_s(v128.shuffle<i32>(exponent, exponent, 0, 2, 0, 2))
+  const s = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)))
+  const q = f64x2.mul(s, s)
+  // |s| < 0.172: the first term left out is below 2^-56 of the sum
+  let sum = f64x2.splat(1.0 / 21.0)
+  sum = horner(sum, q, 1.0 / 19.0)
+  sum = horner(sum, q, 1.0 / 17.0)
+  sum = horner(sum, q, 1.0 / 15.0)
+  sum = horner(sum, q, 1.0 / 13.0)
+  sum = horner(sum, q, 1.0 / 11.0)
+  sum = horner(sum, q, 1.0 / 9.0)
+  sum = horner(sum, q, 1.0 / 7.0)
+  sum = horner(sum, q, 1.0 / 5.0)
+  sum = horner(sum, q, 1.0 / 3.0)
+  sum = horner(sum, q, 1.0)
+  const e = f64x2.mul(f64x2.sub(biased, f64x2.splat(1023)), f64x2.splat(0.6931471805599453))
+  return f64x2.add(e, f64x2.mul(f64x2.mul(s, f64x2.splat(2)), sum))
+}
+
+/** A mask of the lower two lanes, each doubled to 64 bits: where any of `bits` is set in x + offset. */
+@inline
+function where(x: v128, offset: i32, bits: i32): v128 {
+  const set = i32x4.ne(v128.and(i32x4.add(x, i32x4.splat(offset)), i32x4.splat(bits)), i32x4.splat(0))
+  return v128.shuffle<i32>(set, set, 0, 0, 1, 1)
+}
+
+/** cos(2 pi word / 2^32) of the lower two words: the upper three bits name the octant, Taylor series in [0, pi / 4] */
+@inline
+function cosOfTurn(words: v128): v128 {
+  const octant = i32x4.shr_u(words, 29)
+  const rising = v128.and(words, i32x4.splat(0x1fffffff))
+  const odd = i32x4.ne(v128.and(octant, i32x4.splat(1)), i32x4.splat(0))
+  const fraction = v128.bitselect(i32x4.sub(i32x4.splat(0x20000000), rising), rising, odd)
+  const x = f64x2.mul(f64x2.convert_low_i32x4_u(fraction), f64x2.splat(6.283185307179586 * UNIT))
+  const q = f64x2.mul(x, x)
+  let cos = f64x2.splat(1.0 / 20922789888000.0)
+  cos = horner(cos, q, -1.0 / 87178291200.0)
+  cos = horner(cos, q, 1.0 / 479001600.0)
+  cos = horner(cos, q, -1.0 / 3628800.0)
+  cos = horner(cos, q, 1.0 / 40320.0)
+  cos = horner(cos, q, -1.0 / 720.0)
+  cos = horner(cos, q, 1.0 / 24.0)
+  cos = horner(cos, q, -0.5)
+  cos = horner(cos, q, 1.0)
+  let sin = f64x2.splat(-1.0 / 1307674368000.0)
+  sin = horner(sin, q, 1.0 / 6227020800.0)
+  sin = horner(sin, q, -1.0 / 39916800.0)
+  sin = horner(sin, q, 1.0 / 362880.0)
+  sin = horner(sin, q, -1.0 / 5040.0)
+  sin = horner(sin, q, 1.0 / 120.0)
+  sin = horner(sin, q, -1.0 / 6.0)
+  sin = f64x2.mul(x, horner(sin, q, 1.0))
+  // octants 1, 2, 5, 6 lie nearest to the sine's axis; 2 to 5 are negative
+  const y = v128.bitselect(sin, cos, where(octant, 1, 2))
+  return v128.xor(y, v128.and(where(octant, 2, 4), f64x2.splat(-0.0)))
+}
+
+/** Two normal numbers, as float32 in the lower lanes, from four words. */
+function normalPair(words: v128, mean: f64, deviation: f64): v128 {
+  const first = f64x2.convert_low_i32x4_u(v128.shuffle<i32>(words, words, 0, 2, 0, 2))
+  const rest = f64x2.sub(f64x2.splat(1), f64x2.mul(first, f64x2.splat(UNIT)))
+  const radius = f64x2.sqrt(f64x2.mul(f64x2.splat(-2), ln(rest)))
+  const z = f64x2.mul(radius, cosOfTurn(v128.shuffle<i32>(words, words, 1, 3, 1, 3)))
+  return f32x4.demote_f64x2_zero(f64x2.add(f64x2.splat(mean), f64x2.mul(f64x2.splat(deviation), z)))
 }
 
 /** y = mean + deviation * z, z standard normal by Box-Muller from two words each (the cosine half, as in core/random.ts) */
@@ -197,15 +239,19 @@ export function normal(
   mean: f64,
   deviation: f64,
 ): void {
-  for (let i = 0; i < count; i += 8, y += 32) {
-    blocks(i >> 1, key0, key1, stream, step)
-    const left = min(count - i, 8)
-    for (let j = 0; j < left; j++) {
-      const words = j < 2 ? words0 : j < 4 ? words1 : j < 6 ? words2 : words3
-      const first = <u32>(j & 1 ? i32x4.extract_lane(words, 2) : i32x4.extract_lane(words, 0))
-      const second = <u32>(j & 1 ? i32x4.extract_lane(words, 3) : i32x4.extract_lane(words, 1))
-      const z = sqrt<f64>(-2 * ln(1 - <f64>first * UNIT)) * cosOfTurn(second)
-      store<f32>(y + ((<usize>j) << 2), <f32>(mean + deviation * z))
+  let i = 0
+  // 32 words become 16 numbers in the first half of their own place: a number is written behind the words it needs
+  for (; i + 32 <= count; i += 16, y += 64) {
+    writeWords(y, i >> 1, key0, key1, stream, step)
+    for (let pair: usize = 0; pair < 8; pair++) {
+      v128.store64_lane(y + 8 * pair, normalPair(v128.load(y + 16 * pair), mean, deviation), 0)
     }
+  }
+  for (; i < count; i++, y += 4) {
+    const word = (i & 1) << 1
+    const first = wordAt(i >> 1, word, key0, key1, stream, step)
+    const second = wordAt(i >> 1, word + 1, key0, key1, stream, step)
+    const z = normalPair(i32x4.replace_lane(i32x4.splat(first), 1, second), mean, deviation)
+    v128.store_lane<f32>(y, z, 0)
   }
 }
