@@ -2,11 +2,11 @@ import { expect, it } from 'vitest'
 import { countOf, decimal, duration, metricTitle, percent, percentRange } from './format.ts'
 
 it.each([
-  [0.9874, 2, '98.74 %'],
-  [0.99996, 1, '99.9 %'],
-  [1, 1, '100.0 %'],
-  [0.0001, 1, '<0.1 %'],
-  [0, 1, '0.0 %'],
+  [0.9874, 2, '98.74\u00a0%'],
+  [0.99996, 1, '99.9\u00a0%'],
+  [1, 1, '100.0\u00a0%'],
+  [0.0001, 1, '<0.1\u00a0%'],
+  [0, 1, '0.0\u00a0%'],
   [Number.NaN, 1, 'not defined'],
 ])('percent(%d, %d) is %s', (share, digits, text) => expect(percent(share, digits)).toBe(text))
 
@@ -31,5 +31,5 @@ it('counts and times', () => {
   expect(countOf(1, 'class', 'classes')).toBe('1 class')
   expect(countOf(10_000, 'example')).toBe('10,000 examples')
   expect([4.26, 41, 200, 7500].map(duration)).toEqual(['4.3 s', '41 s', '3 min 20 s', '2 h 5 min'])
-  expect(percentRange({ low: 0.5, high: 0.625 })).toBe('50.0 – 62.5 %')
+  expect(percentRange({ low: 0.5, high: 0.625 })).toBe('50.0\u00a0–\u00a062.5\u00a0%')
 })

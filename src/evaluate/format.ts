@@ -1,4 +1,5 @@
-/** Numbers as a reader of a report wants them. English conventions, so that a report is the same everywhere. */
+/** Numbers as a reader of a report wants them. English conventions, so that a report is the same everywhere.
+ * Between a number and its unit stands a no-break space. */
 import type { Interval } from './wilson.ts'
 
 const wholeFormat = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
@@ -15,14 +16,14 @@ export function percent(share: number, digits = 1): string {
   if (!Number.isFinite(share)) return 'not defined'
   const text = (share * 100).toFixed(digits)
   const step = 10 ** -digits
-  if (share < 1 && Number(text) >= 100) return `${(100 - step).toFixed(digits)} %`
-  if (share > 0 && Number(text) === 0) return `<${step.toFixed(digits)} %`
-  return `${text} %`
+  if (share < 1 && Number(text) >= 100) return `${(100 - step).toFixed(digits)}\u00a0%`
+  if (share > 0 && Number(text) === 0) return `<${step.toFixed(digits)}\u00a0%`
+  return `${text}\u00a0%`
 }
 
 /** `98.5 – 98.9 %` */
 export const percentRange = ({ low, high }: Interval, digits = 1): string =>
-  `${(low * 100).toFixed(digits)} – ${(high * 100).toFixed(digits)} %`
+  `${(low * 100).toFixed(digits)}\u00a0–\u00a0${(high * 100).toFixed(digits)}\u00a0%`
 
 /** Three significant digits without an exponent unless the number is very small or large: `0.0412`, `3.1e-7`. */
 export function decimal(n: number): string {

@@ -36,7 +36,7 @@ it('names small sets, absent and rare classes, imbalance', () => {
     'The classes are unbalanced',
   ])
   expect(limits[2]!.text).toContain('b (1)')
-  expect(limits[3]!.text).toContain('Always answering a would already be right for 98.0 %')
+  expect(limits[3]!.text).toContain('Always answering a would already be right for 98.0\u00a0%')
 })
 
 it('does not call a large set small', () => {

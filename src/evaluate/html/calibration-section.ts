@@ -4,6 +4,9 @@ import { percent, whole } from '../format.ts'
 import { html, type Markup } from './markup.ts'
 import { fewExamples, reliabilityDiagram } from './reliability-diagram.ts'
 
+/** Answers below which the mean gap of 15 bins is mostly chance, also for a calibrated model. */
+const enough = 500
+
 /** The diagram in words. */
 function verdict({ calibration, examples, metrics }: ClassificationReport): string {
   const sum = (read: (bin: (typeof calibration)[number]) => number) =>
@@ -12,6 +15,9 @@ function verdict({ calibration, examples, metrics }: ClassificationReport): stri
   const gap = confidence - accuracy
   const error = metrics.calibrationError!
   const says = `On average the model is ${percent(confidence)} sure and ${percent(accuracy)} right.`
+  if (examples < enough) {
+    return `${says} With ${whole(examples)} answers, gaps like those below can be chance: measure on at least ${enough}.`
+  }
   if (error < 0.02) return `${says} Its confidence can be read as a chance of being right.`
   if (Math.abs(gap) < 0.01)
     return `${says} It is too sure in some ranges and not sure enough in others: see the diagram.`

@@ -30,7 +30,7 @@ ${rest.length > 0 ? html`<details><summary>${whole(rest.length)} more classes</s
 
 function pairTable({ confusedPairs }: ClassificationReport, limit: number): Markup {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Most frequent confusions"><table class="rows">
-<thead><tr><th scope="col">True class</th><th scope="col" class="text">Taken for</th><th scope="col">Times</th><th scope="col">Share of the class</th></tr></thead>
+<thead><tr><th scope="col">True class</th><th scope="col" class="text">Taken for</th><th scope="col">Times</th><th scope="col">Share</th></tr></thead>
 <tbody>${confusedPairs.slice(0, limit).map(
     (
       pair,

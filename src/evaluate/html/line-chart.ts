@@ -36,7 +36,7 @@ function runs(points: Series['points']): Series['points'][] {
 }
 
 /** `0.500` -> `0.5`, `90.0 %` -> `90 %`: ticks are round numbers. */
-const withoutZeros = (text: string) => text.replace(/(\.\d*?)0+(?=$| |e)/, '$1').replace(/\.(?=$| |e)/, '')
+const withoutZeros = (text: string) => text.replace(/(\.\d*?)0+(?=$|\s|e)/, '$1').replace(/\.(?=$|\s|e)/, '')
 
 /** The chart in words: the first and the last value of each line. */
 function describe({ title, series, format }: LineChart): string {

@@ -111,7 +111,7 @@ details>.scroll{margin-top:.8rem}
 @media (max-width:560px){main{padding:2rem 1.15rem 3rem}section{margin-top:2.75rem}.key-facts{grid-template-columns:repeat(2,1fr)}
 .mistakes{grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr));gap:1.3rem .9rem}.key span:first-child{flex-basis:100%}.matrix tbody th span{max-width:5.5rem}.narrow-off,.meter{display:none}}
 @media print{@page{margin:16mm}body{font-size:10.5pt;background:#fff}main{max-width:none;padding:0}section{margin-top:1.8rem}
-.scroll{overflow:visible}.matrix tbody th{background:none}.mistakes li{font-size:7.5pt}figure,.matrix,.mistakes li,.limits div,tr{break-inside:avoid}h2,h3{break-after:avoid}
+.note{break-inside:avoid}.kept{grid-template-columns:1fr 1fr}.scroll{overflow:visible}.matrix tbody th{background:none}.mistakes li{font-size:8pt}.mistakes p.file{font-size:7pt}figure,.matrix,.kept,.mistakes li,.limits div,tr{break-inside:avoid}h2,h3,.note,thead,tr:nth-last-child(2){break-after:avoid}
 .matrix td,.key b,.meter,.meter i,.mistakes img{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .two{grid-template-columns:1fr 1fr}.mistakes{grid-template-columns:repeat(6,1fr)}summary{display:none}}
 `

@@ -31,7 +31,7 @@ function gauge({ metrics, accuracyInterval, perClass, examples }: Classification
 
 /** `98.74` and ` %` apart, so that the unit can be small. */
 function split(text: string): Markup {
-  return text.endsWith(' %') ? html`${text.slice(0, -2)}<small>%</small>` : html`${text}`
+  return text.endsWith('\u00a0%') ? html`${text.slice(0, -2)}<small>%</small>` : html`${text}`
 }
 
 export function summarySection({ title, provenance, report }: ReportInput): Markup {
