@@ -60,7 +60,7 @@ function windowSamples(input: (shape: readonly number[]) => SampleInput, extra: 
   ]
 }
 
-/** Greatest element of each window, and where it stands in the flattened input. Ties: the first element of a window wins. */
+/** Greatest element of each window, and where it stands in the flattened input. Ties: see pool-gradient.ts. */
 const maxPool: Op = {
   name: 'MaxPool',
   since: 12,
@@ -81,6 +81,18 @@ const maxPool: Op = {
       inputs: [distinct([1, 2, 4, 4])],
       attributes: { kernel_shape: [3, 3], strides: [1, 1] },
       outputs: 2,
+    },
+    {
+      title: 'tiles share ties',
+      inputs: [{ shape: [1, 1, 2, 4], values: [1, 1, 0, 2, 1, 1, 2, 2] }],
+      attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+      gradients: [[0.25, 0.25, 0, 1 / 3, 0.25, 0.25, 1 / 3, 1 / 3]],
+    },
+    {
+      title: 'overlapping windows choose the first of a tie',
+      inputs: [{ shape: [1, 1, 3, 3], values: [1, 1, 1, 1, 1, 1, 1, 1, 1] }],
+      attributes: { kernel_shape: [2, 2] },
+      gradients: [[1, 1, 0, 1, 1, 0, 0, 0, 0]],
     },
   ],
 }
@@ -179,7 +191,10 @@ const globalMaxPool: Op = {
     const positions = g.integers(Array.from({ length: space }, (_, i) => i))
     return [g.reshape(g.where(g.equal(winner, positions), g.reshape(dy, [n, channels, 1]), 0), shape)]
   },
-  samples: [...globalShapes.map((shape) => ({ inputs: [distinct(shape)] }))],
+  samples: [
+    ...globalShapes.map((shape) => ({ inputs: [distinct(shape)] })),
+    { title: 'tie', inputs: [{ shape: [1, 1, 4], values: [0, 2, 2, 1] }], gradients: [[0, 1, 0, 0]] },
+  ],
 }
 
 /** y = (sum |x|^p)^(1/p) over each channel */
