@@ -1,7 +1,7 @@
 """Makes metrics.json: values of scikit-learn (and NumPy where it has no such metric) for src/metrics/golden.test.ts.
 
-python3 -m venv /tmp/venv-golden && /tmp/venv-golden/bin/pip install scikit-learn
-/tmp/venv-golden/bin/python test/golden/metrics.py > test/golden/metrics.json
+python3 -m venv VENV && VENV/bin/pip install scikit-learn
+VENV/bin/python test/golden/metrics.py > test/golden/metrics.json
 """
 
 import json
