@@ -16,7 +16,7 @@ import {
 } from './generated/onnx_pb.ts'
 
 /** A file of a kilobyte can call functions that call functions: more nodes than this are refused. */
-const nodeLimit = 200_000
+const nodeLimit = 1_000_000
 
 /**
  * Replaces calls of functions in the model's graph, in place. A function written for another opset than the model's
@@ -24,44 +24,72 @@ const nodeLimit = 200_000
  */
 export function inlineFunctions(model: ModelProto, opsets: Record<string, number>): void {
   if (model.functions.length === 0 || !model.graph) return
-  const inliner = new Inliner(model, opsets)
-  inliner.graph(model.graph, [])
+  const inliner = new Inliner(model.functions, opsets)
+  const nodes = inliner.count(model.graph.node)
+  if (nodes > nodeLimit) {
+    throw new QuernError(
+      'input',
+      `the functions of the ONNX file expand to ${nodes} nodes, expected at most ${nodeLimit}`,
+    )
+  }
+  inliner.expandGraph(model.graph)
   if (!inliner.callsRemain) model.functions = []
 }
 
 class Inliner {
   callsRemain = false
   readonly #functions = new Map<string, FunctionProto>()
+  /** nodes that a function expands to; undefined while they are being counted */
+  readonly #sizes = new Map<FunctionProto, number | undefined>()
   readonly #opsets: Record<string, number>
   #calls = 0
-  #nodes = 0
 
-  constructor(model: ModelProto, opsets: Record<string, number>) {
+  constructor(functions: readonly FunctionProto[], opsets: Record<string, number>) {
     this.#opsets = opsets
-    for (const f of model.functions) this.#functions.set(key(f.domain, f.name, f.overload), f)
+    for (const f of functions) this.#functions.set(key(f.domain, f.name, f.overload), f)
   }
 
-  /** `stack` holds the functions that are being expanded, outermost first. */
-  graph(graph: GraphProto, stack: readonly FunctionProto[]): void {
-    graph.node = this.#expand(graph.node, stack)
+  #called({ domain, opType, overload }: NodeProto): FunctionProto | undefined {
+    return this.#functions.get(key(domain, opType, overload))
   }
 
-  #expand(nodes: readonly NodeProto[], stack: readonly FunctionProto[]): NodeProto[] {
+  /** Nodes that a list expands to, counted before anything is copied; refuses functions that call themselves. */
+  count(nodes: readonly NodeProto[]): number {
+    let count = 0
+    for (const node of nodes) {
+      const called = this.#called(node)
+      count += called ? this.#size(called) : 1
+      for (const { g } of node.attribute) if (g) count += this.count(g.node)
+    }
+    return count
+  }
+
+  #size(called: FunctionProto): number {
+    const known = this.#sizes.get(called)
+    if (known !== undefined) return known
+    if (this.#sizes.has(called)) {
+      throw new QuernError('input', `function '${called.name}' of the ONNX file calls itself`)
+    }
+    this.#sizes.set(called, undefined)
+    const size = this.count(called.node)
+    this.#sizes.set(called, size)
+    return size
+  }
+
+  expandGraph(graph: GraphProto): void {
+    graph.node = this.#expand(graph.node)
+  }
+
+  #expand(nodes: readonly NodeProto[]): NodeProto[] {
     return nodes.flatMap((node) => {
-      if (++this.#nodes > nodeLimit) {
-        throw new QuernError('input', `the functions of the ONNX file expand to more than ${nodeLimit} nodes`)
-      }
-      for (const { g } of node.attribute) if (g) this.graph(g, stack)
-      const called = this.#functions.get(key(node.domain, node.opType, node.overload))
+      for (const { g } of node.attribute) if (g) this.expandGraph(g)
+      const called = this.#called(node)
       if (!called) return [node]
-      if (stack.includes(called)) {
-        throw new QuernError('input', `function '${called.name}' of the ONNX file calls itself, at node '${node.name}'`)
-      }
       if (!this.#agrees(called)) {
         this.callsRemain = true
         return [node]
       }
-      return this.#expand(bodyOf(called, node, `${node.name || called.name}#${this.#calls++}`), [...stack, called])
+      return this.#expand(bodyOf(called, node, `${node.name || called.name}#${this.#calls++}`))
     })
   }
 
