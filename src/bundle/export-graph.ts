@@ -84,9 +84,13 @@ function renameOutput(graph: Graph, name: string): Graph {
   const values = graph.nodes.flatMap((node) => [...node.inputs, ...node.outputs])
   const taken = [...graph.inputs, ...graph.parameters, ...values].some((value) => value?.name === name)
   if (taken) {
-    throw new QuernError('config', `the output of the model cannot be named '${name}': the graph has a value of that name`, {
-      hint: 'Name the output otherwise than the inputs and layers.',
-    })
+    throw new QuernError(
+      'config',
+      `the output of the model cannot be named '${name}': the graph has a value of that name`,
+      {
+        hint: 'Name the output otherwise than the inputs and layers.',
+      },
+    )
   }
   const to: Value = { ...from, name }
   const swap = (value: Value | undefined): Value | undefined => (value === from ? to : value)

@@ -1,0 +1,23 @@
+/** Model bundles: written, opened, put to work. Environment-neutral: the same code runs in Node and in a browser. */
+export {
+  type Bundle,
+  type BundleContent,
+  cardFile,
+  manifestFile,
+  modelFile,
+  openBundle,
+  readManifest,
+  writeBundle,
+} from './bundle.ts'
+export { batchDimension, type ExportedInput, type ExportOptions, exportGraph } from './export-graph.ts'
+export { modelCard } from './model-card.ts'
+export {
+  type BatchOptions,
+  createPipeline,
+  type Inputs,
+  type Outcome,
+  type Pipeline,
+  type PipelineOptions,
+} from './pipeline.ts'
+export type { PredictInput, Prediction, PredictOptions } from './task-pipeline.ts'
+export { memoryFiles, type UnzipLimits, unzipBundle, zipBundle } from './zip.ts'
