@@ -1,6 +1,6 @@
 /** Gradients of pooling in standard operators, chosen by time in ONNX Runtime 1.30 on the CPU. */
 import { requireStatic, type Shape, sizeOf } from '../core/shape.ts'
-import { float32 } from '../core/tensor.ts'
+import { float32, tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, type Node, shapeOf, type Value } from '../graph/graph.ts'
 import { type AxisMatrix, transposedProduct } from './axis-matrix.ts'
 import type { Emitter } from './emitter.ts'
@@ -42,12 +42,40 @@ function tiledMaxGradient(
   { kernel }: Windows,
   sizes: readonly number[],
 ): Value {
-  const chosen = g.cast(g.equal(x, repeatTiles(g, y, kernel, sizes)), dtypeOf(x))
-  const share = g.op('AveragePool', [chosen], { kernel_shape: kernel, strides: kernel })
-  // The mean of the 0/1 mask is ties / elements of a window.
-  const each = g.div(dy, g.mul(share, sizeOf(kernel)))
-  return g.mul(chosen, repeatTiles(g, each, kernel, sizes))
+  // A window that covers its axes: y broadcasts against x as it is, and the runtime sums along axes faster than over windows.
+  const covered = kernel.flatMap((k, i) => (k > 1 ? [i + 2] : []))
+  if (kernel.every((k, i) => k === 1 || k === sizes[i])) {
+    const mask = g.cast(g.equal(x, y), dtypeOf(x))
+    return g.mul(mask, g.div(dy, g.sum(mask, covered, true)))
+  }
+  const mask = g.cast(g.equal(x, repeatTiles(g, y, kernel, sizes)), dtypeOf(x))
+  return g.mul(mask, repeatTiles(g, g.div(dy, sumTiles(g, mask, kernel, shapeOf(y))), kernel, sizes))
 }
+
+/**
+ * Sum over each window. Two axes in one product, [.., k1 * width] [k1 * width, outputs], since a window's rows follow each other: 0.2 ms where the
+ * runtime's AveragePool took 0.7.
+ */
+function sumTiles(g: Emitter, x: Value, kernel: readonly number[], output: Shape): Value {
+  const [n, c, ...outputs] = requireStatic(output, 'the gradient of MaxPool') as [number, number, ...number[]]
+  const sizes = requireStatic(shapeOf(x).slice(2), 'the gradient of MaxPool')
+  const whole = sizes.every((size, i) => i > 0 || size === kernel[i]! * outputs[i]!)
+  const width = sizes[1]
+  if (sizes.length !== 2 || !whole || width === undefined || width > widestProduct) {
+    return g.mul(g.op('AveragePool', [x], { kernel_shape: kernel, strides: kernel }), sizeOf(kernel))
+  }
+  const [rows, columns] = kernel as [number, number]
+  const [down, across] = outputs as [number, number]
+  const matrix = Array.from({ length: rows * width * across }, (_, i) => {
+    const column = Math.floor(i / across) % width
+    return Math.floor(column / columns) === i % across ? 1 : 0
+  })
+  const flat = g.reshape(x, [n * c * down, rows * width])
+  return g.reshape(g.matMul(flat, g.constant(tensorFromNumbers(dtypeOf(x), [rows * width, across], matrix))), output)
+}
+
+/** The product costs as many multiplications an element as there are outputs in a row; beyond this it loses. */
+const widestProduct = 128
 
 /** Every element repeated over its window; inputs behind the last window get zeros. */
 function repeatTiles(g: Emitter, y: Value, kernel: readonly number[], sizes: readonly number[]): Value {
