@@ -87,7 +87,7 @@ export interface Kernels {
   /** index of the first element that is NaN or infinite; -1 when all are finite */
   firstNonFinite(x: number, count: number): number
 
-  /** y = 0 with probability `rate` (in steps of 2^-32), else 1 / (1 - rate): element i takes the i-th word of the stream */
+  /** y = 0 with probability `rate`, in [0, 1), else 1 / (1 - rate); element i takes word i of the stream */
   dropoutMask(y: number, count: number, key: DrawKey, rate: number): void
   /** y = low + (high - low) * u, u in [0, 1) with 32 bits; rounding to float32 may give `high` itself */
   uniform(y: number, count: number, key: DrawKey, low: number, high: number): void
