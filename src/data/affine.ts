@@ -26,7 +26,7 @@ export function reset(map: Affine): void {
 }
 
 export function isIdentity(map: Affine): boolean {
-  return map.yy === 1 && map.yx === 0 && map.xy === 0 && map.xx === 1 && map.shiftY === 0 && map.shiftX === 0
+  return isShift(map) && map.shiftY === 0 && map.shiftX === 0
 }
 
 /** Elements of scratch memory that a plane needs: the plane with a border of one pixel. */
@@ -50,11 +50,37 @@ export function applyAffine(
 ): void {
   for (let c = 0; c < channels; c++) {
     const plane = offset + c * height * width
+    if (isShift(map)) {
+      shiftPlane(map, pixels, plane, height, width, fill)
+      continue
+    }
     copyWithBorder(pixels, plane, scratch, height, width, fill)
     // Flips and whole-pixel shifts move pixels without mixing them; only a rotation needs interpolation.
     if (map.yx === 0 && map.xy === 0) movePlane(map, scratch, pixels, plane, height, width, fill)
     else bilinearPlane(map, scratch, pixels, plane, height, width, fill)
   }
+}
+
+function isShift(map: Affine): boolean {
+  return map.yy === 1 && map.yx === 0 && map.xy === 0 && map.xx === 1
+}
+
+/** One block move within the plane; what it carries over the left or right border is overwritten with `fill`. */
+function shiftPlane(map: Affine, pixels: Uint8Array, start: number, height: number, width: number, fill: number): void {
+  const { shiftY, shiftX } = map
+  const end = start + height * width
+  if (Math.abs(shiftY) >= height || Math.abs(shiftX) >= width) {
+    pixels.fill(fill, start, end)
+    return
+  }
+  const delta = shiftY * width + shiftX
+  if (delta > 0) pixels.copyWithin(start + delta, start, end - delta)
+  else pixels.copyWithin(start, start - delta, end)
+  if (shiftY > 0) pixels.fill(fill, start, start + shiftY * width)
+  if (shiftY < 0) pixels.fill(fill, end + shiftY * width, end)
+  // Rows of a few uncovered pixels: a loop is faster than a call of fill for each.
+  const [x0, x1] = shiftX > 0 ? [0, shiftX] : [width + shiftX, width]
+  for (let row = start; row < end; row += width) for (let x = x0; x < x1; x++) pixels[row + x] = fill
 }
 
 /** The plane in `scratch`, surrounded by `fill`, so that sampling between an edge pixel and the outside needs no test. */

@@ -7,7 +7,7 @@ import { mnistFile } from '../../test/mnist-files.ts'
 import type { BlobStore } from '../core/ports.ts'
 import { exampleName, labelsOf } from './dataset.ts'
 import { readIdxFile } from './idx-source.ts'
-import { decodeImage } from './image-decoder.ts'
+import { decodeImage, type ImageDecoder } from './image-decoder.ts'
 import { loadImageFolder } from './image-folder-source.ts'
 import { createSharpDecoder } from './sharp-decoder.ts'
 
@@ -201,6 +201,37 @@ describe('broken pictures', () => {
   it('skip: still fails when no picture is left', async () => {
     const path = await folder('all-bad', { 'a/1.png': '', 'b/2.png': '' })
     await expect(loadImageFolder(path, { ...form, onBroken: 'skip' })).rejects.toThrow('2 of 2 pictures')
+  })
+
+  it('names a file that vanishes while the folder is read', async () => {
+    const path = await folder('vanishing', { 'a/1.png': picture(1), 'b/2.png': picture(2) })
+    const sharpDecoder = await createSharpDecoder()
+    const decoder: ImageDecoder = {
+      id: sharpDecoder.id,
+      async decode(bytes, wanted) {
+        await rm(join(path, 'b/2.png'), { force: true })
+        return sharpDecoder.decode(bytes, wanted)
+      },
+    }
+    const { report } = await loadImageFolder(path, { ...form, decoder, concurrency: 1, onBroken: 'skip' })
+    expect(report.broken[0]).toMatchObject({
+      name: 'b/2.png',
+      reason: expect.stringContaining('cannot be opened (ENOENT'),
+    })
+    expect(report.warnings[0]).toContain('the folder b/ holds no picture that can be read')
+  })
+
+  it('tells how far it is, and stops when it is asked to', async () => {
+    const path = await folder('stopping', { 'a/1.png': picture(1), 'b/2.png': picture(2), 'b/3.png': picture(3) })
+    const seen: string[] = []
+    const stop = new AbortController()
+    const onProgress = (done: number, total: number): void => {
+      seen.push(`${done}/${total}`)
+      if (done === 2) stop.abort()
+    }
+    const loading = loadImageFolder(path, { ...form, concurrency: 1, onProgress, signal: stop.signal })
+    await expect(loading).rejects.toThrow('aborted')
+    expect(seen).toEqual(['1/3', '2/3'])
   })
 
   it('names a missing folder with the nearest name, an empty one, one without classes, and a file', async () => {
