@@ -1,7 +1,7 @@
 /** Hands a trained model out in the form that its next user needs. */
 import { QuernError, suggestion } from '../core/errors.ts'
-import { writeBundle } from '../bundle/bundle.ts'
-import { zipFromBundle } from '../bundle/zip.ts'
+import { type BundleContent, writeBundle } from '../bundle/bundle.ts'
+import { memoryFiles, zipBundle } from '../bundle/zip.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { constantsOf } from '../graph/graph.ts'
 import { readModel } from '../onnx/read.ts'
@@ -26,15 +26,22 @@ export async function exportModel(services: Services, { model, target, out }: Ex
     throw new QuernError('config', `unknown export target '${target}'. ${suggestion(target, exportTargets)}`)
   }
   const { bundle } = await findBundle(services, model)
+  const { files: _, ...manifest } = bundle.manifest
+  const content = { model: bundle.model, manifest }
   if (target === 'bundle') {
-    const { files, ...manifest } = bundle.manifest
-    const written = await writeBundle(services.folder(out), { model: bundle.model, manifest })
+    const written = await writeBundle(services.folder(out), content)
     return { files: Object.entries(written.files).map(([name, { bytes }]) => ({ path: `${out}/${name}`, bytes })) }
   }
-  const bytes = target === 'onnx' ? bundle.model : target === 'zip' ? await zipFromBundle(bundle) : await parametersOf(bundle.model)
+  const bytes = target === 'onnx' ? bundle.model : target === 'zip' ? await zipped(content) : await parametersOf(bundle.model)
   const cut = Math.max(out.lastIndexOf('/'), out.lastIndexOf('\\'))
   await services.folder(cut < 0 ? '.' : out.slice(0, cut) || '/').write(out.slice(cut + 1), bytes)
   return { files: [{ path: out, bytes: bytes.length }] }
+}
+
+async function zipped(content: BundleContent): Promise<Uint8Array> {
+  const files = memoryFiles()
+  await writeBundle(files, content)
+  return zipBundle(files, 'the bundle')
 }
 
 /** The initializers of the graph under their names: the paths of the parameters. */

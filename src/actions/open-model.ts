@@ -3,7 +3,7 @@ import { messageOf, QuernError } from '../core/errors.ts'
 import type { BlobStore } from '../core/ports.ts'
 import { type Bundle, manifestFile, openBundle } from '../bundle/bundle.ts'
 import { createPipeline, type Pipeline } from '../bundle/pipeline.ts'
-import { bundleFromZip } from '../bundle/zip.ts'
+import { unzipBundle } from '../bundle/zip.ts'
 import type { SessionOptions } from '../runtime/backend.ts'
 import type { Services } from './services.ts'
 
@@ -49,7 +49,7 @@ async function fromZip(services: Services, path: string): Promise<Bundle> {
   } catch (cause) {
     throw new QuernError('missing', `cannot read ${path}: ${messageOf(cause)}`, { cause })
   }
-  return openBundle(bundleFromZip(bytes, path), path)
+  return openBundle(unzipBundle(bytes, path), path)
 }
 
 /** The blobs below a prefix, as a store of their own. */

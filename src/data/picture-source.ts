@@ -1,5 +1,6 @@
 /** Source: labelled pictures in whatever form a folder holds them, IDX files or one folder of pictures for each class. */
 import { readdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { QuernError } from '../core/errors.ts'
 import { columnOf, exampleShape } from './dataset.ts'
 import { loadIdxFolder, looksLikeIdx } from './idx-source.ts'
@@ -13,6 +14,8 @@ export interface PictureOptions extends Omit<ImageFolderOptions, 'height' | 'wid
   readonly height?: number | undefined
   readonly width?: number | undefined
   readonly channels?: 1 | 3 | undefined
+  /** folder that a relative path starts from; default: the working directory */
+  readonly root?: string | undefined
   /** names of the classes of IDX files, which hold numbers */
   readonly labels?: readonly string[] | undefined
 }
@@ -28,8 +31,9 @@ export interface LoadedLabelledPictures extends Loaded {
 const defaultSide = 64
 
 /** Loads a folder of IDX files or of pictures, whichever it is. */
-export async function loadPictures(folder: string, options: PictureOptions = {}): Promise<LoadedLabelledPictures> {
-  const { height, width, channels, labels, ...rest } = options
+export async function loadPictures(source: string, options: PictureOptions = {}): Promise<LoadedLabelledPictures> {
+  const { height, width, channels, labels, root, ...rest } = options
+  const folder = root === undefined ? source : resolve(root, source)
   let files: string[]
   try {
     files = await readdir(folder)

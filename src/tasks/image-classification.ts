@@ -1,5 +1,4 @@
 /** Image classification: one label for each picture. */
-import { resolve } from 'node:path'
 import { z } from 'zod'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
@@ -80,8 +79,7 @@ const probabilities = layer({
 
 async function load(config: ImageClassificationConfig, options: LoadOptions): Promise<TaskData> {
   const { source, labels, image, onBroken, split } = config.data
-  const { root, ...rest } = options
-  const loaded = await loadPictures(resolve(root, source), { ...image, labels, onBroken, ...rest })
+  const loaded = await loadPictures(source, { ...image, labels, onBroken, ...options })
   const random = createRandom(config.seed).fork('split')
   const stratify = split.stratified ? { stratify: 'label' } : {}
   const shares = { validation: split.validation, test: split.test }
