@@ -7,7 +7,7 @@
  */
 import { isFloat } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
-import { sameShape, formatShape } from '../core/shape.ts'
+import { formatShape, sameShape } from '../core/shape.ts'
 import { dtypeOf, type Node, shapeOf, type Value, valuesUsedBy } from '../graph/graph.ts'
 import { readAttributes } from '../ops/attributes.ts'
 import type { Emitter } from '../ops/emitter.ts'
@@ -21,9 +21,13 @@ import type { GradientContext, Op } from '../ops/op.ts'
  */
 export function backward(g: Emitter, loss: Value, wrt: readonly Value[], seed?: Value): Value[] {
   if (!seed && shapeOf(loss).length > 0) {
-    throw new QuernError('input', `a gradient starts from a scalar loss, received shape ${formatShape(shapeOf(loss))}`, {
-      hint: 'Reduce the loss with a mean or a sum, or give a seed of the same shape.',
-    })
+    throw new QuernError(
+      'input',
+      `a gradient starts from a scalar loss, received shape ${formatShape(shapeOf(loss))}`,
+      {
+        hint: 'Reduce the loss with a mean or a sum, or give a seed of the same shape.',
+      },
+    )
   }
   const nodes = [...g.builder.nodes]
   const dependent = dependents(nodes, wrt)
@@ -76,7 +80,10 @@ function gradientContext(g: Emitter, op: Op, node: Node, gradients: ReadonlyMap<
   const required = (values: readonly (Value | undefined)[], index: number, side: string): Value => {
     const value = values[index]
     if (value) return value
-    throw new QuernError('unsupported', `the gradient of ${node.op} at '${node.name}' needs ${side} ${index}, which the node lacks`)
+    throw new QuernError(
+      'unsupported',
+      `the gradient of ${node.op} at '${node.name}' needs ${side} ${index}, which the node lacks`,
+    )
   }
   const output = (index: number) => required(node.outputs, index, 'output')
   const gradient = (index: number) => {

@@ -15,7 +15,8 @@ export function validate(graph: Graph, outer: ReadonlySet<Value> = new Set()): v
     for (const value of node.inputs) {
       if (!value) continue
       if (value.constant) claim(value)
-      else if (!known.has(value)) fail(graph, `node '${node.name}' (${node.op}) reads '${value.name}' before it is computed`)
+      else if (!known.has(value))
+        fail(graph, `node '${node.name}' (${node.op}) reads '${value.name}' before it is computed`)
     }
     for (const attribute of Object.values(node.attributes)) {
       if (attribute.kind === 'graph') validate(attribute.value, known)

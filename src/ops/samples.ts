@@ -9,16 +9,30 @@ export function unary(input: Omit<SampleInput, 'shape'> = {}): Sample[] {
 }
 
 const pairs = [
-  [[2, 3], [2, 3]],
+  [
+    [2, 3],
+    [2, 3],
+  ],
   [[2, 3], [3]],
   [[3], [2, 3]],
-  [[2, 1, 3], [4, 1]],
+  [
+    [2, 1, 3],
+    [4, 1],
+  ],
   [[], [2, 2]],
-  [[2, 0], [2, 1]],
+  [
+    [2, 0],
+    [2, 1],
+  ],
   [[1], []],
 ] as const
 
 /** Two inputs in every usual way of broadcasting. */
 export function binary(a: Omit<SampleInput, 'shape'> = {}, b: Omit<SampleInput, 'shape'> = {}): Sample[] {
-  return pairs.map(([left, right]) => ({ inputs: [{ shape: left, ...a }, { shape: right, ...b }] }))
+  return pairs.map(([left, right]) => ({
+    inputs: [
+      { shape: left, ...a },
+      { shape: right, ...b },
+    ],
+  }))
 }

@@ -35,7 +35,9 @@ export function createNodeBackend(defaults: SessionOptions = {}): Backend {
       try {
         return new NodeSession(ort, await ort.InferenceSession.create(model, sessionOptions(merged)))
       } catch (cause) {
-        throw new QuernError('unsupported', `the runtime does not accept the model: ${clean(messageOf(cause))}`, { cause })
+        throw new QuernError('unsupported', `the runtime does not accept the model: ${clean(messageOf(cause))}`, {
+          cause,
+        })
       }
     },
   }
@@ -45,9 +47,13 @@ export function createNodeBackend(defaults: SessionOptions = {}): Backend {
 function requireDevice(ort: OrtModule, device: Device): void {
   const supported = ort.listSupportedBackends().map((backend) => backend.name)
   if (!supported.includes(device)) {
-    throw new QuernError('unsupported', `device '${device}' is not available: this runtime has ${supported.join(', ')}`, {
-      hint: "Set device: 'cpu', or install a build of onnxruntime-node with that execution provider.",
-    })
+    throw new QuernError(
+      'unsupported',
+      `device '${device}' is not available: this runtime has ${supported.join(', ')}`,
+      {
+        hint: "Set device: 'cpu', or install a build of onnxruntime-node with that execution provider.",
+      },
+    )
   }
 }
 
@@ -121,14 +127,21 @@ class NodeSession implements Session {
     for (const { name, dtype, shape } of this.inputs) {
       const fed = feeds[name]
       if (!fed) {
-        throw new QuernError('input', `the model needs the input '${name}', received ${Object.keys(feeds).join(', ') || 'none'}`)
+        throw new QuernError(
+          'input',
+          `the model needs the input '${name}', received ${Object.keys(feeds).join(', ') || 'none'}`,
+        )
       }
       if (dtype && fed.dtype !== dtype) {
         throw new QuernError('input', `input '${name}' must be ${dtype}, received ${fed.dtype}`)
       }
-      const fits = shape?.length === fed.shape.length && shape.every((dim, i) => typeof dim === 'string' || dim === fed.shape[i])
+      const fits =
+        shape?.length === fed.shape.length && shape.every((dim, i) => typeof dim === 'string' || dim === fed.shape[i])
       if (shape && !fits) {
-        throw new QuernError('input', `input '${name}' must have the shape ${formatShape(shape)}, received ${formatShape(fed.shape)}`)
+        throw new QuernError(
+          'input',
+          `input '${name}' must have the shape ${formatShape(shape)}, received ${formatShape(fed.shape)}`,
+        )
       }
     }
   }
