@@ -80,46 +80,13 @@ interface Entry {
   readonly name: string
   readonly chunks: Uint8Array[]
   bytes: number
-  whole: boolean
+  isWhole: boolean
 }
 
 function unpack(bytes: Uint8Array, what: string, limits: UnzipLimits): Map<string, Uint8Array> {
-  const { maxBytes = 2 ** 30, maxFiles = 1000 } = limits
-  const entries = new Map<string, Entry>()
-  let total = 0
-  let claimed = 0
-  const refuse = (message: string): never => {
-    throw new QuernError('input', `${what}: ${message}`)
-  }
-  const open = (file: UnzipFile): void => {
-    if (file.name.endsWith('/')) return
-    const { name, originalSize = 0 } = file
-    const fault = unsafePath(name)
-    if (fault !== undefined) refuse(`the entry ${JSON.stringify(name)} is refused: ${fault}`)
-    if (entries.has(name)) refuse(`the entry '${name}' comes twice`)
-    if (entries.size >= maxFiles) refuse(`more than ${maxFiles} files`)
-    claimed += originalSize
-    if (claimed > maxBytes) refuse(`'${name}' makes it ${claimed} bytes unpacked, allowed are ${maxBytes}`)
-    if (file.compression !== 0 && file.compression !== 8) {
-      refuse(`'${name}' is compressed by method ${file.compression}; known are 0 (stored) and 8 (deflate)`)
-    }
-    const entry: Entry = { name, chunks: [], bytes: 0, whole: false }
-    entries.set(name, entry)
-    file.ondata = (error, chunk, final) => {
-      if (error) throw error
-      total += chunk.length
-      entry.bytes += chunk.length
-      if (total > maxBytes) refuse(`'${name}' unpacks to more than the ${maxBytes} bytes that are allowed`)
-      if (file.originalSize !== undefined && entry.bytes > file.originalSize) {
-        refuse(`'${name}' claims ${file.originalSize} bytes and unpacks to more`)
-      }
-      entry.chunks.push(chunk)
-      entry.whole = final
-    }
-    file.start()
-  }
+  const unpacker = new Unpacker(what, limits)
   try {
-    const unzip = new Unzip(open)
+    const unzip = new Unzip((file) => unpacker.open(file))
     unzip.register(UnzipInflate)
     for (let at = 0; at < bytes.length; at += pushed) {
       unzip.push(bytes.subarray(at, at + pushed), at + pushed >= bytes.length)
@@ -128,9 +95,70 @@ function unpack(bytes: Uint8Array, what: string, limits: UnzipLimits): Map<strin
     if (cause instanceof QuernError) throw cause
     throw new QuernError('input', `${what}: damaged zip: ${messageOf(cause)}`, { cause })
   }
-  const cut = [...entries.values()].find((entry) => !entry.whole)
-  if (cut) refuse(`the entry '${cut.name}' is cut off after ${cut.bytes} bytes`)
-  return new Map([...entries.values()].map((entry) => [entry.name, joined(entry)]))
+  return unpacker.finish()
+}
+
+/** Takes in entry after entry and keeps count: of what they claim when they open, of what they are as they unpack. */
+class Unpacker {
+  readonly #what: string
+  readonly #maxBytes: number
+  readonly #maxFiles: number
+  readonly #entries = new Map<string, Entry>()
+  #claimed = 0
+  #total = 0
+
+  constructor(what: string, { maxBytes = 2 ** 30, maxFiles = 1000 }: UnzipLimits) {
+    this.#what = what
+    this.#maxBytes = maxBytes
+    this.#maxFiles = maxFiles
+  }
+
+  open(file: UnzipFile): void {
+    const { name, compression, originalSize = 0 } = file
+    if (name.endsWith('/')) return
+    const fault = unsafePath(name)
+    if (fault !== undefined) throw this.#refusal(`the entry ${JSON.stringify(name)} is refused: ${fault}`)
+    if (this.#entries.has(name)) throw this.#refusal(`the entry '${name}' comes twice`)
+    if (this.#entries.size >= this.#maxFiles) throw this.#refusal(`more than ${this.#maxFiles} files`)
+    this.#claimed += originalSize
+    if (this.#claimed > this.#maxBytes) {
+      throw this.#refusal(`'${name}' makes it ${this.#claimed} bytes unpacked, allowed are ${this.#maxBytes}`)
+    }
+    if (compression !== 0 && compression !== 8) {
+      throw this.#refusal(`'${name}' is compressed by method ${compression}; known are 0 (stored) and 8 (deflate)`)
+    }
+    const entry: Entry = { name, chunks: [], bytes: 0, isWhole: false }
+    this.#entries.set(name, entry)
+    file.ondata = (error, chunk, final) => {
+      if (error) throw error
+      this.#add(entry, chunk, file.originalSize)
+      entry.isWhole = final
+    }
+    file.start()
+  }
+
+  #add(entry: Entry, chunk: Uint8Array, claimed: number | undefined): void {
+    this.#total += chunk.length
+    entry.bytes += chunk.length
+    if (this.#total > this.#maxBytes) {
+      throw this.#refusal(`'${entry.name}' unpacks to more than the ${this.#maxBytes} bytes that are allowed`)
+    }
+    if (claimed !== undefined && entry.bytes > claimed) {
+      throw this.#refusal(`'${entry.name}' claims ${claimed} bytes and unpacks to more`)
+    }
+    entry.chunks.push(chunk)
+  }
+
+  finish(): Map<string, Uint8Array> {
+    const entries = [...this.#entries.values()]
+    const cut = entries.find((entry) => !entry.isWhole)
+    if (cut) throw this.#refusal(`the entry '${cut.name}' is cut off after ${cut.bytes} bytes`)
+    return new Map(entries.map((entry) => [entry.name, joined(entry)]))
+  }
+
+  #refusal(message: string): QuernError {
+    return new QuernError('input', `${this.#what}: ${message}`)
+  }
 }
 
 function joined({ chunks, bytes }: Entry): Uint8Array {
