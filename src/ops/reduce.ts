@@ -2,7 +2,7 @@
  * Reductions over axes, the positions of extremes, and running sums. Axes are a constant input; without axes (or with an empty
  * list) all are reduced, unless noop_with_empty_axes says that none is.
  */
-import { type Dim, isStatic, normalizeAxis, type Shape, sizeOf, unknownDim } from '../core/shape.ts'
+import { type Dim, normalizeAxis, requireStatic, type Shape, sizeOf, unknownDim } from '../core/shape.ts'
 import { numbersOf } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
@@ -76,11 +76,13 @@ function reduction(c: GradientContext): Reduction {
 }
 
 /** Number of elements that are reduced to one. */
-function reducedCount({ g, x, axes }: Reduction): Value | number {
-  const dims = axes.map((axis) => shapeOf(x)[axis]!)
-  if (isStatic(dims)) return sizeOf(dims)
-  const sizes = g.op('Gather', [g.op('Shape', [x]), g.integers(axes)])
-  return g.cast(g.op('ReduceProd', [sizes], { keepdims: 0 }), dtypeOf(x))
+function reducedCount({ x, axes }: Reduction): number {
+  return sizeOf(
+    requireStatic(
+      axes.map((axis) => shapeOf(x)[axis]!),
+      'the gradient of ReduceMean',
+    ),
+  )
 }
 
 function reduceSamples(input: Omit<SampleInput, 'shape'> = {}): Sample[] {
