@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { float32, int64, tensor } from '../core/tensor.ts'
+import { float32, int64, type Tensor, tensor } from '../core/tensor.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 const sample = () =>
   writeSafetensors({
-    tensors: new Map([
+    tensors: new Map<string, Tensor>([
       ['dense/kernel', float32([2, 3], [1, 2, 3, 4, 5, 6])],
       ['count', int64([], [7])],
     ]),
@@ -16,7 +16,7 @@ describe('safetensors', () => {
   it('reads back what it wrote, of any size and type', () => {
     fc.assert(
       fc.property(fc.float32Array(), fc.uint8Array(), fc.string(), (floats, bytes, note) => {
-        const tensors = new Map([
+        const tensors = new Map<string, Tensor>([
           ['a/b', tensor('float32', [floats.length], floats)],
           ['c', tensor('uint8', [1, bytes.length], bytes)],
         ])
