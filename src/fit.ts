@@ -2,6 +2,8 @@
  * Training without a project: a model of layers, tensors in memory, events out. What `quern train` does is made of the same parts;
  * this is for code that wants no files.
  */
+
+import { exportGraph } from './bundle/export-graph.ts'
 import type { TrainEvent } from './contract/events.ts'
 import { QuernError } from './core/errors.ts'
 import { createRandom } from './core/random.ts'
@@ -9,7 +11,6 @@ import { formatShape } from './core/shape.ts'
 import type { Tensor } from './core/tensor.ts'
 import { createDataset, exampleShape } from './data/dataset.ts'
 import { splitByShare } from './data/split.ts'
-import { exportGraph } from './bundle/export-graph.ts'
 import type { MetricSpec } from './metrics/index.ts'
 import type { Layer } from './nn/layer.ts'
 import { type Loss, type LossName, lossFrom } from './nn/loss.ts'
@@ -67,13 +68,20 @@ export interface FittedModel {
 export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<TrainEvent, FittedModel> {
   const { x, y, epochs = 1, batchSize = 32, seed = 0, validationSplit = 0, metrics = [], device = 'cpu' } = options
   if (x.shape[0] !== y.shape[0]) {
-    throw new QuernError('input', `x and y must have the same number of examples, received ${formatShape(x.shape)} and ${formatShape(y.shape)}`)
+    throw new QuernError(
+      'input',
+      `x and y must have the same number of examples, received ${formatShape(x.shape)} and ${formatShape(y.shape)}`,
+    )
   }
   const random = createRandom(seed)
   const all = createDataset({ columns: { x, y } })
-  const splits = validationSplit > 0 ? splitByShare(all, { validation: validationSplit }, random.fork('split')) : { train: all }
+  const splits =
+    validationSplit > 0 ? splitByShare(all, { validation: validationSplit }, random.fork('split')) : { train: all }
   const loss = lossFrom(options.loss)
-  const optimizer = typeof options.optimizer === 'object' && 'update' in options.optimizer ? (options.optimizer as Optimizer) : createOptimizer(options.optimizer ?? 'adam')
+  const optimizer =
+    typeof options.optimizer === 'object' && 'update' in options.optimizer
+      ? (options.optimizer as Optimizer)
+      : createOptimizer(options.optimizer ?? 'adam')
   const input = { name: 'x', dtype: x.dtype, shape: exampleShape(x) }
   const step = await createTrainingStep({
     network: { model, loss, inputs: [input], target: { name: 'y', dtype: y.dtype, shape: exampleShape(y) }, table },
@@ -105,7 +113,12 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
       resume: options.resume ?? false,
       signal: options.signal,
     })
-    const parameters = new Map([...step.parameters].map(([path, { dtype, shape, data }]) => [path, { dtype, shape, data: (data as Float32Array).slice() }]))
+    const parameters = new Map(
+      [...step.parameters].map(([path, { dtype, shape, data }]) => [
+        path,
+        { dtype, shape, data: (data as Float32Array).slice() },
+      ]),
+    )
     return { onnx: exportGraph({ model, inputs: [input], output: 'y', parameters, table, name: 'model' }), parameters }
   } finally {
     await step.release()

@@ -5,7 +5,7 @@ import { QuernError } from '../core/errors.ts'
 import { columnOf, exampleShape } from './dataset.ts'
 import { loadIdxFolder, looksLikeIdx } from './idx-source.ts'
 import { type ImageForm, imageForm } from './image-decoder.ts'
-import { type ImageFolderOptions, loadImageFolder, type LoadedPictures } from './image-folder-source.ts'
+import { type ImageFolderOptions, type LoadedPictures, loadImageFolder } from './image-folder-source.ts'
 import { missingPath } from './missing-path.ts'
 import type { Loaded } from './source.ts'
 

@@ -7,13 +7,17 @@ import type { Tensor } from '../core/tensor.ts'
 export async function encodePng({ data, shape, dtype }: Tensor): Promise<Uint8Array> {
   const [channels, height, width] = shape
   if (dtype !== 'uint8' || shape.length !== 3 || (channels !== 1 && channels !== 3)) {
-    throw new QuernError('input', `a PNG is made of uint8 [1 or 3, height, width], received ${dtype}${formatShape(shape)}`)
+    throw new QuernError(
+      'input',
+      `a PNG is made of uint8 [1 or 3, height, width], received ${dtype}${formatShape(shape)}`,
+    )
   }
   const { default: sharp } = await import('sharp')
   const planes = data as Uint8Array
   const size = height! * width!
   const interleaved = new Uint8Array(planes.length)
-  for (let c = 0; c < channels; c++) for (let i = 0; i < size; i++) interleaved[i * channels + c] = planes[c * size + i]!
+  for (let c = 0; c < channels; c++)
+    for (let i = 0; i < size; i++) interleaved[i * channels + c] = planes[c * size + i]!
   const image = sharp(interleaved, { raw: { width: width!, height: height!, channels } })
   const colours = channels === 1 ? image.toColourspace('b-w') : image
   return colours.png().toBuffer()

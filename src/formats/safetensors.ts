@@ -81,18 +81,26 @@ export function readSafetensors(bytes: Uint8Array, what = 'safetensors file'): S
 function parseHeader(bytes: Uint8Array, fail: (message: string) => never): Record<string, unknown> {
   try {
     const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    if (typeof header === 'object' && header !== null && !Array.isArray(header)) return header as Record<string, unknown>
+    if (typeof header === 'object' && header !== null && !Array.isArray(header))
+      return header as Record<string, unknown>
   } catch (error) {
     fail(`its header is not JSON (${messageOf(error)})`)
   }
   return fail('its header is not a JSON object')
 }
 
-function readTensor(name: string, entry: unknown, bytes: Uint8Array, start: number, fail: (message: string) => never): Tensor {
+function readTensor(
+  name: string,
+  entry: unknown,
+  bytes: Uint8Array,
+  start: number,
+  fail: (message: string) => never,
+): Tensor {
   const { dtype: code, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>
   const dtype = dtypeOfCode.get(String(code)) ?? fail(`tensor '${name}' has the unknown type '${String(code)}'`)
   const whole = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0
-  if (!Array.isArray(shape) || !shape.every(whole)) return fail(`tensor '${name}' has the shape ${JSON.stringify(shape)}`)
+  if (!Array.isArray(shape) || !shape.every(whole))
+    return fail(`tensor '${name}' has the shape ${JSON.stringify(shape)}`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(whole)) {
     return fail(`tensor '${name}' has the offsets ${JSON.stringify(offsets)}`)
   }
