@@ -26,7 +26,7 @@ const positive = { from: 0.3, to: 3 }
 const inside = { from: -0.8, to: 0.8 }
 
 const functions: readonly Op[] = [
-  { ...unaryOp('Abs', 13, ({ g, x, dy }) => [g.mul(dy, g.sign(x))], { away: { from: [0], by: 0.1 } }) },
+  unaryOp('Abs', 13, ({ g, x, dy }) => [g.mul(dy, g.sign(x))], { away: { from: [0], by: 0.1 } }),
   unaryOp('Neg', 13, ({ g, dy }) => [g.neg(dy)]),
   unaryOp('Exp', 13, ({ g, y, dy }) => [g.mul(dy, y)]),
   unaryOp('Log', 13, ({ g, x, dy }) => [g.div(dy, x)], positive),
