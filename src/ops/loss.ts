@@ -3,7 +3,7 @@
  * (opset 13). The runtime has no kernel of its own for the losses but runs their definition in standard operators.
  */
 import { QuernError } from '../core/errors.ts'
-import { formatShape, requireStatic, sameShape, type Shape, sizeOf } from '../core/shape.ts'
+import { formatShape, requireStatic, type Shape, sameShape, sizeOf } from '../core/shape.ts'
 import { tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
