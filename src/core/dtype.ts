@@ -101,6 +101,13 @@ export function isFloat(dtype: DType): boolean {
   return dtypes[dtype].kind === 'float'
 }
 
+/** True when an element of the array is an element of the tensor as a number: not a string, raw bits or half a complex number. */
+export function holdsNumbers(dtype: DType): boolean {
+  const { array, bits, kind } = dtypes[dtype]
+  const isRaw = kind === 'float' && bits < 32
+  return array !== undefined && kind !== 'complex' && bits >= 8 && !isRaw
+}
+
 /** Array elements that `count` tensor elements take: two for a complex number, half of one for a 4-bit number. */
 export function storageLength(dtype: DType, count: number): number {
   const { bits, kind } = dtypes[dtype]

@@ -50,7 +50,8 @@ function distance(a: string, b: string): number {
 /** The known name nearest to a misspelt one, when one is near enough to be meant. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
-  let least = Math.max(2, Math.floor(name.length / 3)) + 1
+  // Two of three letters wrong is another word, not a slip.
+  let least = Math.max(name.length < 4 ? 1 : 2, Math.floor(name.length / 3)) + 1
   for (const candidate of known) {
     const d = distance(name.toLowerCase(), candidate.toLowerCase())
     if (d < least) [best, least] = [candidate, d]

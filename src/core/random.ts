@@ -3,6 +3,7 @@
  * A draw is a pure function of (seed, stream, index), so a resumed run repeats the uninterrupted one, and two
  * places never share numbers unless they share a stream name.
  */
+import { QuernError } from './errors.ts'
 
 const M0 = 0xd2511f53
 const M1 = 0xcd9e8d57
@@ -62,14 +63,16 @@ export interface Random {
   uniform(): number
   /** next standard normal number (Box-Muller) */
   normal(): number
-  /** next integer in [0, below), without modulo bias */
+  /** next integer in [0, below), without modulo bias; `below` is a whole number from 1 to 2^32 */
   integer(below: number): number
   /** shuffles in place (Fisher-Yates) and returns the same array */
   shuffle<A extends { length: number; [index: number]: unknown }>(items: A): A
 }
 
-/** A random stream for a seed (an integer of up to 53 bits). */
+/** A random stream for a seed, an integer of up to 53 bits. */
 export function createRandom(seed: number, stream = 0): Random {
+  if (!Number.isSafeInteger(seed))
+    throw new QuernError('input', `a seed is a whole number of up to 53 bits, received ${seed}`)
   const key = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0] as const
   let block: number[] = []
   let index = 0
@@ -92,6 +95,12 @@ export function createRandom(seed: number, stream = 0): Random {
       return radius * Math.cos(2 * Math.PI * random.uniform())
     },
     integer(below) {
+      if (!(Number.isInteger(below) && below >= 1 && below <= 2 ** 32)) {
+        throw new QuernError(
+          'input',
+          `a random integer is drawn below a whole number from 1 to 2^32, received ${below}`,
+        )
+      }
       const limit = 2 ** 32 - (2 ** 32 % below)
       let word = random.uint32()
       while (word >= limit) word = random.uint32()

@@ -1,5 +1,5 @@
 /** A tensor in memory: element type, sizes, and the elements in row-major order. Plain data, no methods. */
-import { type DType, dtypes, storageLength, type TensorData } from './dtype.ts'
+import { type DType, dtypes, holdsNumbers, storageLength, type TensorData } from './dtype.ts'
 import { QuernError } from './errors.ts'
 import { formatShape, type StaticShape, sizeOf } from './shape.ts'
 
@@ -11,6 +11,9 @@ export interface Tensor<D extends TensorData = TensorData> {
 
 /** Wraps elements as a tensor after checking that their number and array type fit. */
 export function tensor<D extends TensorData>(dtype: DType, shape: StaticShape, data: D): Tensor<D> {
+  if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
+    throw new QuernError('input', `the sizes of a tensor must be whole numbers >= 0, received ${formatShape(shape)}`)
+  }
   const expected = storageLength(dtype, sizeOf(shape))
   const array = dtypes[dtype].array
   if (array === undefined ? !Array.isArray(data) : !(data instanceof array)) {
@@ -42,13 +45,22 @@ export function float32(shape: StaticShape, values: ArrayLike<number>): Tensor<F
 
 /** int64 tensor from integers. */
 export function int64(shape: StaticShape, values: ArrayLike<number>): Tensor<BigInt64Array> {
-  return tensor('int64', shape, BigInt64Array.from(Array.from(values, (v) => BigInt(v))))
+  return tensor('int64', shape, BigInt64Array.from(Array.from(values, (v) => wholeNumber(v, 'int64'))))
 }
 
-/** Elements as JavaScript numbers; 64-bit integers outside the safe range are refused, strings and raw-bit types too. */
+/** BigInt's own message names neither the tensor nor its type. */
+function wholeNumber(value: number, dtype: DType): bigint {
+  if (Number.isInteger(value)) return BigInt(value)
+  throw new QuernError('input', `${dtype} elements must be whole numbers, received ${value}`)
+}
+
+/**
+ * Elements as JavaScript numbers. 64-bit integers beyond the safe range become the nearest safe one; strings, complex numbers and
+ * types that are kept as raw bits (float16, float8, 4-bit) are refused.
+ */
 export function numbersOf(t: Tensor): number[] {
   const { data, dtype } = t
-  if (Array.isArray(data) || dtype === 'float16' || dtype === 'bfloat16' || dtypes[dtype].bits < 8) {
+  if (Array.isArray(data) || !holdsNumbers(dtype)) {
     throw new QuernError('unsupported', `cannot read ${dtype} elements as numbers`)
   }
   return Array.from(data as ArrayLike<number | bigint>, (v) => {
@@ -61,15 +73,20 @@ export function numbersOf(t: Tensor): number[] {
   })
 }
 
-/** A tensor of the dtype from plain numbers, rounded as the dtype demands. */
+/**
+ * A tensor of the dtype from plain numbers. Floats are rounded to the nearest of the type; integers lose their fraction, but for
+ * 64-bit ones, which must be whole; for `bool` everything but 0 is true.
+ */
 export function tensorFromNumbers(dtype: DType, shape: StaticShape, values: ArrayLike<number>): Tensor {
   const array = dtypes[dtype].array
-  if (!array || dtype === 'float16' || dtype === 'bfloat16' || dtypes[dtype].bits < 8) {
+  if (!array || !holdsNumbers(dtype)) {
     throw new QuernError('unsupported', `cannot write numbers as ${dtype}`)
   }
   const data =
     array === BigInt64Array || array === BigUint64Array
-      ? array.from(Array.from(values, (v) => BigInt(v)))
-      : (array as Float32ArrayConstructor).from(values)
+      ? array.from(Array.from(values, (v) => wholeNumber(v, dtype)))
+      : (array as Float32ArrayConstructor).from(
+          dtype === 'bool' ? Array.from(values, (v) => (v === 0 ? 0 : 1)) : values,
+        )
   return tensor(dtype, shape, data)
 }
