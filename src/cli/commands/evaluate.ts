@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+import { type Command, configOption, modelOption } from '../command.ts'
+import { evaluationLines } from '../render/evaluation.ts'
+import { progressLine } from '../render/progress-line.ts'
+
+export const evaluate: Command = {
+  name: 'evaluate',
+  summary: 'score a model on data that training has not seen, and write a report',
+  options: [
+    modelOption,
+    {
+      flags: '--split <split>',
+      summary: 'the part of the data',
+      choices: ['test', 'validation', 'train'],
+      default: 'test',
+    },
+    configOption,
+  ],
+  examples: ['quern evaluate', 'quern evaluate --model 20261123-14 --split validation'],
+  async run({ terminal, project, services }, _, { model, split, config }) {
+    const found = await project(config)
+    const { evaluateModel } = await import('../../actions/evaluate.ts')
+    const { report, files } = await evaluateModel(await services(found.root), found, {
+      model: String(model),
+      split: split as 'test' | 'validation' | 'train',
+      onProgress: (done, total) =>
+        terminal.live((columns) => progressLine({ title: 'evaluating', done, total, parts: [] }, columns)),
+    })
+    const [html, json] = [join(found.root, files.html), join(found.root, files.json)]
+    terminal.document({ split, report, files: { html, json } })
+    terminal.print(...evaluationLines(report, String(split), terminal), '', `report   ${html}`, `numbers  ${json}`)
+    return 0
+  },
+}

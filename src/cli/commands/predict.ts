@@ -1,0 +1,89 @@
+import type { PredictedFile } from '../../actions/predict.ts'
+import { messageOf } from '../../core/errors.ts'
+import { type Command, modelOption, wholeNumber } from '../command.ts'
+import type { NamedInput } from '../read-input.ts'
+import { formatScore } from '../render/numbers.ts'
+import { harmless, pad, textWidth } from '../render/text-width.ts'
+import type { Colors } from '../terminal.ts'
+import type { Input } from '../world.ts'
+
+/** Wider names are not waited for: the answers stand behind them. */
+const widestName = 50
+/** Answers below it are not shown beside the best one in a list of many files. */
+const leastShown = 0.01
+
+export const predict: Command = {
+  name: 'predict',
+  summary: 'the labels of pictures: files, folders, or - for stdin',
+  arguments: [['<files...>', 'pictures, folders of pictures, or - to read one from stdin']],
+  options: [modelOption, { flags: '--top <n>', summary: 'answers for each picture', default: '5' }],
+  examples: ['quern predict cat.png', 'quern predict photos/ --top 1 --json', 'curl -s URL | quern predict -'],
+  async run({ world, terminal, services }, paths, { model, top }) {
+    const topK = wholeNumber(top, '--top', 1, 1000)
+    const { expandInputs, readInput, readStdin } = await import('../read-input.ts')
+    const inputs = await expandInputs(paths, world.cwd)
+    const unread: PredictedFile[] = []
+    const named = readEach(inputs, { readInput, readStdin: () => readStdin(world.stdin as Input) }, unread)
+    const { predictFiles } = await import('../../actions/predict.ts')
+    const widths = inputs.map(({ name }) => textWidth(name))
+    const isOne = inputs.length === 1
+    const all: PredictedFile[] = []
+    const show = (result: PredictedFile): void => {
+      all.push(result)
+      terminal.print(
+        ...(isOne ? ranking(result) : [line(result, Math.min(widestName, Math.max(...widths)), terminal.colors)]),
+      )
+    }
+    for await (const result of predictFiles(await services(), { model: String(model), inputs: named, topK }))
+      show(result)
+    for (const result of unread) show(result)
+    terminal.document(all)
+    const failed = all.filter(({ error }) => error !== undefined)
+    if (failed.length === 0) return 0
+    if (terminal.json || isOne) for (const { input, error } of failed) terminal.warn(harmless(`${input}: ${error}`))
+    if (!isOne) terminal.warn(`${failed.length} of ${all.length} inputs could not be used`)
+    return 1
+  },
+}
+
+interface Readers {
+  readInput(path: string): Promise<Uint8Array>
+  readStdin(): Promise<Uint8Array>
+}
+
+/** The bytes of each input; what cannot be read is noted in `unread`, and the others go on. */
+async function* readEach(
+  inputs: readonly NamedInput[],
+  readers: Readers,
+  unread: PredictedFile[],
+): AsyncGenerator<{ name: string; bytes: Uint8Array }> {
+  for (const { name, path } of inputs) {
+    let bytes: Uint8Array
+    try {
+      bytes = await (path === undefined ? readers.readStdin() : readers.readInput(path))
+    } catch (error) {
+      if (inputs.length === 1) throw error
+      unread.push({ input: name, error: messageOf(error) })
+      continue
+    }
+    yield { name, bytes }
+  }
+}
+
+/** All answers for one picture, a line each. */
+function ranking({ predictions = [] }: PredictedFile): string[] {
+  const labels = predictions.map(({ label }) => harmless(label))
+  const width = Math.max(0, ...labels.map(textWidth))
+  return predictions.map(({ score }, i) => `${pad(labels[i]!, width)}  ${formatScore(score)}`)
+}
+
+/** A picture, its best answer, and those that come near, in one line. */
+function line({ input, predictions = [], error }: PredictedFile, width: number, { red, dim, bold }: Colors): string {
+  const name = pad(harmless(input), width)
+  const [best, ...others] = predictions
+  if (!best) return `${name}  ${red(harmless(error ?? 'no answer'))}`
+  const near = others
+    .filter(({ score }) => score >= leastShown)
+    .map(({ label, score }) => `${harmless(label)} ${formatScore(score)}`)
+  return `${name}  ${bold(harmless(best.label))}  ${formatScore(best.score)}${near.length > 0 ? dim(`  (${near.join(', ')})`) : ''}`
+}
