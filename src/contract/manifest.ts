@@ -57,7 +57,10 @@ export const manifestSchema = z.strictObject({
   }),
   versions: z.record(z.string(), z.string()),
   /** every other file of the bundle */
-  files: z.record(z.string(), z.strictObject({ bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+  files: z.record(
+    z.string(),
+    z.strictObject({ bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  ),
 })
 
 export type Manifest = z.output<typeof manifestSchema>

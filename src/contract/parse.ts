@@ -8,11 +8,17 @@ import { type ErrorKind, nearest, QuernError } from '../core/errors.ts'
  *
  * @param what names the thing in the message: 'quern.config.ts', 'the request'
  */
-export function parseWith<S extends z.ZodType>(schema: S, value: unknown, what: string, kind: ErrorKind = 'config'): z.output<S> {
+export function parseWith<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  what: string,
+  kind: ErrorKind = 'config',
+): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const problems = result.error.issues.flatMap((issue) => describeIssue(issue, schema, value))
-  const text = problems.length === 1 ? problems[0]! : `${problems.length} problems\n${problems.map((p) => `  - ${p}`).join('\n')}`
+  const text =
+    problems.length === 1 ? problems[0]! : `${problems.length} problems\n${problems.map((p) => `  - ${p}`).join('\n')}`
   throw new QuernError(kind, `${what}: ${text}`)
 }
 
@@ -31,22 +37,32 @@ function describeIssue(issue: Issue, schema: z.ZodType, value: unknown): string[
       })
     }
     case 'invalid_union': {
-      // The alternative that got furthest says what is wrong; "invalid input" says nothing.
+      // The alternative that got furthest says what is wrong; "invalid input" says nothing. One that fails on the value itself
+      // (another type) was not meant; one that found the right type and an unknown key within was.
       const alternatives = [...issue.errors].filter((issues) => issues.length > 0)
-      const deepest = (issues: readonly Issue[]) => Math.max(...issues.map((inner) => inner.path.length))
+      const depth = (inner: Issue) => inner.path.length + (inner.code === 'unrecognized_keys' ? 1 : 0)
+      const deepest = (issues: readonly Issue[]) => Math.max(...issues.map(depth))
       alternatives.sort((a, b) => deepest(b) - deepest(a))
       const best = alternatives[0]
       if (best && deepest(best) > 0) {
-        return best.flatMap((inner) => describeIssue({ ...inner, path: [...issue.path, ...inner.path] } as Issue, schema, value))
+        return best.flatMap((inner) =>
+          describeIssue({ ...inner, path: [...issue.path, ...inner.path] } as Issue, schema, value),
+        )
       }
-      const messages = new Set(alternatives.flat().map((inner) => inner.message.replace(/^Invalid input: /, '')))
-      return [`${at}${[...messages].join(', or ')}, received ${show(valueAt(value, issue.path))}`]
+      const expected = new Set(alternatives.flat().map((inner) => expectation(inner)))
+      const text = [...expected].map((part, i) => (i === 0 ? part : part.replace(/^expected /, ''))).join(' or ')
+      return [`${at}${text}, received ${show(valueAt(value, issue.path))}`]
     }
     default: {
-      const message = issue.message.replace(/^Invalid input: /, '').replace(/, received .*$/, '')
-      return [`${at}${message}, received ${show(valueAt(value, issue.path))}`]
+      return [`${at}${expectation(issue)}, received ${show(valueAt(value, issue.path))}`]
     }
   }
+}
+
+/** Zod's message without what it says of the value that came: we show the value itself. */
+function expectation({ message }: Issue): string {
+  const text = message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '')
+  return text.replace(/^Too (big|small): /, '')
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
@@ -55,10 +71,20 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return at
 }
 
+/** A value as a message shows it. A configuration is code: functions, NaN, 64-bit integers and cycles may stand in it too. */
 function show(value: unknown): string {
   if (value === undefined) return 'nothing'
-  const text = JSON.stringify(value) ?? String(value)
+  if (typeof value === 'function') return 'a function'
+  const text = typeof value === 'object' || typeof value === 'string' ? jsonOf(value) : String(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return 'a value that is not JSON'
+  }
 }
 
 /** Keys of the object schema at a path; defaults and optionals are looked through, all alternatives of a union count. */
@@ -73,6 +99,7 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
     level = level.flatMap((s) => {
       if (s instanceof z.ZodObject) return s.shape[key as string] ? open(s.shape[key as string] as z.ZodType) : []
       if (s instanceof z.ZodArray) return open(s.element as z.ZodType)
+      if (s instanceof z.ZodRecord) return open(s.valueType as z.ZodType)
       return []
     })
   }
