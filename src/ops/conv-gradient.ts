@@ -3,7 +3,8 @@
  * the one place where they are chosen.
  */
 import { requireStatic, type Shape, sizeOf } from '../core/shape.ts'
-import { shapeOf, type Value } from '../graph/graph.ts'
+import { tensorFromNumbers } from '../core/tensor.ts'
+import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 import { extent, type Windows } from './window.ts'
 
@@ -100,18 +101,26 @@ export function transposeInputGradient(
  * dw[m, c, k] = sum over n, o of dy[n, m, o] x[n, c, o * stride + k * dilation - before], x [n, C, ...], dy [n, M, ...]
  *
  * Few values a window: the windows are laid out once (im2col) and multiplied by dy in one batched MatMul. Many: one batched
- * MatMul a kernel tap, which copies nothing but the shifted input: 31 ms where im2col took 44 and Conv with batch and channels
- * exchanged 81 (64 -> 64 channels, 3x3 on 32x32, batch 32).
+ * MatMul a kernel tap, which copies nothing but the shifted input. Best ms for 3x3, batch 32 (8 in the last row), one thread, the
+ * third column a Conv with batch and channels exchanged, which never wins:
+ *
+ *   channels, size    im2col   taps   exchanged
+ *    1 -> 32, 28        0.82   2.49        1.03
+ *    3 -> 32, 32        1.71   3.49        2.89
+ *    8 -> 16, 28        2.65   2.21        4.03
+ *   16 -> 32, 16        2.16   1.64        3.14
+ *   32 -> 64, 14        4.78   3.58        6.18
+ *   64 -> 64, 32       10.87   8.52       17.46
  */
 export function convWeightGradient(g: Emitter, x: Value, dy: Value, windows: Windows, group: number): Value {
   const [, channels] = shapeOf(x) as [number, number]
   const [, m, ...outputs] = requireStatic(shapeOf(dy), 'the gradient of Conv') as [number, number, ...number[]]
   const c = channels / group
   const taps = tapsOf(windows.kernel)
-  const shifted = shiftedInputs(g, x, outputs, windows, taps)
   const shape = [m, c, ...windows.kernel]
   if (c === 1 && m === group) {
     const axes = [0, ...outputs.map((_, i) => i + 2)]
+    const shifted = shiftedInputs(g, x, outputs, windows, taps)
     const sums = shifted.map((s) => g.unsqueeze(g.sum(g.mul(s, dy), axes), [1]))
     return g.reshape(g.concat(sums, 1), shape)
   }
@@ -120,18 +129,43 @@ export function convWeightGradient(g: Emitter, x: Value, dy: Value, windows: Win
   // [n, group, m / group, space]
   const left = g.reshape(dy, [n, group, m / group, space])
   if (c * taps.length <= imToColumnsLimit) {
-    const columns = shifted.map((s) => g.reshape(s, [n, group, c, 1, space]))
-    const right = g.reshape(g.concat(columns, 3), [n, group, c * taps.length, space])
+    const right = g.reshape(columns(g, x, outputs, windows), [n, group, c * taps.length, space])
     return g.reshape(g.sum(g.matMul(left, g.swapLast(right)), [0]), shape)
   }
-  const products = shifted.map((s) => {
+  const products = shiftedInputs(g, x, outputs, windows, taps).map((s) => {
     const right = g.swapLast(g.reshape(s, [n, group, c, space]))
     return g.reshape(g.sum(g.matMul(left, right), [0]), [m, c, 1])
   })
   return g.reshape(g.concat(products, 2), shape)
 }
 
-const imToColumnsLimit = 64
+/**
+ * The values of every window, [n, C * taps, outputs]: a depthwise convolution whose kernels pick one tap each. One node, where slices would be as
+ * many as there are taps, 20 us each.
+ */
+function columns(g: Emitter, x: Value, outputs: readonly number[], windows: Windows): Value {
+  const { kernel, strides, dilations, before, after } = windows
+  const channels = shapeOf(x)[1] as number
+  const taps = sizeOf(kernel)
+  const picks = Array.from({ length: channels * taps * taps }, (_, i) =>
+    i % taps === Math.floor(i / taps) % taps ? 1 : 0,
+  )
+  const kernels = g.constant(tensorFromNumbers(dtypeOf(x), [channels * taps, 1, ...kernel], picks), 'picks')
+  const attributes = { kernel_shape: kernel, strides, dilations, pads: [...before, ...after], group: channels }
+  const all = g.op('Conv', [x, kernels], attributes)
+  // Behind a transposed convolution with a long output padding there is room for more windows.
+  const longer = outputs.flatMap((size, i) => (shapeOf(all)[i + 2] === size ? [] : [i]))
+  if (longer.length === 0) return all
+  return g.slice(
+    all,
+    longer.map(() => 0),
+    longer.map((i) => outputs[i]!),
+    longer.map((i) => i + 2),
+  )
+}
+
+/** Values a window (channels x taps) up to which im2col wins: between 27 and 72 by the figures above. */
+const imToColumnsLimit = 48
 
 /** Every position inside a kernel, the last axis running fastest. */
 function tapsOf(kernel: readonly number[]): number[][] {

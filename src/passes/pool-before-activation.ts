@@ -24,7 +24,7 @@ export function poolBeforeActivation(graph: Graph): Graph {
   for (let i = 0; i < nodes.length; i++) {
     const activation = nodes[i]!
     const pool = isRising(activation) ? soleReader(nodes, graph.outputs, activation.outputs[0]!) : undefined
-    if (!pool || pool.op !== 'MaxPool' || pool.domain !== '' || pool.outputs.length !== 1) continue
+    if (pool?.op !== 'MaxPool' || pool.domain !== '' || pool.outputs.length !== 1) continue
     const pooled: Value = { name: `${pool.name}:before`, type: pool.outputs[0]!.type, constant: undefined }
     nodes[i] = { ...pool, inputs: activation.inputs, outputs: [pooled] }
     nodes[nodes.indexOf(pool)] = {
