@@ -18,6 +18,11 @@ import type { GradientContext, Op } from '../ops/op.ts'
  * zeros. `seed` replaces the gradient of the loss with respect to itself (default 1) and frees the loss to have any shape.
  *
  * Throws `unsupported` when an operator without a gradient lies on a path from `wrt` to the loss.
+ *
+ * @example
+ * const x = g.builder.input('x', { dtype: 'float32', shape: [] })
+ * const [slope] = backward(g, g.mul(x, x), [x])        // 2 x
+ * const [curvature] = backward(g, slope!, [x])         // 2
  */
 export function backward(g: Emitter, loss: Value, wrt: readonly Value[], seed?: Value): Value[] {
   if (!seed && shapeOf(loss).length > 0) {
@@ -29,6 +34,16 @@ export function backward(g: Emitter, loss: Value, wrt: readonly Value[], seed?: 
       },
     )
   }
+  if (seed && !sameShape(shapeOf(seed), shapeOf(loss))) {
+    throw new QuernError(
+      'input',
+      `the seed of a gradient has the shape of the loss, ${formatShape(shapeOf(loss))}, received ${formatShape(shapeOf(seed))}`,
+    )
+  }
+  for (const value of [loss, ...wrt]) {
+    if (isFloat(dtypeOf(value))) continue
+    throw new QuernError('input', `'${value.name}' is ${dtypeOf(value)}: only floating-point values have a gradient`)
+  }
   const nodes = [...g.builder.nodes]
   const dependent = dependents(nodes, wrt)
   const gradients = new Map<Value, Value>()
@@ -38,17 +53,13 @@ export function backward(g: Emitter, loss: Value, wrt: readonly Value[], seed?: 
     const node = nodes[i]!
     if (!node.outputs.some((value) => value && gradients.has(value))) continue
     if (!valuesUsedBy(node).some((value) => dependent.has(value))) continue
+    refuseCaptured(node, dependent)
     const parts = g.builder.within('gradient', () => gradientOf(g, node, gradients))
     node.inputs.forEach((input, index) => {
       const part = parts[index]
       if (!input || !dependent.has(input)) return
       if (!part) return
-      if (!sameShape(shapeOf(part), shapeOf(input))) {
-        throw new QuernError(
-          'unsupported',
-          `the gradient rule of ${node.op} at '${node.name}' gave shape ${formatShape(shapeOf(part))} for input ${index} of shape ${formatShape(shapeOf(input))}`,
-        )
-      }
+      checkPart(node, index, input, part)
       const sum = gradients.get(input)
       gradients.set(input, sum ? g.add(sum, part) : part)
     })
@@ -64,6 +75,26 @@ function dependents(nodes: readonly Node[], wrt: readonly Value[]): Set<Value> {
     for (const value of node.outputs) if (value?.type && isFloat(value.type.dtype)) found.add(value)
   }
   return found
+}
+
+/** A rule that is wrong by a transposition or a broadcast must not train on nonsense. */
+function checkPart(node: Node, index: number, input: Value, part: Value): void {
+  const type = (value: Value) => `${dtypeOf(value)}${formatShape(shapeOf(value))}`
+  if (dtypeOf(part) === dtypeOf(input) && sameShape(shapeOf(part), shapeOf(input))) return
+  throw new QuernError(
+    'unsupported',
+    `the gradient rule of ${node.op} at '${node.name}' gave ${type(part)} for input ${index}, which is ${type(input)}`,
+  )
+}
+
+/** Rules answer for inputs alone: what a sub-graph reads from outside would lose its gradient in silence. */
+function refuseCaptured(node: Node, dependent: ReadonlySet<Value>): void {
+  const lost = valuesUsedBy(node).find((value) => dependent.has(value) && !node.inputs.includes(value))
+  if (!lost) return
+  throw new QuernError(
+    'unsupported',
+    `no gradient through ${node.op} at '${node.name}': its sub-graph reads '${lost.name}' from outside`,
+  )
 }
 
 function gradientOf(g: Emitter, node: Node, gradients: ReadonlyMap<Value, Value>): readonly (Value | undefined)[] {

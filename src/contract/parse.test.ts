@@ -75,7 +75,7 @@ describe('parseWith', () => {
     expect(problem(undefined)).toMatch(/^quern.config.ts: expected object, received nothing$/)
     expect(problem(null)).toMatch(/received null$/)
     const cycle: Record<string, unknown> = {}
-    cycle['self'] = cycle
+    cycle.self = cycle
     expect(problem({ seed: cycle })).toMatch(/received a value that is not JSON$/)
     expect(problem({ name: 'x y'.repeat(100) }).length).toBeLessThan(200)
   })

@@ -3,14 +3,32 @@ import { QuernError, suggestion } from '../core/errors.ts'
 import type { Attribute, Attributes } from '../graph/graph.ts'
 import type { AttributeReader, AttributeSpec, Op, PlainAttributes } from './op.ts'
 
-/** Tags plain attribute values with the kinds that the record declares; an unknown name is an error. */
+/** What a plain value must be to be an attribute of a kind. */
+const fits: Readonly<Record<string, (value: unknown) => boolean>> = {
+  int: Number.isInteger,
+  float: (value) => typeof value === 'number',
+  string: (value) => typeof value === 'string',
+  ints: (value) => Array.isArray(value) && value.every(Number.isInteger),
+  floats: (value) => Array.isArray(value) && value.every((item) => typeof item === 'number'),
+  strings: (value) => Array.isArray(value) && value.every((item) => typeof item === 'string'),
+}
+
+/** Tags plain attribute values with the kinds that the record declares; an unknown name or another kind of value is an error. */
 export function tagAttributes(op: Op, plain: PlainAttributes): Attributes {
   const specs = op.attributes ?? {}
   return Object.fromEntries(
     Object.entries(plain).map(([name, value]) => {
-      const spec = specs[name]
+      const spec = Object.hasOwn(specs, name) ? specs[name] : undefined
       if (!spec) {
-        throw new QuernError('input', `${op.name} has no attribute '${name}'. ${suggestion(name, Object.keys(specs))}`)
+        const known = Object.keys(specs)
+        const help = known.length === 0 ? 'It has none.' : suggestion(name, known)
+        throw new QuernError('input', `${op.name} has no attribute '${name}'. ${help}`)
+      }
+      if (fits[spec.kind]?.(value) === false) {
+        throw new QuernError(
+          'input',
+          `attribute '${name}' of ${op.name} must be ${spec.kind}, received ${JSON.stringify(value)}`,
+        )
       }
       return [name, { kind: spec.kind, value } as Attribute]
     }),

@@ -5,12 +5,12 @@
  *
  * Emits standard operators only, so that what it writes runs anywhere and can be differentiated again.
  */
-import { type DType, dtypes } from '../core/dtype.ts'
+import { type DType, dtypes, isFloat } from '../core/dtype.ts'
 import { QuernError, suggestion } from '../core/errors.ts'
 import { requireStatic, type Shape, sameShape } from '../core/shape.ts'
 import { int64, type Tensor, tensorFromNumbers } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import { dtypeOf, type Node, shapeOf, type Value } from '../graph/graph.ts'
+import { dtypeOf, type Node, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
 import { tagAttributes } from './attributes.ts'
 import { inferTypes } from './infer.ts'
 import type { Op, OpTable, PlainAttributes } from './op.ts'
@@ -48,7 +48,7 @@ export class Emitter {
     const given = inputs.slice(0, count)
     const tagged = tagAttributes(op, attributes)
     const where = [...this.builder.scope, name].join('/')
-    const types = inferTypes(op, given, tagged, outputCount, where)
+    const types = known(inferTypes(op, given, tagged, outputCount, where), outputCount, name, where)
     return this.builder.node({ op: name, domain, inputs: given, attributes: tagged, outputs: types }) as Value[]
   }
 
@@ -65,7 +65,13 @@ export class Emitter {
   ): readonly (Value | undefined)[] {
     const op = this.record(node.op, node.domain)
     const types = inferTypes(op, inputs, node.attributes, node.outputs.length, node.name)
-    const outputs = node.outputs.map((value, i) => (value ? types[i] : undefined))
+    const outputs = node.outputs.map((value, i) => value && (types[i] ?? value.type))
+    known(
+      outputs.filter((_, i) => node.outputs[i]),
+      node.outputs.filter(Boolean).length,
+      node.op,
+      node.name,
+    )
     return this.builder.node({ ...node, inputs, outputs, ...(names ? { names } : {}) })
   }
 
@@ -75,8 +81,13 @@ export class Emitter {
     return this.builder.constant(value, name)
   }
 
-  /** A scalar constant; equal scalars are one value. */
+  /** A scalar constant; equal scalars are one value. A fraction is refused where the dtype has only whole numbers. */
   scalar(value: number, dtype: DType = 'float32'): Value {
+    if (!isFloat(dtype) && !Number.isInteger(value)) {
+      throw new QuernError('input', `the number ${value} cannot be combined with ${dtype} values`, {
+        hint: 'Cast the values to a float type first.',
+      })
+    }
     const key = `${dtype}:${Object.is(value, -0) ? '-0' : value}`
     let found = this.#scalars.get(key)
     if (!found) {
@@ -113,6 +124,12 @@ export class Emitter {
   // Element-wise
 
   #binary(name: string, a: Operand, b: Operand): Value {
+    if (typeof a === 'number' && typeof b === 'number') {
+      throw new QuernError(
+        'input',
+        `${name} of the two numbers ${a} and ${b} needs no operator: compute it, or use scalar()`,
+      )
+    }
     const left = typeof a === 'number' ? this.scalar(a, dtypeOf(b as Value)) : a
     const right = typeof b === 'number' ? this.scalar(b, dtypeOf(left)) : b
     return this.op(name, [left, right])
@@ -204,7 +221,9 @@ export class Emitter {
 
   /** `condition ? a : b`, element-wise with broadcasting. */
   where(condition: Value, a: Operand, b: Operand): Value {
-    const dtype = dtypeOf(typeof a === 'number' ? (b as Value) : a)
+    // Two numbers have no type of their own: float32, as everywhere.
+    const typed = typeof a === 'number' ? b : a
+    const dtype = typeof typed === 'number' ? 'float32' : dtypeOf(typed)
     const value = (x: Operand) => (typeof x === 'number' ? this.scalar(x, dtype) : x)
     return this.op('Where', [condition, value(a), value(b)])
   }
@@ -334,4 +353,27 @@ export class Emitter {
   logSoftmax(x: Value, axis = -1): Value {
     return this.op('LogSoftmax', [x], { axis })
   }
+}
+
+/**
+ * Types of all outputs, or an error: the builder would take an unknown type for an output that nobody asked for, and rules need
+ * ranks. Only values of imported models can lack them.
+ */
+function known(
+  types: readonly (TensorType | undefined)[],
+  count: number,
+  op: string,
+  where: string,
+): readonly (TensorType | undefined)[] {
+  if (types.length === count && types.every((type) => type !== undefined)) return types
+  if (types.length < count) {
+    throw new QuernError('input', `${op} at '${where}' has ${types.length} outputs, ${count} were asked for`)
+  }
+  throw new QuernError(
+    'unsupported',
+    `${op} at '${where}' cannot be written: the rank of one of its inputs is not known`,
+    {
+      hint: 'Give the shapes of the graph inputs so that the rest can be inferred.',
+    },
+  )
 }
