@@ -1,0 +1,21 @@
+/** THE table of benchmarks: a record a line. Records are light: what they measure is imported when they run. */
+import { cnnStep } from './cnn-step.ts'
+import { importTime } from './import-time.ts'
+import { kernelSpeed } from './kernels.ts'
+import { mnistBest } from './mnist-best.ts'
+import { mnistCnn } from './mnist-cnn.ts'
+import { mnistMemory } from './mnist-memory.ts'
+import { mnistMlp } from './mnist-mlp.ts'
+import { predictLatency } from './predict-latency.ts'
+import type { BenchRecord } from './record.ts'
+
+export const records: readonly BenchRecord[] = [
+  mnistCnn,
+  mnistMlp,
+  mnistBest,
+  cnnStep,
+  mnistMemory,
+  importTime,
+  predictLatency,
+  kernelSpeed,
+]
