@@ -76,12 +76,11 @@ export async function sampleBundle(): Promise<Bundle> {
 }
 
 /** A PNG with a pattern that the number chooses. */
-export async function samplePng(number: number, size = 20): Promise<Uint8Array> {
+export async function samplePng(number: number, size = 20): Promise<Uint8Array<ArrayBuffer>> {
   const random = createRandom(number)
   const pixels = Uint8Array.from({ length: size * size * 3 }, () => random.uint32() & 255)
-  return sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
-    .png()
-    .toBuffer()
+  const image = sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
+  return new Uint8Array(await image.png().toBuffer())
 }
 
 /** Pixels `[count, 1, 12, 12]`. */

@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process'
+import { afterEach, describe, expect, test } from 'vitest'
+import { samplePng } from '../../test/sample-bundle.ts'
+import { samplePipeline } from '../../test/sample-server.ts'
+import type { Pipeline } from '../bundle/index.ts'
+import { closeOnSignal, type RunningServer, startServer } from './main.ts'
+
+/** A sample pipeline whose predictions wait to be let go. */
+async function slowPipeline() {
+  const pipeline = await samplePipeline()
+  let letGo = (): void => {}
+  let started = (): void => {}
+  const gate = new Promise<void>((resolve) => (letGo = resolve))
+  const entered = new Promise<void>((resolve) => (started = resolve))
+  let released = false
+  const slow = {
+    manifest: pipeline.manifest,
+    infer: pipeline.infer.bind(pipeline),
+    predict: async (input: Uint8Array) => {
+      started()
+      await gate
+      expect(released).toBe(false)
+      return pipeline.predict(input)
+    },
+    release: async () => {
+      released = true
+      await pipeline.release()
+    },
+  } as unknown as Pipeline
+  return { slow, letGo, entered, isReleased: () => released }
+}
+
+const lines: string[] = []
+const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(`! ${line}`) }
+let server: RunningServer | undefined
+afterEach(async () => {
+  await server?.close()
+  server = undefined
+  lines.length = 0
+})
+
+const start = async (pipeline: Pipeline, more: object = {}) => {
+  server = await startServer({ bundles: [{ name: 'tiny', version: '1', pipeline }], port: 0, log, ...more })
+  return server
+}
+
+describe('a server on a socket', () => {
+  test('answers, warm and only on this machine', async () => {
+    const { url } = await start(await samplePipeline())
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+    const answer = await fetch(`${url}/predict?topK=1`, { method: 'POST', body: await samplePng(1) })
+    expect(answer.status).toBe(200)
+    expect(await answer.json()).toHaveLength(1)
+    expect(lines.filter((line) => line.startsWith('!'))).toEqual([])
+  })
+
+  test('announces that others can reach it', async () => {
+    await start(await samplePipeline(), { host: '0.0.0.0' })
+    expect(lines[0]).toContain('! listening on 0.0.0.0')
+  })
+
+  test('refuses a long body before it was sent, and goes on', async () => {
+    const { url } = await start(await samplePipeline(), { maxBodyBytes: 100_000 })
+    const long = await fetch(`${url}/predict`, { method: 'POST', body: new Uint8Array(3_000_000) }).catch((e) => e)
+    // The answer may overtake a body that is still on its way: then the client sees a closed connection.
+    if (long instanceof Response) expect(long.status).toBe(413)
+    const chunks = new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(10_000)) })
+    const endless = { method: 'POST', body: chunks, duplex: 'half' } as RequestInit
+    const stopped = await fetch(`${url}/predict`, endless).catch((e) => e)
+    if (stopped instanceof Response) expect(stopped.status).toBe(413)
+    expect((await fetch(`${url}/v2/health/live`)).status).toBe(200)
+  })
+
+  test('says that the port is taken, or the host is not ours', async () => {
+    const { url } = await start(await samplePipeline())
+    const port = Number(new URL(url).port)
+    const bundles = [{ name: 'tiny', version: '1', pipeline: await samplePipeline() }]
+    const taken = await startServer({ bundles, port, log }).catch((error) => error)
+    expect(taken.message).toBe(`port ${port} of 127.0.0.1 is taken`)
+    const foreign = await startServer({ bundles, port: 0, host: '192.0.2.1', log }).catch((error) => error)
+    expect(foreign.message).toBe('192.0.2.1 is no address of this machine')
+    await bundles[0]!.pipeline.release()
+  })
+})
+
+describe('drain', () => {
+  test('a request that runs is finished, new ones are refused, then the models go', async () => {
+    const { slow, letGo, entered, isReleased } = await slowPipeline()
+    const { url, close } = await start(slow)
+    const running = fetch(`${url}/predict`, { method: 'POST', body: await samplePng(1) })
+    await entered
+    const closing = close()
+    await expect(fetch(`${url}/v2/health/live`)).rejects.toThrow()
+    expect(isReleased()).toBe(false)
+    letGo()
+    const answer = await running
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('connection')).toBe('close')
+    expect(await answer.json()).toHaveLength(5)
+    await closing
+    expect(isReleased()).toBe(true)
+    await close()
+  })
+
+  test('after the deadline what still runs is cut off', async () => {
+    const { slow, letGo, entered } = await slowPipeline()
+    const { url, close } = await start(slow, { drainMilliseconds: 100 })
+    const running = fetch(`${url}/predict`, { method: 'POST', body: await samplePng(1) }).catch((e) => e)
+    await entered
+    await close()
+    expect(await running).toBeInstanceOf(Error)
+    expect(lines.join()).toContain('! 1 request(s) did not finish within 100 ms and are cut off')
+    letGo()
+  })
+
+  test('starts at SIGTERM', async () => {
+    const { url } = await start(await samplePipeline())
+    const ended = closeOnSignal(server!, log)
+    spawn('kill', ['-TERM', String(process.pid)])
+    await ended
+    expect(lines).toContain('SIGTERM: finishing what runs')
+    await expect(fetch(`${url}/v2/health/live`)).rejects.toThrow()
+  })
+})

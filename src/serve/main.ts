@@ -1,0 +1,146 @@
+/** The composition root of the server: the app on a socket, with real time and real ids, and its orderly end. */
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer, type ServerType } from '@hono/node-server'
+import { dtypes } from '../core/dtype.ts'
+import { messageOf, QuernError } from '../core/errors.ts'
+import type { Log } from '../core/ports.ts'
+import type { NamedTensors } from '../runtime/backend.ts'
+import { createApp } from './app.ts'
+import type { Traffic } from './gate.ts'
+import type { ServedModel } from './models.ts'
+
+export type { ServedModel } from './models.ts'
+
+export interface ServerOptions {
+  /** each becomes /v2/models/{name}/versions/{version}; of several versions the last is the one that is asked by name */
+  readonly bundles: readonly ServedModel[]
+  /** default 127.0.0.1: this machine alone */
+  readonly host?: string
+  /** default 8080; 0 takes any free one */
+  readonly port?: number
+  /** default 16 MiB */
+  readonly maxBodyBytes?: number
+  /** a line for each request, without what was in it */
+  readonly log: Log
+  /** how long requests that run may go on after `close`; default 10 s */
+  readonly drainMilliseconds?: number
+  /** of Quern */
+  readonly version?: string
+}
+
+export interface RunningServer {
+  /** such as 'http://127.0.0.1:8080' */
+  readonly url: string
+  /**
+   * Takes no new connection or request, lets what runs finish until the deadline, then releases the models. Resolves when
+   * all is gone; the second call waits for the same end.
+   */
+  close(): Promise<void>
+}
+
+/** Milliseconds that a client may take for the headers, for a whole request, and between two requests. */
+const patience = { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 5_000 }
+
+/**
+ * Listens and answers. Every model runs once before, so the first request is as fast as the others and `ready` is true.
+ * Throws when the port is taken or the host is not this machine's.
+ *
+ * @example
+ * const server = await startServer({ bundles: [{ name: 'digits', version: '1', pipeline }], port: 8080, log })
+ * await closeOnSignal(server, log)
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { bundles, host = '127.0.0.1', port = 8080, maxBodyBytes = 16 * 2 ** 20, log, version = '' } = options
+  const { app, traffic } = createApp({
+    models: bundles,
+    maxBodyBytes,
+    log,
+    clock: { now: () => performance.now() },
+    newId: randomUUID,
+    version,
+  })
+  await Promise.all(bundles.map(warmUp))
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: { ...patience, connectionsCheckingInterval: 1000 },
+  })
+  const address = await listen(server, host, port)
+  if (!['127.0.0.1', '::1', 'localhost'].includes(host)) {
+    log.warn(`listening on ${host}: whoever reaches this machine can use the models; there are no keys yet`)
+  }
+  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  let closing: Promise<void> | undefined
+  return {
+    url: `http://${name}:${address.port}`,
+    close: () => (closing ??= shutDown(server, traffic, options)),
+  }
+}
+
+/** Waits for SIGTERM or SIGINT and closes the server; a second signal ends the process at once. */
+export async function closeOnSignal(server: RunningServer, log: Log): Promise<void> {
+  const signals = ['SIGTERM', 'SIGINT'] as const
+  const signal = await new Promise<string>((resolve) => {
+    const stop = (name: string): void => {
+      for (const each of signals) process.off(each, stop)
+      resolve(name)
+    }
+    for (const each of signals) process.on(each, stop)
+  })
+  log.info(`${signal}: finishing what runs`)
+  await server.close()
+}
+
+async function warmUp({ pipeline }: ServedModel): Promise<void> {
+  const feeds: NamedTensors = Object.fromEntries(
+    pipeline.manifest.inputs.map(({ name, dtype, shape }) => {
+      // Sizes that are free, the batch before all, are 1.
+      const sizes = shape.map((dim) => (typeof dim === 'number' ? dim : 1))
+      const key = dtype as keyof typeof dtypes
+      const count = sizes.reduce((product, dim) => product * dim, 1)
+      const { array } = dtypes[key]
+      return [name, { dtype: key, shape: sizes, data: array ? new array(count) : new Array<string>(count).fill('') }]
+    }),
+  )
+  await pipeline.infer(feeds)
+}
+
+function listen(server: ServerType, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => reject(listenError(cause, host, port)))
+    server.listen(port, host, () => resolve(server.address() as AddressInfo))
+  })
+}
+
+function listenError(cause: unknown, host: string, port: number): QuernError {
+  const code = (cause as { code?: string }).code
+  const known: Readonly<Record<string, [string, string]>> = {
+    EADDRINUSE: [
+      `port ${port} of ${host} is taken`,
+      'Stop the other program, give another port, or 0 for any free one.',
+    ],
+    EACCES: [
+      `port ${port} of ${host} may not be used by this user`,
+      'Ports below 1024 need rights: give a higher one.',
+    ],
+    EADDRNOTAVAIL: [`${host} is no address of this machine`, 'Give 127.0.0.1, or 0.0.0.0 for all of its addresses.'],
+    ENOTFOUND: [`the host '${host}' is not known`, 'Give an address, such as 127.0.0.1.'],
+  }
+  const [message, hint] = known[code ?? ''] ?? [`cannot listen on ${host}:${port}: ${messageOf(cause)}`, undefined]
+  return new QuernError('io', message, { hint, cause })
+}
+
+async function shutDown(server: ServerType, traffic: Traffic, options: ServerOptions): Promise<void> {
+  const { bundles, log, drainMilliseconds = 10_000 } = options
+  traffic.drain()
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  const connections = 'closeAllConnections' in server ? server : undefined
+  connections?.closeIdleConnections()
+  const deadline = setTimeout(() => {
+    log.warn(`${traffic.running} request(s) did not finish within ${drainMilliseconds} ms and are cut off`)
+    connections?.closeAllConnections()
+  }, drainMilliseconds)
+  await closed
+  clearTimeout(deadline)
+  await Promise.all(bundles.map(({ pipeline }) => pipeline.release()))
+}

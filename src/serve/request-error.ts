@@ -1,0 +1,48 @@
+/** What a client did wrong, as a status and a sentence, and how every other error becomes an answer. */
+import { type ErrorKind, QuernError } from '../core/errors.ts'
+
+export type ErrorStatus = 400 | 404 | 408 | 413 | 415 | 422 | 500 | 501 | 503
+
+export class RequestError extends Error {
+  readonly status: ErrorStatus
+
+  constructor(status: ErrorStatus, message: string, options: { cause?: unknown } = {}) {
+    super(message, options)
+    this.name = 'RequestError'
+    this.status = status
+  }
+}
+
+const statusOfKind: Readonly<Record<ErrorKind, ErrorStatus>> = {
+  input: 400,
+  missing: 404,
+  unsupported: 501,
+  config: 500,
+  numeric: 500,
+  io: 500,
+}
+
+export interface ErrorAnswer {
+  readonly status: ErrorStatus
+  readonly message: string
+}
+
+/** What the client is told. Of errors that are no one's fault but ours it learns nothing but the id, which the log explains. */
+export function errorAnswer(error: unknown, id: string): ErrorAnswer {
+  if (error instanceof RequestError) return { status: error.status, message: error.message }
+  const status = error instanceof QuernError ? statusOfKind[error.kind] : 500
+  if (status === 500 || !(error instanceof QuernError)) {
+    return { status: 500, message: `the server failed; its log says more about request ${id}` }
+  }
+  return { status, message: error.hint === undefined ? error.message : `${error.message}. ${error.hint}` }
+}
+
+/** Runs `body`; what it says about wrong input is answered with the status. */
+export async function inputErrorsAs<T>(status: ErrorStatus, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } catch (error) {
+    if (!(error instanceof QuernError) || error.kind !== 'input') throw error
+    throw new RequestError(status, errorAnswer(error, '').message, { cause: error })
+  }
+}
