@@ -6,10 +6,12 @@
 import { exportGraph } from './bundle/export-graph.ts'
 import type { TrainEvent } from './contract/events.ts'
 import { QuernError } from './core/errors.ts'
+import { sha256OfText } from './core/hash.ts'
 import { createRandom } from './core/random.ts'
 import { formatShape } from './core/shape.ts'
 import type { Tensor } from './core/tensor.ts'
-import { createDataset, exampleShape } from './data/dataset.ts'
+import { createDataset, type Dataset, exampleShape } from './data/dataset.ts'
+import { digestDatasets } from './data/digest.ts'
 import { splitByShare } from './data/split.ts'
 import type { MetricSpec } from './metrics/index.ts'
 import type { Layer } from './nn/layer.ts'
@@ -92,7 +94,7 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
     batchSize,
     rules: gradientRules({ clipNorm: options.clipNorm ?? 0 }),
   })
-  const isClassifier = loss.name.toLowerCase().includes('categorical')
+  const isClassifier = isClassification(loss, y)
   try {
     yield* runLoop({
       step,
@@ -109,7 +111,7 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
       checkpoints: options.checkpoints ?? memoryCheckpoints(),
       clock: Date,
       device,
-      fingerprint: '',
+      fingerprint: options.checkpoints ? await fingerprint(model, options, { loss, optimizer, splits }) : '',
       resume: options.resume ?? false,
       signal: options.signal,
     })
@@ -123,4 +125,22 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
   } finally {
     await step.release()
   }
+}
+
+/** Class numbers, one-hot rows, or one yes or no an example. */
+function isClassification({ name }: Loss, { shape }: Tensor): boolean {
+  if (name === 'binaryCrossentropy') return shape.length === 1 || (shape.length === 2 && shape[1] === 1)
+  return name === 'sparseCategoricalCrossentropy' || name === 'categoricalCrossentropy'
+}
+
+/** What must not change between a run and its resumption: model, loss, schedule and data, but not machine and signal. */
+async function fingerprint(
+  model: Layer,
+  { epochs, batchSize, schedule, metrics, clipNorm, earlyStopping, monitor, seed }: FitOptions,
+  { loss, optimizer, splits }: { loss: Loss; optimizer: Optimizer; splits: Readonly<Record<string, Dataset>> },
+): Promise<string> {
+  const names = [model.kind, loss.name]
+  const configs = [model.config, loss.config, optimizer.config]
+  const numbers = { epochs, batchSize, schedule, metrics, clipNorm, earlyStopping, monitor, seed }
+  return sha256OfText(JSON.stringify([names, configs, numbers, await digestDatasets(splits)]))
 }

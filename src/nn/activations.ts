@@ -55,9 +55,11 @@ export type Activation = ActivationName | ((g: Emitter, x: Value) => Value)
 export function activate(g: Emitter, x: Value, activation: Activation | undefined): Value {
   if (activation === undefined) return x
   if (typeof activation === 'function') return activation(g, x)
-  const known = activations[activation]
-  if (known) return known(g, x)
-  throw new QuernError('config', `unknown activation '${activation}'. ${suggestion(activation, Object.keys(activations))}`)
+  if (Object.hasOwn(activations, activation)) return activations[activation](g, x)
+  throw new QuernError(
+    'config',
+    `unknown activation '${activation}'. ${suggestion(activation, Object.keys(activations))}`,
+  )
 }
 
 /** The name for a layer's config; a function of the user's own has no name that could be read back. */

@@ -47,15 +47,32 @@ function convolution(kind: string, axes: number, options: ConvolutionOptions): L
   }
   return layer({
     kind,
-    config: { ...options, activation: activationName(activation) },
+    config: {
+      ...options,
+      ...{
+        filters,
+        kernelSize: window,
+        strides: attributes.strides,
+        padding,
+        dilationRate: attributes.dilations,
+        groups,
+      },
+      ...{ activation: activationName(activation), useBias, kernelInitializer, biasInitializer },
+    },
     apply: (c, [x]) => {
       const shape = shapeOf(x!)
       const channels = shape[1]
       if (shape.length !== axes + 2 || typeof channels !== 'number') {
-        throw new QuernError('input', `${kind} needs an input of rank ${axes + 2}, [batch, channels, ...], received ${formatShape(shape)}`)
+        throw new QuernError(
+          'input',
+          `${kind} needs an input of rank ${axes + 2}, [batch, channels, ...], received ${formatShape(shape)}`,
+        )
       }
       if (channels % groups !== 0 || filters % groups !== 0) {
-        throw new QuernError('config', `${kind}: groups (${groups}) must divide the ${channels} channels and the ${filters} filters`)
+        throw new QuernError(
+          'config',
+          `${kind}: groups (${groups}) must divide the ${channels} channels and the ${filters} filters`,
+        )
       }
       const kernel = c.parameter('kernel', {
         shape: [filters, channels / groups, ...window],

@@ -1,5 +1,6 @@
 /** Fully connected layers. */
 import { QuernError } from '../core/errors.ts'
+import { formatShape } from '../core/shape.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { type Activation, activate, activationName } from './activations.ts'
 import type { Initializer } from './initializers.ts'
@@ -17,7 +18,13 @@ export interface DenseOptions extends CommonOptions {
 
 /** activation(x W + b): `[batch, ..., in]` -> `[batch, ..., units]`. */
 export function dense(options: DenseOptions): Layer {
-  const { activation, useBias = true, kernelInitializer = 'glorotUniform', biasInitializer = 'zeros', ...rest } = options
+  const {
+    activation,
+    useBias = true,
+    kernelInitializer = 'glorotUniform',
+    biasInitializer = 'zeros',
+    ...rest
+  } = options
   const units = positiveInteger('dense', 'units', options.units)
   return layer({
     kind: 'dense',
@@ -27,9 +34,11 @@ export function dense(options: DenseOptions): Layer {
       const shape = shapeOf(x!)
       const size = shape.at(-1)
       if (shape.length < 2 || typeof size !== 'number') {
-        throw new QuernError('input', 'dense needs an input of rank 2 or more whose last dimension is a number', {
-          hint: 'Put flatten() in front of it.',
-        })
+        throw new QuernError(
+          'input',
+          `dense needs an input of rank 2 or more whose last dimension is a number, received ${formatShape(shape)}`,
+          { hint: 'Put flatten() in front of it.' },
+        )
       }
       const kernel = c.parameter('kernel', {
         shape: [size, units],

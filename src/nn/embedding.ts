@@ -1,4 +1,7 @@
 /** Vectors for integers. */
+import { dtypes } from '../core/dtype.ts'
+import { QuernError } from '../core/errors.ts'
+import { dtypeOf } from '../graph/graph.ts'
 import type { Initializer } from './initializers.ts'
 import { type CommonOptions, type Layer, layer, type Regularizer } from './layer.ts'
 import { positiveInteger } from './options.ts'
@@ -12,7 +15,10 @@ export interface EmbeddingOptions extends CommonOptions {
   readonly embeddingsRegularizer?: Regularizer
 }
 
-/** Looks vectors up: integers `[batch, ...]` -> `[batch, ..., outputDim]`. */
+/**
+ * Looks vectors up: integers `[batch, ...]` of any integer type -> `[batch, ..., outputDim]`. Errors: `input` for other types; the
+ * runtime refuses an integer that is not below inputDim.
+ */
 export function embedding(options: EmbeddingOptions): Layer {
   const { embeddingsInitializer: initializer = 'randomUniform', embeddingsRegularizer: regularizer } = options
   const shape = [
@@ -22,6 +28,16 @@ export function embedding(options: EmbeddingOptions): Layer {
   return layer({
     kind: 'embedding',
     config: { ...options },
-    apply: (c, [x]) => c.g.op('Gather', [c.parameter('embeddings', { shape, initializer, regularizer }), x], { axis: 0 }),
+    apply: (c, [x]) => {
+      const dtype = dtypeOf(x!)
+      const { kind } = dtypes[dtype]
+      if (kind !== 'int' && kind !== 'uint') {
+        throw new QuernError('input', `embedding looks up integers, received ${dtype}`, {
+          hint: "Give the column as int32: tensor('int32', shape, Int32Array.from(values)).",
+        })
+      }
+      const indices = dtype === 'int64' ? x! : c.g.cast(x!, 'int32')
+      return c.g.op('Gather', [c.parameter('embeddings', { shape, initializer, regularizer }), indices], { axis: 0 })
+    },
   })
 }

@@ -4,7 +4,16 @@ export { type ConvolutionOptions, conv1d, conv2d } from './convolution.ts'
 export { type DenseOptions, dense } from './dense.ts'
 export { type EmbeddingOptions, embedding } from './embedding.ts'
 export { type Initializer, type InitializerName, initialValues } from './initializers.ts'
-export type { CommonOptions, InputSpec, Layer, LayerContext, LayerDefinition, ParameterSpec, Regularizer, SymbolicTensor } from './layer.ts'
+export type {
+  CommonOptions,
+  InputSpec,
+  Layer,
+  LayerContext,
+  LayerDefinition,
+  ParameterSpec,
+  Regularizer,
+  SymbolicTensor,
+} from './layer.ts'
 export { layer } from './layer.ts'
 export {
   binaryCrossentropy,

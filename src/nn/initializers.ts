@@ -4,7 +4,7 @@
  */
 import { QuernError, suggestion } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
-import { sizeOf, type StaticShape } from '../core/shape.ts'
+import { type StaticShape, sizeOf } from '../core/shape.ts'
 
 export type InitializerName =
   | 'zeros'
@@ -61,31 +61,42 @@ type Draw = (random: Random, shape: StaticShape, layout: KernelLayout) => Float3
 
 const filled =
   (next: (random: Random) => number): Draw =>
-  (random, shape) =>
-    Float32Array.from({ length: sizeOf(shape) }, () => next(random))
+  (random, shape) => {
+    const out = new Float32Array(sizeOf(shape))
+    for (let i = 0; i < out.length; i++) out[i] = next(random)
+    return out
+  }
 
 function varianceScaling(family: string, uniform: boolean): Draw {
   return (random, shape, layout) => {
     const variance = scaling[family]!(fansOf(shape, layout))
     const limit = Math.sqrt(3 * variance)
     const deviation = Math.sqrt(variance) / truncation
-    return filled((r) => (uniform ? limit * (2 * r.uniform() - 1) : deviation * truncatedNormal(r)))(random, shape, layout)
+    return filled((r) => (uniform ? limit * (2 * r.uniform() - 1) : deviation * truncatedNormal(r)))(
+      random,
+      shape,
+      layout,
+    )
   }
 }
 
-/** Rows (or columns, whichever are fewer) are orthonormal: Saxe et al. 2014, by Gram-Schmidt on normal draws. */
-const orthogonal: Draw = (random, shape) => {
-  const columns = shape.at(-1) ?? 1
-  const rows = sizeOf(shape) / columns
+/**
+ * Rows (or columns, whichever are fewer) are orthonormal: Saxe et al. 2014, by Gram-Schmidt on normal draws. The matrix has one
+ * axis for the units: the columns of a dense kernel, the rows of a convolution kernel.
+ */
+const orthogonal: Draw = (random, shape, layout) => {
+  const units = (layout === 'convolution' ? shape[0] : shape.at(-1)) ?? 1
+  const others = units === 0 ? 0 : sizeOf(shape) / units
+  const [rows, columns] = layout === 'convolution' ? [units, others] : [others, units]
   const [count, length] = rows < columns ? [rows, columns] : [columns, rows]
   const vectors: Float64Array[] = []
   while (vectors.length < count) {
     const v = Float64Array.from({ length }, () => random.normal())
     for (const u of vectors) {
-      const projection = v.reduce((sum, x, i) => sum + x * u[i]!, 0)
+      const projection = dot(v, u)
       for (let i = 0; i < length; i++) v[i]! -= projection * u[i]!
     }
-    const norm = Math.hypot(...v)
+    const norm = Math.sqrt(dot(v, v))
     if (norm > 1e-6) vectors.push(v.map((x) => x / norm))
   }
   const out = new Float32Array(rows * columns)
@@ -93,6 +104,12 @@ const orthogonal: Draw = (random, shape) => {
     for (let c = 0; c < columns; c++) out[r * columns + c] = rows < columns ? vectors[r]![c]! : vectors[c]![r]!
   }
   return out
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
 }
 
 const draws: Readonly<Record<InitializerName, Draw>> = {
@@ -109,7 +126,7 @@ const draws: Readonly<Record<InitializerName, Draw>> = {
   orthogonal,
 }
 
-/** Initial elements, row-major. The same stream gives the same elements. */
+/** Initial elements, row-major. The same stream gives the same elements. Errors: `config` for an unknown name. */
 export function initialValues(
   initializer: Initializer,
   shape: StaticShape,
@@ -117,9 +134,8 @@ export function initialValues(
   layout: KernelLayout = 'dense',
 ): Float32Array {
   if (typeof initializer === 'string') {
-    const draw = draws[initializer]
-    if (draw) return draw(random, shape, layout)
-    throw new QuernError('config', `unknown initializer '${initializer}'. ${suggestion(initializer, Object.keys(draws))}`)
+    if (Object.hasOwn(draws, initializer)) return draws[initializer](random, shape, layout)
+    throw unknown(initializer, [...Object.keys(draws), 'constant'])
   }
   switch (initializer.name) {
     case 'constant':
@@ -132,5 +148,11 @@ export function initialValues(
       const { minval = -0.05, maxval = 0.05 } = initializer
       return filled((r) => minval + (maxval - minval) * r.uniform())(random, shape, layout)
     }
+    default:
+      throw unknown((initializer as { name: unknown }).name, ['constant', 'randomNormal', 'randomUniform'])
   }
+}
+
+function unknown(name: unknown, known: readonly string[]): QuernError {
+  return new QuernError('config', `unknown initializer '${String(name)}'. ${suggestion(String(name), known)}`)
 }

@@ -1,33 +1,57 @@
 /** Models: layers made of layers, either a chain (`sequential`) or any graph without cycles (`model`). */
-import { QuernError } from '../core/errors.ts'
-import type { Value } from '../graph/graph.ts'
+
 import type { DType } from '../core/dtype.ts'
+import { QuernError } from '../core/errors.ts'
 import type { StaticShape } from '../core/shape.ts'
+import type { Value } from '../graph/graph.ts'
 import { type InputSpec, type Layer, layer, type SymbolicTensor } from './layer.ts'
 
-/** Names for the inner layers: the config's own, or the kind, numbered from the second on (conv2d, conv2d_1). */
+/**
+ * Names for the inner layers: the config's own, or the kind, numbered from the second on (conv2d, conv2d_1). A number that a
+ * given name takes already is left out: two layers of one name would silently share their parameters.
+ */
 function nameLayers(layers: readonly Layer[]): Map<Layer, string> {
-  const names = new Map<Layer, string>()
-  const counts = new Map<string, number>()
-  for (const inner of layers) {
-    if (names.has(inner)) continue
-    const given = inner.config['name']
-    const base = typeof given === 'string' ? given : inner.kind
-    const count = counts.get(base) ?? 0
-    counts.set(base, count + 1)
-    if (count > 0 && typeof given === 'string') {
-      throw new QuernError('config', `two layers of a model are named '${given}'`, { hint: 'Give each layer its own name.' })
+  const distinct = [...new Set(layers)]
+  const taken = new Set<string>()
+  for (const { config, kind } of distinct) {
+    const given = config['name']
+    if (given === undefined) continue
+    if (typeof given !== 'string' || given === '' || given.includes('/')) {
+      throw new QuernError(
+        'config',
+        `the name of a ${kind} layer must be text without '/', received ${JSON.stringify(given)}`,
+      )
     }
-    names.set(inner, count === 0 ? base : `${base}_${count}`)
+    if (taken.has(given)) {
+      throw new QuernError('config', `two layers of a model are named '${given}'`, {
+        hint: 'Give each layer its own name.',
+      })
+    }
+    taken.add(given)
   }
-  return names
+  const counts = new Map<string, number>()
+  return new Map(
+    distinct.map((inner) => [
+      inner,
+      (inner.config['name'] as string | undefined) ?? numbered(inner.kind, counts, taken),
+    ]),
+  )
+}
+
+function numbered(kind: string, counts: Map<string, number>, taken: ReadonlySet<string>): string {
+  const count = counts.get(kind) ?? 0
+  counts.set(kind, count + 1)
+  const name = count === 0 ? kind : `${kind}_${count}`
+  return taken.has(name) ? numbered(kind, counts, taken) : name
 }
 
 /**
- * A chain of layers, each applied to the result of the one before.
+ * A chain of layers, each applied to the result of the one before. A layer that occurs twice shares its parameters.
+ * Errors: `config` for an empty chain and for names that two layers have.
  * @example sequential([flatten(), dense({ units: 100, activation: 'relu' }), dense({ units: 10, activation: 'softmax' })])
  */
 export function sequential(layers: readonly Layer[], options: { name?: string } = {}): Layer {
+  if (layers.length === 0) throw new QuernError('config', 'sequential needs at least one layer, received none')
   const names = nameLayers(layers)
   return layer({
     kind: 'sequential',
@@ -58,7 +82,8 @@ export interface Model extends Layer {
 
 /**
  * A model from symbolic inputs to a symbolic output. A layer that was called twice shares its parameters.
- * Throws when the output does not come from the inputs.
+ * Errors: `config` when the output needs an input that is not given or does not need one that is, for an input given twice, and
+ * for names that two layers or inputs have.
  */
 export function model(options: {
   inputs: SymbolicTensor | readonly SymbolicTensor[]
@@ -70,7 +95,13 @@ export function model(options: {
     if (wire.kind === 'input') return wire.spec
     throw new QuernError('config', 'an input of a model must come from input(), received the output of a layer')
   })
-  const order = callsInOrder(options.outputs, new Set(inputs))
+  for (const [i, { name }] of specs.entries()) {
+    if (specs.findIndex((other) => other.name === name) === i) continue
+    throw new QuernError('config', `two inputs of a model are named '${name}'`, {
+      hint: "Name them: input({ name: 'left', shape: [8] }).",
+    })
+  }
+  const order = callsInOrder(options.outputs, inputs)
   const names = nameLayers(order.map((call) => call.layer))
   const made = layer({
     kind: 'model',
@@ -80,7 +111,8 @@ export function model(options: {
     },
     apply: (c, given) => {
       if (given.length !== inputs.length) {
-        throw new QuernError('input', `the model takes ${inputs.length} inputs, received ${given.length}`)
+        const names = specs.map((spec) => `'${spec.name}'`).join(', ')
+        throw new QuernError('input', `the model takes ${inputs.length} inputs (${names}), received ${given.length}`)
       }
       const values = new Map<SymbolicTensor, Value>(inputs.map((wire, i) => [wire, given[i]!]))
       for (const call of order) {
@@ -95,19 +127,34 @@ export function model(options: {
 
 type Call = Extract<SymbolicTensor, { kind: 'call' }>
 
-/** Calls that the output needs, each after those that it reads. */
-function callsInOrder(output: SymbolicTensor, inputs: ReadonlySet<SymbolicTensor>): Call[] {
+/** Calls that the output needs, each after those that it reads. No recursion: a network may be deeper than the stack. */
+function callsInOrder(output: SymbolicTensor, inputs: readonly SymbolicTensor[]): Call[] {
   const order: Call[] = []
-  const done = new Set<SymbolicTensor>(inputs)
-  const visit = (wire: SymbolicTensor): void => {
-    if (done.has(wire)) return
-    done.add(wire)
-    if (wire.kind === 'input') {
-      throw new QuernError('config', `the output needs the input '${wire.spec.name}', which is not among the model's inputs`)
+  const done = new Set<SymbolicTensor>()
+  const pending: { wire: SymbolicTensor; next: number }[] = [{ wire: output, next: 0 }]
+  while (pending.length > 0) {
+    const top = pending.at(-1)!
+    const { wire } = top
+    if (wire.kind === 'input' && !inputs.includes(wire)) {
+      throw new QuernError(
+        'config',
+        `the output needs the input '${wire.spec.name}', which is not among the model's inputs`,
+      )
     }
-    for (const from of wire.inputs) visit(from)
-    order.push(wire)
+    const from = wire.kind === 'call' ? wire.inputs[top.next++] : undefined
+    if (from) {
+      if (!done.has(from)) pending.push({ wire: from, next: 0 })
+      continue
+    }
+    pending.pop()
+    if (wire.kind === 'call' && !done.has(wire)) order.push(wire)
+    done.add(wire)
   }
-  visit(output)
+  const unused = inputs.find((wire) => !done.has(wire))
+  if (unused?.kind === 'input') {
+    throw new QuernError('config', `the output does not depend on the input '${unused.spec.name}'`, {
+      hint: 'Leave the input out, or connect it.',
+    })
+  }
   return order
 }

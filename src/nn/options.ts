@@ -13,7 +13,12 @@ export function rate(kind: string, option: string, value: number): number {
 }
 
 /** One number for every axis, or a number an axis. */
-export function perAxis(kind: string, option: string, value: number | readonly number[], rank: number): readonly number[] {
+export function perAxis(
+  kind: string,
+  option: string,
+  value: number | readonly number[],
+  rank: number,
+): readonly number[] {
   const values = typeof value === 'number' ? Array.from({ length: rank }, () => value) : value
   if (values.length !== rank) {
     throw new QuernError('config', `${kind}: ${option} needs one number or ${rank}, received ${values.length}`)

@@ -54,7 +54,10 @@ function globalPooling(kind: string, op: string, options: GlobalPoolingOptions):
     apply: (c, [x]) => {
       const pooled = c.g.op(op, [x])
       if (options.keepDims) return pooled
-      return c.g.squeeze(pooled, Array.from({ length: shapeOf(x!).length - 2 }, (_, i) => i + 2))
+      return c.g.squeeze(
+        pooled,
+        Array.from({ length: shapeOf(x!).length - 2 }, (_, i) => i + 2),
+      )
     },
   })
 }

@@ -17,12 +17,19 @@ export function rescaling(options: CommonOptions & { scale: number; offset?: num
 }
 
 /** (x - mean) / deviation per channel of `[batch, channels, ...]`, with statistics of the training split. */
-export function normalization(options: CommonOptions & { mean: readonly number[]; deviation: readonly number[] }): Layer {
+export function normalization(
+  options: CommonOptions & { mean: readonly number[]; deviation: readonly number[] },
+): Layer {
   return layer({
     kind: 'normalization',
     config: { ...options },
     apply: ({ g }, [x]) => {
-      const shape = [options.mean.length, ...shapeOf(x!).slice(2).map(() => 1)]
+      const shape = [
+        options.mean.length,
+        ...shapeOf(x!)
+          .slice(2)
+          .map(() => 1),
+      ]
       // A constant channel has deviation 0: it carries nothing, and must not become NaN.
       const factors = options.deviation.map((d) => (d > 0 ? 1 / d : 1))
       const centred = g.sub(g.cast(x!, 'float32'), g.constant(float32(shape, options.mean)))

@@ -1,4 +1,5 @@
-/** Layers that act while training only. */
+/** Dropout, which acts while training only, and activations as layers. */
+import { QuernError } from '../core/errors.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { type Activation, activate, activationName } from './activations.ts'
 import { type CommonOptions, type Layer, layer } from './layer.ts'
@@ -17,14 +18,23 @@ export function activation(name: Activation, options: CommonOptions = {}): Layer
  * Dropout (Srivastava et al. 2014): while training, each element is zeroed with probability `rate` and the others are
  * scaled by 1 / (1 - rate). `noiseShape` shares the mask along the axes where it is 1; axis 0 is the batch.
  */
-export function dropout(options: CommonOptions & { rate: number; noiseShape?: readonly (number | undefined)[] }): Layer {
+export function dropout(
+  options: CommonOptions & { rate: number; noiseShape?: readonly (number | null | undefined)[] },
+): Layer {
   const rate = checkRate('dropout', 'rate', options.rate)
+  const { noiseShape } = options
   return layer({
     kind: 'dropout',
-    config: { ...options },
+    config: { ...options, ...(noiseShape ? { noiseShape: noiseShape.map((dim) => dim ?? null) } : {}) },
     apply: (c, [x]) => {
       if (!c.training || rate === 0) return x!
-      const shape = shapeOf(x!).map((dim, i) => options.noiseShape?.[i] ?? dim)
+      if (noiseShape && noiseShape.length !== shapeOf(x!).length) {
+        throw new QuernError(
+          'input',
+          `dropout: noiseShape has ${noiseShape.length} axes, the input ${shapeOf(x!).length}`,
+        )
+      }
+      const shape = shapeOf(x!).map((dim, i) => noiseShape?.[i] ?? dim)
       return c.g.mul(x!, c.dropoutMask(shape, rate))
     },
   })

@@ -18,7 +18,8 @@ export function reshape(options: CommonOptions & { targetShape: readonly number[
     config: { ...options },
     apply: (c, [x]) => {
       const [batch = 1, ...example] = shapeOf(x!)
-      if (!isStatic(example)) throw new QuernError('input', `reshape needs static dimensions, received ${formatShape(example)}`)
+      if (!isStatic(example))
+        throw new QuernError('input', `reshape needs static dimensions, received ${formatShape(example)}`)
       const known = sizeOf(targetShape.filter((dim) => dim !== -1))
       const target = targetShape.map((dim) => (dim === -1 ? sizeOf(example) / known : dim))
       if (sizeOf(target) !== sizeOf(example) || target.some((dim) => !Number.isInteger(dim))) {
@@ -43,7 +44,8 @@ function merging(kind: string, options: CommonOptions, merge: (g: Emitter, value
     kind,
     config: { ...options },
     apply: (c, inputs) => {
-      if (inputs.length < 2) throw new QuernError('config', `${kind} joins two or more inputs, received ${inputs.length}`)
+      if (inputs.length < 2)
+        throw new QuernError('config', `${kind} joins two or more inputs, received ${inputs.length}`)
       return merge(c.g, inputs)
     },
   })
@@ -62,5 +64,7 @@ export function multiply(options: CommonOptions = {}): Layer {
 /** Its inputs one behind the other along an axis (default the last; axis 0 is the batch). */
 export function concatenate(options: CommonOptions & { axis?: number } = {}): Layer {
   const { axis = -1 } = options
-  return merging('concatenate', options, (g, values) => g.concat(values, normalizeAxis(axis, shapeOf(values[0]!).length)))
+  return merging('concatenate', options, (g, values) =>
+    g.concat(values, normalizeAxis(axis, shapeOf(values[0]!).length)),
+  )
 }

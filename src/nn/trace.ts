@@ -3,8 +3,8 @@ import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { formatShape, type Shape, sameShape } from '../core/shape.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
-import type { TensorType, Value } from '../graph/graph.ts'
 import { GraphBuilder } from '../graph/builder.ts'
+import type { TensorType, Value } from '../graph/graph.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
 import { initialValues } from './initializers.ts'
@@ -51,6 +51,8 @@ export function trace(
   const parameters = new Map<string, TracedParameter>()
   const updates = new Map<string, Value>()
   const masks: TracedMask[] = []
+  // A layer that occurs in two containers shares its parameters too: they stay where it was met first.
+  const homes = new Map<Layer, string>()
 
   const contextAt = (prefix: string): LayerContext => {
     const pathOf = (name: string) => (prefix === '' ? name : `${prefix}/${name}`)
@@ -65,6 +67,11 @@ export function trace(
         )
       }
       const value = g.builder.parameter(path, { dtype: 'float32', shape: spec.shape })
+      if (value.name !== path) {
+        throw new QuernError('config', `the parameter '${path}' has the name of an input`, {
+          hint: 'Name the input otherwise.',
+        })
+      }
       parameters.set(path, { path, spec, value, trainable })
       return value
     }
@@ -83,12 +90,13 @@ export function trace(
         return value
       },
       inner: (name, layer, from) => {
-        const path = pathOf(name)
+        const path = homes.get(layer) ?? pathOf(name)
+        homes.set(layer, path)
         return g.builder.within(name, () => atLayer(path, layer, from, () => layer.apply(contextAt(path), from)))
       },
     }
   }
-  const output = model.apply(contextAt(''), values)
+  const output = atLayer('', model, values, () => model.apply(contextAt(''), values))
   return { g, inputs: values, output, parameters: [...parameters.values()], updates, masks }
 }
 
@@ -98,8 +106,11 @@ function atLayer<T>(path: string, layer: Layer, inputs: readonly Value[], body: 
     return body()
   } catch (error) {
     if (!(error instanceof QuernError) || located.has(error)) throw error
-    const shapes = inputs.map((value) => formatShape(value.type?.shape ?? [])).join(', ')
-    const wrapped = new QuernError(error.kind, `layer '${path}' (${layer.kind}) on ${shapes}: ${error.message}`, {
+    const types = inputs.map(({ type }) =>
+      type ? `${type.dtype} ${formatShape(type.shape ?? [])}` : 'an unknown type',
+    )
+    const who = path === '' ? layer.kind : `'${path}' (${layer.kind})`
+    const wrapped = new QuernError(error.kind, `layer ${who} on ${types.join(', ')}: ${error.message}`, {
       hint: error.hint,
       cause: error,
     })
@@ -111,7 +122,10 @@ function atLayer<T>(path: string, layer: Layer, inputs: readonly Value[], body: 
 const located = new WeakSet<QuernError>()
 
 /** Initial elements of every parameter. Each draws from its own stream, keyed by its path. */
-export function initialParameters(parameters: readonly TracedParameter[], random: Random): Map<string, Tensor<Float32Array>> {
+export function initialParameters(
+  parameters: readonly TracedParameter[],
+  random: Random,
+): Map<string, Tensor<Float32Array>> {
   return new Map(
     parameters.map(({ path, spec }) => [
       path,

@@ -2,11 +2,12 @@
  * Checkpoints: everything that a run needs to go on as if it had never stopped. `last` holds parameters, states, optimiser slots
  * and the loop's position; `best` holds parameters and states alone. One safetensors file each; the position is in its metadata.
  */
+
+import type { EpochEvent } from '../contract/events.ts'
 import { QuernError } from '../core/errors.ts'
 import { formatShape, sameShape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts'
-import type { EpochEvent } from '../contract/events.ts'
 
 export type CheckpointKind = 'last' | 'best'
 
@@ -16,7 +17,7 @@ export interface CheckpointStore {
   read(kind: CheckpointKind): Promise<Uint8Array | undefined>
 }
 
-/** Position of the loop, as plain JSON. */
+/** Position of the loop, as plain JSON: every number in it is finite. */
 export interface Position {
   /** optimiser steps done */
   readonly step: number
@@ -31,7 +32,8 @@ export interface Position {
   readonly scores: readonly unknown[]
   readonly history: readonly EpochEvent[]
   readonly best: { readonly epoch: number; readonly value: number } | undefined
-  /** epochs since the best */
+  /** monitored value that early stopping compares with, and epochs since an improvement on it */
+  readonly reference: number | undefined
   readonly waited: number
   readonly schedule: Readonly<Record<string, number>> | undefined
   /** what must be equal for the run to be the same run */
@@ -47,29 +49,65 @@ export function memoryCheckpoints(): CheckpointStore {
   }
 }
 
+const checkpointFormat = 'quern checkpoint 1'
+
 export function encodeCheckpoint(tensors: ReadonlyMap<string, Tensor>, position: Position): Uint8Array {
-  return writeSafetensors({ tensors, metadata: { format: 'quern checkpoint 1', position: JSON.stringify(position) } })
+  return writeSafetensors({ tensors, metadata: { format: checkpointFormat, position: JSON.stringify(position) } })
+}
+
+export interface Checkpoint {
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly position: Position
+}
+
+/** Reads a checkpoint and changes nothing. `what` names it in messages. Throws `input` that says what is wrong with it. */
+export function decodeCheckpoint(bytes: Uint8Array, what: string): Checkpoint {
+  const { tensors, metadata } = readSafetensors(bytes, what)
+  if (metadata.format !== checkpointFormat || metadata.position === undefined) {
+    throw new QuernError(
+      'input',
+      `${what} is not a checkpoint of Quern: its format is ${metadata.format ?? 'not named'}, expected '${checkpointFormat}'`,
+    )
+  }
+  return { tensors, position: parsePosition(metadata.position, what) }
+}
+
+const counters = ['step', 'epoch', 'stepOfEpoch', 'examples', 'waited'] as const
+
+function parsePosition(json: string, what: string): Position {
+  let position: Partial<Position> | null = null
+  try {
+    position = JSON.parse(json) as Partial<Position> | null
+  } catch {
+    // Text that is no JSON is as damaged as JSON of another kind.
+  }
+  const isWhole = (v: unknown) => Number.isSafeInteger(v) && (v as number) >= 0
+  const isPosition =
+    position !== null &&
+    typeof position === 'object' &&
+    counters.every((key) => isWhole(position[key])) &&
+    Number.isFinite(position.lossSum) &&
+    Array.isArray(position.scores) &&
+    Array.isArray(position.history) &&
+    typeof position.fingerprint === 'string'
+  if (isPosition) return position as Position
+  throw new QuernError('input', `${what} is damaged: it does not say where the run stood`)
 }
 
 /**
- * Writes a checkpoint's tensors into the views of a training step and returns its position. All names and shapes are checked
- * before the first element is written, so a checkpoint that does not fit changes nothing.
+ * Writes a checkpoint's tensors into the views of a training step. All names, types and shapes are checked before the first
+ * element is written, so a checkpoint that does not fit changes nothing.
  */
-export function restoreCheckpoint(bytes: Uint8Array, into: ReadonlyMap<string, Tensor>, what: string): Position {
-  const { tensors, metadata } = readSafetensors(bytes, what)
-  if (metadata['format'] !== 'quern checkpoint 1' || metadata['position'] === undefined) {
-    throw new QuernError('input', `${what} is not a checkpoint of Quern: its format is ${metadata['format'] ?? 'not named'}`)
-  }
-  const position = JSON.parse(metadata['position']) as Position
-  for (const [name, { shape }] of into) {
-    const found = tensors.get(name)
-    if (found && sameShape(found.shape, shape)) continue
+export function restoreTensors({ tensors }: Checkpoint, into: ReadonlyMap<string, Tensor>, what: string): void {
+  const describe = (t: Tensor | undefined) => (t ? `${t.dtype} ${formatShape(t.shape)}` : 'absent')
+  for (const name of new Set([...into.keys(), ...tensors.keys()])) {
+    const [view, found] = [into.get(name), tensors.get(name)]
+    if (view && found && found.dtype === view.dtype && sameShape(found.shape, view.shape)) continue
     throw new QuernError(
       'input',
-      `${what} does not fit the model: '${name}' is ${formatShape(shape)} in the model and ${found ? formatShape(found.shape) : 'absent'} in the checkpoint`,
+      `${what} does not fit the model: '${name}' is ${describe(view)} in the model and ${describe(found)} in the checkpoint`,
       { hint: 'Resume with the configuration that the run was started with, or start a new run.' },
     )
   }
   for (const [name, view] of into) (view.data as Float32Array).set(tensors.get(name)!.data as Float32Array)
-  return position
 }

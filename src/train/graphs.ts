@@ -47,7 +47,10 @@ export interface TrainingGraph extends TracedGraph {
   readonly masks: readonly TracedMask[]
 }
 
-const batched = ({ name, dtype, shape }: ColumnSpec, batch: number) => ({ name, type: { dtype, shape: [batch, ...shape] } })
+const batched = ({ name, dtype, shape }: ColumnSpec, batch: number) => ({
+  name,
+  type: { dtype, shape: [batch, ...shape] },
+})
 
 /** Forward pass and loss of a batch of a fixed size. */
 export function evaluationGraph(network: Network, batch: number): TracedGraph {
@@ -58,7 +61,7 @@ export function evaluationGraph(network: Network, batch: number): TracedGraph {
   )
   const target = addTarget(g, network, batch)
   const loss = network.loss.apply(g, output, target)
-  const graph = optimizeForward(g.builder.finish([loss, output]))
+  const graph = optimizeForward(g.builder.finish(distinct(g, [loss, output])))
   return { graph, parameters, loss: graph.outputs[0]!, predictions: graph.outputs[1]! }
 }
 

@@ -1,26 +1,33 @@
 /**
  * The training loop as an async generator of events. It draws no progress bar and opens no file: who consumes the events decides
- * what becomes of them. Stopping early (`return`, an abort signal) leaves a checkpoint from which the run goes on bit for bit.
+ * what becomes of them. Stopping early (leaving the `for await`, an abort signal) writes a checkpoint from which the run goes on
+ * bit for bit; an error writes none, so that the last good one stays.
  */
-import type { Clock } from '../core/ports.ts'
-import { QuernError } from '../core/errors.ts'
-import type { Random } from '../core/random.ts'
-import type { Tensor } from '../core/tensor.ts'
+
 import type { EpochEvent, Scores, TrainEvent } from '../contract/events.ts'
+import { QuernError } from '../core/errors.ts'
+import type { Clock } from '../core/ports.ts'
+import type { Random } from '../core/random.ts'
 import type { Augment } from '../data/augment.ts'
 import { type Batches, createBatches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
-import type { NumericArray } from '../data/gather.ts'
 import type { Schedule } from '../optim/schedule.ts'
-import { type CheckpointStore, encodeCheckpoint, type Position, restoreCheckpoint } from './checkpoint.ts'
+import {
+  type CheckpointStore,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type Position,
+  restoreTensors,
+} from './checkpoint.ts'
+import { arraysOf, evaluateDataset, firstTargets } from './evaluate-dataset.ts'
 import { isBetter, type Monitor, monitoredValue, resolveMonitor } from './monitor.ts'
 import type { Scorer } from './scores.ts'
 import type { TrainingStep } from './step.ts'
 
 export interface EarlyStopping {
-  /** epochs without improvement after which the run ends */
+  /** epochs without improvement after which the run ends; 0 and 1 both end it at the first one, as in Keras */
   readonly patience: number
-  /** least change that counts as improvement; default 0 */
+  /** least change of the monitored value that counts as improvement; default 0 */
   readonly minDelta?: number
 }
 
@@ -31,6 +38,7 @@ export interface LoopOptions {
   readonly target: string
   readonly epochs: number
   readonly batchSize: number
+  /** default: as many as the step has room for */
   readonly evaluationBatchSize?: number
   readonly schedule: Schedule
   /** a new scorer at each call: one for training, one for validation of each epoch */
@@ -50,36 +58,20 @@ export interface LoopOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Trains; the parameters of `step` end as those of the best epoch. */
-export async function* runLoop(options: LoopOptions): AsyncGenerator<TrainEvent, void> {
-  yield* new Loop(options).run()
+/**
+ * Trains; the parameters of `step` end as those of the best epoch, or, when the run was interrupted, as those of the last step.
+ *
+ * Errors: `config` for a monitor that is not computed, an unfit patience and a resumed run whose configuration changed; `input`
+ * for a damaged checkpoint or one of another model; `missing` when there is none to resume from; `numeric` for a loss, a
+ * parameter or a monitored value that is not finite; and whatever `checkpoints` throws. Reading a checkpoint that does not fit
+ * changes no parameter.
+ */
+export function runLoop(options: LoopOptions): AsyncGenerator<TrainEvent, void> {
+  return new Loop(options).run()
 }
 
-/** Mean loss and metrics of a dataset, in inference mode; the dataset's own order. `onBatch` sees the predictions. */
-export async function evaluateDataset(
-  step: TrainingStep,
-  dataset: Dataset,
-  options: {
-    target: string
-    batchSize: number
-    scorer: Scorer
-    onBatch?: (predictions: Tensor<Float32Array>, first: number) => void
-    signal?: AbortSignal | undefined
-  },
-): Promise<Scores> {
-  const { target, batchSize, scorer, onBatch } = options
-  const batches = createBatches(dataset, { batchSize, into: arraysOf(step) })
-  let sum = 0
-  for (let i = 0; i < batches.steps; i++) {
-    const count = batches.fill(i)
-    sum += (await step.evaluate(count)) * count
-    const predictions = step.predictions(count)
-    scorer.add(predictions, firstTargets(step, target, count))
-    onBatch?.(predictions, i * batchSize)
-    if (options.signal?.aborted) break
-  }
-  return { loss: sum / dataset.length, ...scorer.values() }
-}
+/** The position as the loop moves it on: in place, since a step is short. */
+type Moving = { -readonly [K in keyof Position]: Position[K] }
 
 class Loop {
   readonly #o: LoopOptions
@@ -87,7 +79,9 @@ class Loop {
   readonly #total: number
   readonly #monitor: Monitor
   #scorer: Scorer
-  #position: Position
+  /** milliseconds in steps, validation not counted */
+  #training = 0
+  #position: Moving
 
   constructor(options: LoopOptions) {
     this.#o = options
@@ -101,6 +95,8 @@ class Loop {
     this.#total = this.#batches.steps * epochs
     this.#scorer = options.scorer()
     this.#monitor = resolveMonitor(options.monitor, this.#scorer, options.validation !== undefined)
+    checkPatience(options.earlyStopping)
+    checkMode(options.schedule, this.#monitor, options.monitor)
     this.#position = {
       step: 0,
       epoch: 1,
@@ -110,6 +106,7 @@ class Loop {
       scores: [],
       history: [],
       best: undefined,
+      reference: undefined,
       waited: 0,
       schedule: undefined,
       fingerprint: options.fingerprint,
@@ -117,11 +114,37 @@ class Loop {
   }
 
   async *run(): AsyncGenerator<TrainEvent, void> {
-    const { step, train, validation, epochs, batchSize, random, device, clock, resume, earlyStopping } = this.#o
+    const { resume, clock } = this.#o
     const begun = clock.now()
     if (resume) await this.#restore()
     const from = this.#position.step
-    yield {
+    let state: 'running' | 'failed' | 'ended' = 'running'
+    try {
+      yield this.#started(from)
+      const reason = yield* this.#epochs()
+      state = 'ended'
+      if (reason !== 'interrupted') await this.#restoreBest()
+      yield {
+        type: 'done',
+        reason,
+        epochs: this.#position.history.length,
+        steps: this.#position.step,
+        seconds: (clock.now() - begun) / 1000,
+        bestEpoch: this.#position.best?.epoch ?? 0,
+        stepsPerSecond: this.#training === 0 ? 0 : (this.#position.step - from) / (this.#training / 1000),
+      }
+    } catch (error) {
+      state = 'failed'
+      throw error
+    } finally {
+      // Neither ended nor failed: whoever consumes the events left in the middle.
+      if (state === 'running') await this.#checkpoint('last')
+    }
+  }
+
+  #started(from: number): TrainEvent {
+    const { step, train, validation, epochs, batchSize, random, device, resume } = this.#o
+    return {
       type: 'started',
       parameters: step.trainableCount,
       examples: { train: train.length, validation: validation?.length ?? 0 },
@@ -132,91 +155,78 @@ class Loop {
       device,
       ...(resume ? { resumedAt: from } : {}),
     }
-    let training = 0
-    let reason: 'finished' | 'early-stopping' | 'interrupted' = this.#outOfPatience(earlyStopping) ? 'early-stopping' : 'finished'
-    while (reason === 'finished' && this.#position.epoch <= epochs) {
+  }
+
+  /** Runs what is left of the epochs and says why it ended. */
+  async *#epochs(): AsyncGenerator<TrainEvent, 'finished' | 'early-stopping' | 'interrupted'> {
+    const { epochs, clock, signal } = this.#o
+    const { steps } = this.#batches
+    while (this.#position.epoch <= epochs && !this.#outOfPatience()) {
       const start = clock.now()
       this.#batches.start(this.#position.epoch)
-      while (this.#position.stepOfEpoch < this.#batches.steps) {
+      while (this.#position.stepOfEpoch < steps && !signal?.aborted) {
         const before = clock.now()
         const event = await this.#step()
-        training += clock.now() - before
+        this.#training += clock.now() - before
         yield event
-        if (this.#o.signal?.aborted) break
       }
-      if (this.#o.signal?.aborted && this.#position.stepOfEpoch < this.#batches.steps) {
-        reason = 'interrupted'
-        yield await this.#checkpoint('last')
-        break
-      }
-      const event = await this.#endEpoch(start)
+      const event = this.#position.stepOfEpoch < steps ? undefined : await this.#endEpoch(start)
       if (!event) {
-        reason = 'interrupted'
         yield await this.#checkpoint('last')
-        break
+        return 'interrupted'
       }
+      // Written before the events: whoever leaves at one of them must find a `best` that fits the `last`.
+      const written = event.best ? [await this.#checkpoint('best')] : []
+      written.push(await this.#checkpoint('last'))
       yield event
-      if (event.best) yield await this.#checkpoint('best')
-      yield await this.#checkpoint('last')
-      if (this.#outOfPatience(earlyStopping)) reason = 'early-stopping'
-      else if (this.#o.signal?.aborted && this.#position.epoch <= epochs) reason = 'interrupted'
+      yield* written
+      if (signal?.aborted && this.#position.epoch <= epochs && !this.#outOfPatience()) return 'interrupted'
     }
-    const { history, best } = this.#position
-    if (reason !== 'interrupted' && best && best.epoch !== history.at(-1)?.epoch) await this.#restoreBest()
-    yield {
-      type: 'done',
-      reason,
-      epochs: history.length,
-      steps: this.#position.step,
-      seconds: (clock.now() - begun) / 1000,
-      bestEpoch: best?.epoch ?? 0,
-      stepsPerSecond: training === 0 ? 0 : (this.#position.step - from) / (training / 1000),
-    }
+    return this.#outOfPatience() ? 'early-stopping' : 'finished'
   }
 
   async #step(): Promise<TrainEvent> {
     const { step, target, schedule } = this.#o
-    const { stepOfEpoch, epoch, step: done, lossSum, examples } = this.#position
-    const count = this.#batches.fill(stepOfEpoch)
-    const learningRate = schedule.at(done, this.#total)
-    const { loss, gradientNorm } = await step.run(count, done + 1, learningRate)
+    const position = this.#position
+    const count = this.#batches.fill(position.stepOfEpoch)
+    const learningRate = schedule.at(position.step, this.#total)
+    const { loss, gradientNorm } = await step.run(count, position.step + 1, learningRate)
     this.#scorer.add(step.predictions(count), firstTargets(step, target, count))
-    this.#position = {
-      ...this.#position,
-      step: done + 1,
-      stepOfEpoch: stepOfEpoch + 1,
-      lossSum: lossSum + loss * count,
-      examples: examples + count,
-    }
-    return {
-      type: 'step',
-      step: done + 1,
-      epoch,
-      stepOfEpoch: stepOfEpoch + 1,
-      loss,
-      scores: this.#trainScores(),
-      learningRate,
-      ...(gradientNorm === undefined ? {} : { gradientNorm }),
-    }
+    position.step++
+    position.stepOfEpoch++
+    position.lossSum += loss * count
+    position.examples += count
+    const { step: done, epoch, stepOfEpoch } = position
+    const scores = this.#trainScores()
+    if (gradientNorm === undefined) return { type: 'step', step: done, epoch, stepOfEpoch, loss, scores, learningRate }
+    return { type: 'step', step: done, epoch, stepOfEpoch, loss, scores, learningRate, gradientNorm }
   }
 
   #trainScores(): Scores {
     return { loss: this.#position.lossSum / this.#position.examples, ...this.#scorer.values() }
   }
 
-  /** Validates and moves the position to the next epoch; undefined when the signal came in the middle of the validation. */
+  /** Validates and moves the position to the next epoch; undefined when the signal came before the end of the validation. */
   async #endEpoch(start: number): Promise<EpochEvent | undefined> {
-    const { step, validation, target, evaluationBatchSize = 256, scorer, schedule, clock, signal, earlyStopping } = this.#o
-    const { epoch, step: done, best, history, waited } = this.#position
-    const scored = validation && {
-      validation: await evaluateDataset(step, validation, { target, batchSize: evaluationBatchSize, scorer: scorer(), signal }),
-    }
-    if (scored && signal?.aborted) return undefined
+    const { step, schedule, clock, earlyStopping, scorer } = this.#o
+    const { epoch, step: done, best, history, reference, waited } = this.#position
+    step.checkFinite(done)
+    const scores = await this.#scores()
+    if (!scores) return undefined
     const learningRate = schedule.at(done - 1, this.#total)
-    const scores = { train: this.#trainScores(), ...scored }
     const value = monitoredValue(this.#monitor, scores)
+    if (!Number.isFinite(value)) {
+      const { split, key } = this.#monitor
+      throw new QuernError(
+        'numeric',
+        `the ${split} ${key} became ${value} at the end of epoch ${epoch} (step ${done})`,
+        {
+          hint: 'Look for values in the data that are missing or extreme, or lower the learning rate.',
+        },
+      )
+    }
     const improved = best === undefined || isBetter(this.#monitor, value, best.value, 0)
-    const counts = best === undefined || isBetter(this.#monitor, value, best.value, earlyStopping?.minDelta ?? 0)
+    const counts = reference === undefined || isBetter(this.#monitor, value, reference, earlyStopping?.minDelta ?? 0)
     schedule.memory?.observe(value)
     const seconds = (clock.now() - start) / 1000
     const event: EpochEvent = { type: 'epoch', epoch, step: done, ...scores, learningRate, seconds, best: improved }
@@ -229,52 +239,87 @@ class Loop {
       examples: 0,
       history: [...history, event],
       best: improved ? { epoch, value } : best,
+      reference: counts ? value : reference,
       waited: counts ? 0 : waited + 1,
     }
     return event
   }
 
-  #outOfPatience(earlyStopping: EarlyStopping | undefined): boolean {
-    return earlyStopping !== undefined && this.#position.waited >= earlyStopping.patience
+  async #scores(): Promise<{ train: Scores; validation?: Scores } | undefined> {
+    const { step, validation, target, evaluationBatchSize, scorer, signal } = this.#o
+    const train = this.#trainScores()
+    if (!validation) return { train }
+    const batchSize = evaluationBatchSize ?? step.evaluationBatchSize
+    const scores = await evaluateDataset(step, validation, { target, batchSize, scorer: scorer(), signal })
+    return scores && { train, validation: scores }
+  }
+
+  #outOfPatience(): boolean {
+    const { earlyStopping } = this.#o
+    return earlyStopping !== undefined && this.#position.waited >= Math.max(1, earlyStopping.patience)
   }
 
   async #checkpoint(kind: 'last' | 'best'): Promise<TrainEvent> {
-    const { step, checkpoints, schedule } = this.#o
-    this.#position = { ...this.#position, scores: this.#scorer.save(), schedule: schedule.memory?.save() }
-    const tensors = kind === 'last' ? step.state : step.parameters
-    await checkpoints.write(kind, encodeCheckpoint(tensors, this.#position))
+    const { step, schedule, checkpoints } = this.#o
+    step.checkFinite(this.#position.step)
+    const position = { ...this.#position, scores: this.#scorer.save(), schedule: schedule.memory?.save() }
+    await checkpoints.write(kind, encodeCheckpoint(kind === 'last' ? step.state : step.parameters, position))
     return { type: 'checkpoint', kind, epoch: this.#position.history.at(-1)?.epoch ?? 0, step: this.#position.step }
   }
 
   async #restore(): Promise<void> {
-    const bytes = await this.#o.checkpoints.read('last')
+    const { checkpoints, fingerprint, schedule, step } = this.#o
+    const bytes = await checkpoints.read('last')
     if (!bytes) {
-      throw new QuernError('missing', 'there is no checkpoint to resume from', { hint: 'Train without --resume to start a run.' })
+      throw new QuernError('missing', 'there is no checkpoint to resume from', {
+        hint: 'Train without --resume to start a run.',
+      })
     }
-    const position = restoreCheckpoint(bytes, this.#o.step.state, 'the last checkpoint')
-    if (position.fingerprint !== this.#o.fingerprint) {
+    const what = 'the last checkpoint'
+    const checkpoint = decodeCheckpoint(bytes, what)
+    const { position } = checkpoint
+    if (position.fingerprint !== fingerprint) {
       throw new QuernError('config', 'the configuration or the data changed since the checkpoint was written', {
         hint: 'Resume with the same configuration and data, or start a new run without --resume.',
       })
     }
-    this.#position = position
+    restoreTensors(checkpoint, step.state, what)
+    this.#position = { ...position }
     if (position.scores.length > 0) this.#scorer.load(position.scores)
-    if (position.schedule) this.#o.schedule.memory?.load(position.schedule)
+    if (position.schedule) schedule.memory?.load(position.schedule)
   }
 
+  /** The parameters of the best epoch, unless the last one was the best. */
   async #restoreBest(): Promise<void> {
+    const { best, history } = this.#position
+    if (!best || best.epoch === history.at(-1)?.epoch) return
     const bytes = await this.#o.checkpoints.read('best')
-    if (bytes) restoreCheckpoint(bytes, this.#o.step.parameters, 'the best checkpoint')
+    const what = 'the best checkpoint'
+    if (!bytes) {
+      throw new QuernError('missing', `${what} of epoch ${best.epoch} is gone`, { hint: 'Start a new run.' })
+    }
+    restoreTensors(decodeCheckpoint(bytes, what), this.#o.step.parameters, what)
   }
 }
 
-function arraysOf(step: TrainingStep): Record<string, NumericArray> {
-  return Object.fromEntries(Object.entries(step.batch).map(([name, { data }]) => [name, data as NumericArray]))
+function checkPatience(earlyStopping: EarlyStopping | undefined): void {
+  if (!earlyStopping) return
+  const { patience, minDelta = 0 } = earlyStopping
+  if (!Number.isInteger(patience) || patience < 0) {
+    throw new QuernError('config', `earlyStopping.patience must be a whole number of epochs, received ${patience}`)
+  }
+  if (!(minDelta >= 0 && minDelta < Infinity)) {
+    throw new QuernError('config', `earlyStopping.minDelta must be at least 0, received ${minDelta}`)
+  }
 }
 
-function firstTargets(step: TrainingStep, target: string, count: number): Tensor {
-  const { dtype, shape, data } = step.batch[target]!
-  const [capacity = 1, ...example] = shape
-  const size = data.length / capacity
-  return { dtype, shape: [count, ...example], data: (data as Int32Array).subarray(0, count * size) }
+/** A schedule that watches the monitored value must wait for the direction in which that value gets better. */
+function checkMode({ name, config, memory }: Schedule, { higherIsBetter }: Monitor, monitor: string | undefined): void {
+  const mode = higherIsBetter ? 'max' : 'min'
+  if (!memory || config.mode === undefined || config.mode === mode) return
+  throw new QuernError(
+    'config',
+    `${name} has mode '${String(config.mode)}', but of '${monitor ?? 'the loss'}' ${higherIsBetter ? 'higher' : 'lower'} is better`,
+    { hint: `Set the schedule's mode to '${mode}'.` },
+  )
 }

@@ -1,6 +1,7 @@
 /** The one number that decides which epoch is best. */
-import { QuernError, suggestion } from '../core/errors.ts'
+
 import type { Scores } from '../contract/events.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
 import type { Scorer } from './scores.ts'
 
 export interface Monitor {

@@ -1,14 +1,8 @@
 /** Metrics of a split as the loop sees them: it hands over predictions and targets and knows nothing of the task. */
 import { QuernError } from '../core/errors.ts'
-import { formatShape } from '../core/shape.ts'
+import { formatShape, sameShape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
-import {
-  classificationMetrics,
-  createMeter,
-  type Meter,
-  type MetricSpec,
-  regressionMetrics,
-} from '../metrics/index.ts'
+import { classificationMetrics, createMeter, type Meter, type MetricSpec, regressionMetrics } from '../metrics/index.ts'
 
 export interface Scorer {
   /** Takes in a batch: predictions `[count, ...]` and as many targets. */
@@ -19,25 +13,66 @@ export interface Scorer {
   load(states: readonly unknown[]): void
 }
 
-/** Scores probabilities `[count, classes]` against class numbers `[count]`. */
+/**
+ * Scores probabilities `[count, classes]` against class numbers `[count]` of any integer type or one-hot targets
+ * `[count, classes]`. One probability an example, `[count]` or `[count, 1]`, is that of class 1 against class 0.
+ * Errors: `input` for other shapes and for a label that is no class.
+ */
 export function classificationScorer(specs: readonly MetricSpec[]): Scorer {
   const meter = createMeter(classificationMetrics, specs)
-  return scorer(meter, ({ data, shape }, targets) => {
-    const classes = shape[1]
-    if (shape.length !== 2 || classes === undefined) {
+  return scorer(meter, (predictions, targets) => {
+    const { data, shape } = predictions
+    const isBinary = shape.length === 1 || (shape.length === 2 && shape[1] === 1)
+    if (!isBinary && shape.length !== 2) {
       throw new QuernError('input', `a classifier predicts [batch, classes], received ${formatShape(shape)}`)
     }
-    meter.add({ probabilities: data, labels: targets.data as Int32Array, classes })
+    const classes = isBinary ? 2 : shape[1]!
+    const labels = isBinary || !sameShape(targets.shape, shape) ? numbersFrom(targets) : hottest(targets, classes)
+    for (let i = 0; i < labels.length; i++) {
+      const label = labels[i]!
+      if (Number.isInteger(label) && label >= 0 && label < classes) continue
+      throw new QuernError('input', `labels must be from 0 to ${classes - 1}, received ${label}`)
+    }
+    meter.add({ probabilities: isBinary ? bothClasses(data) : data, labels, classes })
   })
 }
 
 /** Scores numbers against targets of the same shape. */
 export function regressionScorer(specs: readonly MetricSpec[]): Scorer {
   const meter = createMeter(regressionMetrics, specs)
-  return scorer(meter, ({ data }, targets) => meter.add({ predictions: data, targets: targets.data as Float32Array }))
+  return scorer(meter, ({ data }, targets) => meter.add({ predictions: data, targets: numbersFrom(targets) }))
 }
 
 function scorer<Batch>(meter: Meter<Batch>, add: Scorer['add']): Scorer {
   const { values, higherIsBetter, save, load } = meter
   return { add, values, higherIsBetter, save, load }
+}
+
+/** The elements as they are; 64-bit integers become numbers. */
+function numbersFrom({ data }: Tensor): ArrayLike<number> {
+  return data instanceof BigInt64Array || data instanceof BigUint64Array
+    ? Float64Array.from(data, Number)
+    : (data as ArrayLike<number>)
+}
+
+/** The class with the largest target in each row; the first of equals. */
+function hottest(targets: Tensor, classes: number): Int32Array {
+  const values = numbersFrom(targets)
+  const labels = new Int32Array(values.length / classes)
+  for (let row = 0; row < labels.length; row++) {
+    let best = 0
+    for (let c = 1; c < classes; c++) if (values[row * classes + c]! > values[row * classes + best]!) best = c
+    labels[row] = best
+  }
+  return labels
+}
+
+/** [p, ...] -> [1 - p, p, ...] */
+function bothClasses(yes: Float32Array): Float32Array {
+  const both = new Float32Array(2 * yes.length)
+  for (let i = 0; i < yes.length; i++) {
+    both[2 * i] = 1 - yes[i]!
+    both[2 * i + 1] = yes[i]!
+  }
+  return both
 }

@@ -4,10 +4,10 @@
  */
 import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
-import { sizeOf, type StaticShape } from '../core/shape.ts'
+import { type StaticShape, sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { shapeOf, type Value } from '../graph/graph.ts'
-import { initialParameters, type TracedParameter } from '../nn/trace.ts'
+import { initialParameters, type TracedMask, type TracedParameter } from '../nn/trace.ts'
 import { writeModel } from '../onnx/write.ts'
 import type { Optimizer, Segment } from '../optim/optimizer.ts'
 import { segmentsOf, trainingRegions } from '../optim/segments.ts'
@@ -44,8 +44,13 @@ export interface TrainingStep {
   readonly batch: Readonly<Record<string, Tensor>>
   /** predictions of the last run, `[count, ...]`, valid until the next one */
   predictions(count: number): Tensor<Float32Array>
-  /** One optimiser step on the first `count` examples of the batch; `step` counts from 1. */
+  /**
+   * One optimiser step on the first `count` examples of the batch; `step` counts from 1. Throws `numeric`, naming step and
+   * parameter, when the loss or the norm of the gradient is not finite; nothing was updated then.
+   */
   run(count: number, step: number, learningRate: number): Promise<StepResult>
+  /** Throws `numeric`, with the name, when a parameter or state is not finite: what `step` did must not be kept. */
+  checkFinite(step: number): void
   /** Loss of the first `count` examples, in inference mode; nothing is changed. */
   evaluate(count: number): Promise<number>
   /** Parameters, states and optimiser slots as views on the arena, by 'parameters/dense/kernel'. */
@@ -54,6 +59,8 @@ export interface TrainingStep {
   readonly parameters: ReadonlyMap<string, Tensor>
   /** number of trained elements */
   readonly trainableCount: number
+  /** most examples of an evaluation run */
+  readonly evaluationBatchSize: number
   /** bytes of the arena */
   readonly arenaBytes: number
   release(): Promise<void>
@@ -69,7 +76,26 @@ export async function createTrainingStep(options: StepOptions): Promise<Training
 interface Bound {
   readonly session: Session
   readonly run: BoundRun
-  readonly masks: TrainingGraph['masks']
+}
+
+interface BoundTraining extends Bound {
+  readonly masks: readonly MaskDraw[]
+  readonly moves: readonly StateMove[]
+}
+
+/** Where a mask is drawn to before each step, from which stream of random numbers. */
+interface MaskDraw {
+  readonly address: number
+  readonly count: number
+  readonly stream: number
+  readonly rate: number
+}
+
+/** A state's new value, copied over the old one after each step. */
+interface StateMove {
+  readonly to: number
+  readonly from: number
+  readonly count: number
 }
 
 class Step implements TrainingStep {
@@ -78,18 +104,22 @@ class Step implements TrainingStep {
   readonly parameters: ReadonlyMap<string, Tensor>
   readonly trainableCount: number
   readonly arenaBytes: number
+  readonly evaluationBatchSize: number
   readonly #options: StepOptions
   readonly #arena: Arena
   readonly #kernels: Kernels
   readonly #segments: readonly Segment[]
-  readonly #training = new Map<number, Bound>()
+  readonly #training = new Map<number, BoundTraining>()
   readonly #evaluation = new Map<number, Bound>()
+  readonly #predictions = new Map<number, Tensor<Float32Array>>()
+  readonly #lossView: Float32Array
   readonly #first: TrainingGraph
 
   constructor(options: StepOptions) {
     this.#options = options
-    const { network, optimizer, batchSize, random } = options
-    const most = Math.max(batchSize, options.evaluationBatchSize ?? 256)
+    const { network, optimizer, batchSize, random, evaluationBatchSize = 256 } = options
+    this.evaluationBatchSize = evaluationBatchSize
+    const most = Math.max(batchSize, evaluationBatchSize)
     this.#first = trainingGraph(network, batchSize)
     const { parameters, predictions, masks } = this.#first
     const trained = parameters.filter((p) => p.trainable)
@@ -104,7 +134,9 @@ class Step implements TrainingStep {
         batch: planLayout(
           [...network.inputs, network.target].map((c) => ({ name: c.name, dtype: c.dtype, shape: [most, ...c.shape] })),
         ),
-        masks: planLayout(masks.map(({ site, value }) => ({ name: site, dtype: 'float32', shape: shapeOf(value) as StaticShape }))),
+        masks: planLayout(
+          masks.map(({ site, value }) => ({ name: site, dtype: 'float32', shape: shapeOf(value) as StaticShape })),
+        ),
         results: planLayout([
           { name: 'loss', dtype: 'float32', shape: [] },
           { name: 'predictions', dtype: 'float32', shape: [most, ...example] },
@@ -112,6 +144,7 @@ class Step implements TrainingStep {
       },
     })
     this.arenaBytes = this.#arena.byteLength
+    this.#lossView = this.#arena.region('results').view('loss').data as Float32Array
     this.#kernels = createKernels(this.#arena.memory)
     const decays = new Map(trained.map(({ path, spec }) => [path, spec.decay ?? spec.shape.length > 1]))
     this.#segments = segmentsOf(this.#arena, optimizer, ({ name }) => ({
@@ -140,24 +173,28 @@ class Step implements TrainingStep {
   }
 
   predictions(count: number): Tensor<Float32Array> {
-    return firstRows(this.#arena.region('results').view('predictions'), count) as Tensor<Float32Array>
+    let rows = this.#predictions.get(count)
+    if (!rows) {
+      rows = firstRows(this.#arena.region('results').view('predictions'), count) as Tensor<Float32Array>
+      this.#predictions.set(count, rows)
+    }
+    return rows
   }
 
   async run(count: number, step: number, learningRate: number): Promise<StepResult> {
-    const bound = await this.#trainingFor(count)
-    this.#drawMasks(bound, step)
-    await bound.run.run()
-    const loss = this.#loss()
-    if (!Number.isFinite(loss)) this.#diverged(loss, step)
-    const { optimizer, rules } = this.#options
+    const { run, masks, moves } = this.#training.get(count) ?? (await this.#trainingFor(count))
+    const { optimizer, rules, random } = this.#options
+    for (const { address, count: size, stream, rate } of masks) {
+      this.#kernels.dropoutMask(address, size, { seed: random.seed, stream, step }, rate)
+    }
+    await run.run()
+    const loss = this.#lossView[0]!
+    if (!Number.isFinite(loss)) this.#diverged(loss, step, count)
     const penalty = penaltyOf(this.#kernels, this.#segments, rules)
     const scalars = { learningRate, step, gradientScale: 1 }
     const update = applyUpdate(this.#kernels, optimizer, this.#segments, rules, scalars)
-    if (!update.applied) this.#diverged(loss, step)
-    const states = this.#arena.region('states')
-    if (states.byteLength > 0) {
-      this.#kernels.copy(states.byteOffset, this.#arena.region('nextStates').byteOffset, states.byteLength / 4)
-    }
+    if (!update.applied) this.#diverged(loss, step, count)
+    for (const { to, from, count: size } of moves) this.#kernels.copy(to, from, size)
     return { loss: loss + penalty, gradientNorm: update.gradientNorm }
   }
 
@@ -165,20 +202,27 @@ class Step implements TrainingStep {
     let bound = this.#evaluation.get(count)
     if (!bound) {
       const { graph, loss, predictions, parameters } = evaluationGraph(this.#options.network, count)
-      bound = await this.#bind(graph, this.#feeds(parameters, count), this.#results(loss, predictions, count), [])
+      bound = await this.#bind(graph, this.#feeds(parameters, count), this.#results(loss, predictions, count))
       this.#evaluation.set(count, bound)
     }
     await bound.run.run()
-    return this.#loss()
+    return this.#lossView[0]!
+  }
+
+  checkFinite(step: number): void {
+    const bad = this.#firstNonFinite('parameters', 'states')
+    if (bad)
+      throw new QuernError('numeric', `parameter '${bad}' is not finite after step ${step}`, { hint: divergenceHint })
   }
 
   async release(): Promise<void> {
     for (const { session } of [...this.#training.values(), ...this.#evaluation.values()]) await session.release()
+    this.#predictions.clear()
     this.#training.clear()
     this.#evaluation.clear()
   }
 
-  async #trainingFor(count: number): Promise<Bound> {
+  async #trainingFor(count: number): Promise<BoundTraining> {
     const known = this.#training.get(count)
     if (known) return known
     const { network, batchSize } = this.#options
@@ -188,20 +232,35 @@ class Step implements TrainingStep {
     made.gradients.forEach((value, i) => {
       results[value.name] = this.#arena.region('gradients').view(trained[i]!.path)
     })
-    // A state without an update keeps its value: copy it once, so that the copy back changes nothing.
     const next = this.#arena.region('nextStates')
-    for (const [path, view] of this.#arena.region('states').views) {
-      const update = made.updates.get(path)
-      if (update) results[update.name] = next.view(path)
-      else (next.view(path).data as Float32Array).set(view.data as Float32Array)
-    }
+    for (const [path, value] of made.updates) results[value.name] = next.view(path)
     const feeds = this.#feeds(made.parameters, count)
     for (const { site, value } of made.masks) {
       feeds[value.name] = prefix(this.#arena.region('masks').view(site), shapeOf(value) as StaticShape)
     }
-    const bound = await this.#bind(made.graph, feeds, results, made.masks)
+    const bound = {
+      ...(await this.#bind(made.graph, feeds, results)),
+      masks: made.masks.map((mask) => this.#drawOf(mask)),
+      moves: [...made.updates.keys()].map((path) => this.#moveOf(path)),
+    }
     this.#training.set(count, bound)
     return bound
+  }
+
+  #drawOf({ site, rate, value }: TracedMask): MaskDraw {
+    const { byteOffset, layout } = this.#arena.region('masks')
+    return {
+      address: byteOffset + layout.places.get(site)!.byteOffset,
+      count: sizeOf(shapeOf(value) as StaticShape),
+      stream: this.#options.random.fork('dropout').fork(site).stream,
+      rate,
+    }
+  }
+
+  #moveOf(path: string): StateMove {
+    const [states, next] = [this.#arena.region('states'), this.#arena.region('nextStates')]
+    const { byteOffset, byteLength } = states.layout.places.get(path)!
+    return { to: states.byteOffset + byteOffset, from: next.byteOffset + byteOffset, count: byteLength / 4 }
   }
 
   #feeds(parameters: readonly TracedParameter[], count: number): Record<string, Tensor> {
@@ -219,41 +278,43 @@ class Step implements TrainingStep {
     graph: TrainingGraph['graph'],
     feeds: Record<string, Tensor>,
     results: Record<string, Tensor>,
-    masks: TrainingGraph['masks'],
   ): Promise<Bound> {
     const session = await this.#options.backend.createSession(writeModel(graph).model, this.#options.session)
-    return { session, run: session.bind(feeds, results), masks }
+    return { session, run: session.bind(feeds, results) }
   }
 
-  #drawMasks({ masks }: Bound, step: number): void {
-    const { random } = this.#options
-    for (const { site, rate, value } of masks) {
-      const { byteOffset, layout } = this.#arena.region('masks')
-      const key = { seed: random.seed, stream: random.fork('dropout').fork(site).stream, step }
-      const count = sizeOf(shapeOf(value) as StaticShape)
-      this.#kernels.dropoutMask(byteOffset + layout.places.get(site)!.byteOffset, count, key, rate)
+  #firstNonFinite(...regions: readonly string[]): string | undefined {
+    for (const name of regions) {
+      const found = firstNonFinite(this.#kernels, this.#arena.region(name))
+      if (found) return found.name
     }
+    return undefined
   }
 
-  #loss(): number {
-    return (this.#arena.region('results').view('loss').data as Float32Array)[0]!
-  }
-
-  /** Names the step and the first parameter that is to blame, before anything was updated. */
-  #diverged(loss: number, step: number): never {
-    const parameter = firstNonFinite(this.#kernels, this.#arena.region('parameters'))
-    const gradient = firstNonFinite(this.#kernels, this.#arena.region('gradients'))
-    const blame = parameter
-      ? `parameter '${parameter.name}' already holds values that are not finite`
-      : gradient
-        ? `the first gradient that is not finite belongs to parameter '${gradient.name}'`
-        : 'all parameters and gradients are finite'
+  /** Names the step and what is to blame: a parameter, the data, or else the first gradient. Nothing was updated yet. */
+  #diverged(loss: number, step: number, count: number): never {
     const what = Number.isFinite(loss) ? 'the gradient is not finite' : `the loss became ${loss}`
-    throw new QuernError('numeric', `${what} at step ${step}: ${blame}`, {
-      hint: 'Lower the learning rate, clip the gradient (train.clipNorm: 1), or look for extreme values in the data.',
-    })
+    throw new QuernError('numeric', `${what} at step ${step}: ${this.#blame(count)}`, { hint: divergenceHint })
+  }
+
+  #blame(count: number): string {
+    const parameter = this.#firstNonFinite('parameters', 'states')
+    if (parameter) return `parameter '${parameter}' already holds values that are not finite`
+    for (const [name, view] of Object.entries(this.batch)) {
+      if (view.dtype !== 'float32') continue
+      const rows = firstRows(view, count).data as Float32Array
+      const index = rows.findIndex((x) => !Number.isFinite(x))
+      if (index >= 0)
+        return `column '${name}' of the data holds ${rows[index]} in example ${Math.floor((index * count) / rows.length)} of the batch`
+    }
+    const gradient = this.#firstNonFinite('gradients')
+    if (gradient) return `the first gradient that is not finite belongs to parameter '${gradient}'`
+    return 'all parameters and gradients are finite'
   }
 }
+
+const divergenceHint =
+  'Lower the learning rate, clip the gradient (train.clipNorm: 1), or look for extreme values in the data.'
 
 function specOf({ path, spec }: TracedParameter): TensorSpec {
   return { name: path, dtype: 'float32', shape: spec.shape }
