@@ -239,7 +239,7 @@ const layerNormalization: Op = {
 }
 
 /**
- * Mean and inverse deviation of a node: its outputs 1 and 2, which pass share.ts joins with the node of the forward graph. The runtime rounds
+ * Mean and inverse deviation of a node: its outputs 1 and 2, which pass join-outputs.ts joins with the node of the forward graph. The runtime rounds
  * them to float32, so that wider types compute their own.
  */
 function layerStatistics(g: Emitter, node: Node, x: Value, axes: readonly number[], epsilon: number) {

@@ -103,7 +103,7 @@ function scatteredMaxGradient(g: Emitter, node: Node, x: Value, dy: Value): Valu
   return g.reshape(spread, shape)
 }
 
-/** The second output of a MaxPool node: its own when it has one, otherwise that of a repeated node, which pass share.ts joins with it. */
+/** The second output of a MaxPool node: its own when it has one, otherwise that of a repeated node, which pass join-outputs.ts joins with it. */
 function indicesOf(g: Emitter, node: Node, x: Value): Value {
   const { storage_order: order, ...attributes } = node.attributes
   if (node.outputs[1] && order?.value !== 1) return node.outputs[1]
