@@ -14,7 +14,7 @@ import { unsafePath } from './safe-path.ts'
 
 export const manifestFile = 'quern.json'
 export const modelFile = 'model.onnx'
-export const cardFile = 'README.md'
+const cardFile = 'README.md'
 
 /** The format that this version writes; it reads the same. */
 const format = 1

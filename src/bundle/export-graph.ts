@@ -14,7 +14,7 @@ import type { OpTable } from '../ops/op.ts'
 import { optimizeForward } from '../passes/index.ts'
 
 /** Name of the first dimension of every input and output. */
-export const batchDimension = 'batch'
+const batchDimension = 'batch'
 
 /** An input as the model takes it: one example, without the batch axis. */
 export interface ExportedInput {

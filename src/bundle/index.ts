@@ -2,14 +2,11 @@
 export {
   type Bundle,
   type BundleContent,
-  cardFile,
-  manifestFile,
-  modelFile,
   openBundle,
   readManifest,
   writeBundle,
 } from './bundle.ts'
-export { batchDimension, type ExportedInput, type ExportOptions, exportGraph } from './export-graph.ts'
+export { type ExportedInput, type ExportOptions, exportGraph } from './export-graph.ts'
 export { modelCard } from './model-card.ts'
 export {
   type BatchOptions,

@@ -2,7 +2,7 @@
  * The one gate: every request passes it on its way in, and every answer, refusal and failure on its way out. Whatever has to
  * know of all traffic hangs here and nowhere else: request ids, the limit of the body, drain, timing and the log today; keys, quotas
  * (reserve in `enter`, settle in `leave`) and metrics later. Routes see a request only after `enter`, and read a body only
- * through `bodyOf`.
+ * through `bodyOf`. (A streamed answer leaves when its headers do; the first route that streams must move `leave` to its end.)
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { messageOf } from '../core/errors.ts'

@@ -43,9 +43,9 @@ describe('metadata', () => {
     '/v2/models/..%2f..%2fetc',
     '/v2/models/__proto__/ready',
   ])('%s is not there', async (path) => {
-    const answer = await app.request(path)
+    const answer = await answerOf(await app.request(path))
     expect(answer.status).toBe(404)
-    expect((await answer.json()).error).toMatch(/there is no model|has no version/)
+    expect(answer.body.error).toMatch(/there is no model|has no version/)
   })
 })
 
