@@ -19,7 +19,7 @@ import {
 } from '../src/nn/index.ts'
 import { table } from '../src/ops/index.ts'
 
-export const labels = ['ant', 'bee', 'cat', 'dog', 'eel']
+export const labels: string[] = ['ant', 'bee', 'cat', 'dog', 'eel']
 
 /** Convolution, pooling and two dense layers on grey pictures of 12 x 12. */
 export const tinyNetwork: Layer = sequential([
@@ -65,7 +65,10 @@ export const sampleManifest: Omit<Manifest, 'files'> = {
 }
 
 /** The files of a bundle in memory. */
-export async function sampleFiles(manifest = sampleManifest, model = exportSample()): Promise<BlobStore> {
+export async function sampleFiles(
+  manifest: Omit<Manifest, 'files'> = sampleManifest,
+  model: Uint8Array = exportSample(),
+): Promise<BlobStore> {
   const files = memoryFiles()
   await writeBundle(files, { model, manifest })
   return files

@@ -11,7 +11,7 @@ import type { Layer } from '../nn/layer.ts'
 import { trace } from '../nn/trace.ts'
 import { writeModel } from '../onnx/write.ts'
 import type { OpTable } from '../ops/op.ts'
-import { optimizeForward } from '../passes/index.ts'
+import { optimizeInference } from '../passes/index.ts'
 
 /** Name of the first dimension of every input and output. */
 const batchDimension = 'batch'
@@ -62,7 +62,7 @@ export function exportGraph(options: ExportOptions): Uint8Array {
   const isComputed = !given.has(traced.output) && traced.output.constant === undefined
   // A graph may not hand out its own input: ONNX wants the output computed by a node.
   const last = isComputed ? traced.output : g.op('Identity', [traced.output])
-  const graph = renameOutput(withoutUnused(optimizeForward(g.builder.finish([last]))), output)
+  const graph = renameOutput(withoutUnused(optimizeInference(g.builder.finish([last]))), output)
   return writeModel(graph, {
     parameters,
     metadata,

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
 import { samplePng } from '../../test/sample-bundle.ts'
 import { samplePipeline } from '../../test/sample-server.ts'
 import type { Pipeline } from '../bundle/index.ts'
-import { closeOnSignal, type RunningServer, startServer } from './main.ts'
+import { type RunningServer, startServer } from './main.ts'
 
 /** A sample pipeline whose predictions wait to be let go. */
 async function slowPipeline() {
@@ -111,14 +110,5 @@ describe('drain', () => {
     expect(await running).toBeInstanceOf(Error)
     expect(lines.join()).toContain('! 1 request(s) did not finish within 100 ms and are cut off')
     letGo()
-  })
-
-  test('starts at SIGTERM', async () => {
-    const { url } = await start(await samplePipeline())
-    const ended = closeOnSignal(server!, log)
-    spawn('kill', ['-TERM', String(process.pid)])
-    await ended
-    expect(lines).toContain('SIGTERM: finishing what runs')
-    await expect(fetch(`${url}/v2/health/live`)).rejects.toThrow()
   })
 })

@@ -48,7 +48,7 @@ const patience = { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTime
  *
  * @example
  * const server = await startServer({ bundles: [{ name: 'digits', version: '1', pipeline }], port: 8080, log })
- * await closeOnSignal(server, log)
+ * await server.close()   // at SIGTERM: whoever owns the process listens for signals
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { bundles, host = '127.0.0.1', port = 8080, maxBodyBytes = 16 * 2 ** 20, log, version = '' } = options
@@ -75,20 +75,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url: `http://${name}:${address.port}`,
     close: () => (closing ??= shutDown(server, traffic, options)),
   }
-}
-
-/** Waits for SIGTERM or SIGINT and closes the server; a second signal ends the process at once. */
-export async function closeOnSignal(server: RunningServer, log: Log): Promise<void> {
-  const signals = ['SIGTERM', 'SIGINT'] as const
-  const signal = await new Promise<string>((resolve) => {
-    const stop = (name: string): void => {
-      for (const each of signals) process.off(each, stop)
-      resolve(name)
-    }
-    for (const each of signals) process.on(each, stop)
-  })
-  log.info(`${signal}: finishing what runs`)
-  await server.close()
 }
 
 async function warmUp({ pipeline }: ServedModel): Promise<void> {
