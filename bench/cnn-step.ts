@@ -27,7 +27,7 @@ async function tfjsStep(context: BenchContext): Promise<Step & { version: string
 
 async function run(context: BenchContext): Promise<SpeedFigure> {
   const [steps, rounds, threads] = [context.number('steps'), context.number('rounds'), context.number('threads')]
-  const program = await compileProgram('cnn-step')
+  const program = await compileProgram(new URL('./programs/cnn-step.ts', import.meta.url))
   // torch_cnn_step.py asks for two threads itself; OpenBLAS has a mind of its own.
   const env = { OMP_NUM_THREADS: '2', OPENBLAS_NUM_THREADS: '2' }
   const [ours, peer]: [Step[], Step[]] = [[], []]

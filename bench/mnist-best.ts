@@ -68,7 +68,7 @@ export const mnistBest: BenchRecord = {
   async run(context) {
     const { trainMnist } = await import('./train-mnist.ts')
     const recipe = recipes[context.text('recipe')]!
-    const train = recipe['train'] as { readonly epochs: number }
+    const train = recipe.train as { readonly epochs: number }
     const epochs = context.number('epochs') || train.epochs
     const figure = await trainMnist(context, {
       config: { ...recipe, train: { ...train, epochs } },

@@ -33,7 +33,7 @@ async function trainCommand({ folder }: BenchContext, examples: number): Promise
 
 async function run(context: BenchContext): Promise<Figure> {
   const [steps, rounds] = [context.number('steps'), context.number('rounds')]
-  const program = await compileProgram('cnn-step')
+  const program = await compileProgram(new URL('./programs/cnn-step.ts', import.meta.url))
   const peerWords = [peerProgram('peak_memory.py'), peerProgram('torch_cnn_step.py'), mnistFolder, String(steps)]
   const [ours, peer]: [number[], number[]] = [[], []]
   for (let round = 1; round <= rounds; round++) {

@@ -50,11 +50,7 @@ export async function requireTorch(): Promise<string> {
 export const tfjsVersion = '4.22.0'
 
 /** Outside of the repository: TensorFlow.js is nothing that Quern depends on. */
-const tfjsFolder = join(
-  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
-  'quern-bench',
-  `tfjs-${tfjsVersion}`,
-)
+const tfjsFolder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'quern-bench', `tfjs-${tfjsVersion}`)
 
 /** Folder with TensorFlow.js in it, which is installed there at the first call. */
 export async function requireTfjs(progress: (message: string) => void): Promise<string> {

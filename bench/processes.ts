@@ -32,9 +32,9 @@ export function runProcess(command: readonly string[], options: ProcessOptions =
     }
     const fail = (why: string): void => {
       const shown = words.map((word) => word.split(/[\\/]/).at(-1)).join(' ')
-      reject(
-        new QuernError('io', `${program.split(/[\\/]/).at(-1)} ${shown} ${why}\n${text.stderr.trim().slice(-2000)}`),
-      )
+      const said = (text.stderr.trim() || text.stdout.trim()).slice(-2000)
+      const name = program.split(/[\\/]/).at(-1)
+      reject(new QuernError('io', `${name} ${shown} ${why}\n${said}`))
     }
     child.on('error', (error) => fail(`could not be started: ${error.message}`))
     child.on('close', (code, signal) => {

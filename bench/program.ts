@@ -3,13 +3,14 @@
  * dist/: one process, plain JavaScript, none of the memory and start-up time of a TypeScript loader.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { pathToFileURL } from 'node:url'
+import { basename } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { root } from './machine.ts'
 
-/** Writes the JavaScript of bench/programs/NAME.ts, whose imports of src/ lead to dist/, and returns its path. */
-export async function compileProgram(name: string): Promise<string> {
+/** Writes the JavaScript of a program, whose imports of src/ lead to dist/, and returns its path. */
+export async function compileProgram(program: URL): Promise<string> {
   const { default: ts } = await import('typescript')
-  const source = `${root}/bench/programs/${name}.ts`
+  const source = fileURLToPath(program)
   const compilerOptions = {
     module: ts.ModuleKind.ESNext,
     target: ts.ScriptTarget.ES2023,
@@ -20,7 +21,7 @@ export async function compileProgram(name: string): Promise<string> {
   // Inside node_modules/, so that packages are found and nothing is left in the checkout.
   const folder = `${root}/node_modules/.cache/quern/bench`
   mkdirSync(folder, { recursive: true })
-  const target = `${folder}/${name}.mjs`
+  const target = `${folder}/${basename(source, '.ts')}.mjs`
   writeFileSync(target, outputText.replaceAll(/(['"])(?:\.\.\/)+src\/([^'"]+)\.ts\1/g, `$1${dist}$2.js$1`))
   return target
 }

@@ -72,13 +72,13 @@ async function trainOne(context: BenchContext, raw: object, seed: number): Promi
       const { validation, test } = next.value.scores
       const { epochs, bestEpoch, seconds, stepsPerSecond } = done!
       const times = { seconds: rounded(seconds), stepsPerSecond: rounded(stepsPerSecond) }
-      return { seed, validation: validation!['accuracy']!, test: test?.['accuracy'], epochs, bestEpoch, ...times }
+      return { seed, validation: validation!.accuracy!, test: test?.accuracy, epochs, bestEpoch, ...times }
     }
     const event = next.value
     if (event.type === 'done') done = event
     if (event.type !== 'epoch') continue
-    const accuracy = event.validation?.['accuracy']?.toFixed(4)
-    const loss = event.train['loss']?.toFixed(4)
+    const accuracy = event.validation?.accuracy?.toFixed(4)
+    const loss = event.train.loss?.toFixed(4)
     progress(
       `seed ${seed}, epoch ${event.epoch}: loss ${loss}, validation accuracy ${accuracy}, ${event.seconds.toFixed(1)} s`,
     )
