@@ -1,5 +1,4 @@
 /** The entry `quern/nn`: layers, losses, optimizers and schedules, for networks of one's own. */
-export { type FitOptions, type FittedModel, fit } from './fit.ts'
 export * from './nn/index.ts'
 export {
   adam,

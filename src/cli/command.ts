@@ -10,8 +10,6 @@ export interface CommandOption {
   readonly summary: string
   readonly default?: string
   readonly choices?: readonly string[]
-  /** may be given several times: its value is a list */
-  readonly repeatable?: boolean
 }
 
 export type OptionValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>

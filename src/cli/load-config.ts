@@ -3,7 +3,7 @@
  * this very package, already loaded, so it need not be installed beside the configuration, and its classes are the same.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, extname, join, relative, resolve } from 'node:path'
+import { basename, extname, join, resolve } from 'node:path'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { missingPath } from '../data/missing-path.ts'
 
@@ -83,26 +83,34 @@ async function loadModule(path: string): Promise<unknown> {
 
 /** Why a configuration does not load, with file and line where that is known. */
 function loadError(path: string, error: unknown): QuernError {
-  if (error instanceof QuernError)
-    return new QuernError(error.kind, `${path}: ${error.message}`, { hint: error.hint, cause: error })
-  const message = messageOf(error).split('\n')[0]!
-  const place = placeOf(path, error)
+  if (error instanceof QuernError) {
+    return new QuernError(error.kind, `${placeOf(path, error)}: ${error.message}`, { hint: error.hint, cause: error })
+  }
+  const message = messageOf(error).split('\n')[0]!.trim()
   const missing = /Cannot find (?:module|package) '([^']+)'/.exec(message)?.[1]
   if (missing !== undefined) {
-    const name = missing.startsWith('/') ? relative(resolve(path, '..'), missing) : missing
-    return new QuernError('config', `${place} imports '${name}', which is not there`, {
-      hint: name.startsWith('.') ? 'Check the path.' : `Install it: npm install ${name}`,
+    return new QuernError('config', `${importPlace(path, missing)} imports '${missing}', which is not there`, {
+      hint: /^[./]/.test(missing) ? 'Check the path.' : `Install it: npm install ${missing}`,
       cause: error,
     })
   }
-  return new QuernError('config', `${place}: ${message.replace(/^\w*Error: /, '')}`, { cause: error })
+  // jiti writes an imported name as `(0 , _nn.dense)`.
+  const readable = message.replace(/^\w*Error: /, '').replace(/\(0\s?,\s?\w+\.(\w+)\)/g, '$1')
+  return new QuernError('config', `${placeOf(path, error)}: ${readable.replace(/ \(\d+:\d+\)$/, '')}`, { cause: error })
 }
 
-/** 'file:line:column' of the first place in the user's own files that the error names. */
+/** 'file:line' of an import. The error itself does not know: imports are moved to the first line before the file runs. */
+function importPlace(path: string, name: string): string {
+  const at = readFileSync(path, 'utf8')
+    .split('\n')
+    .findIndex((line) => line.includes(`'${name}'`) || line.includes(`"${name}"`))
+  return at < 0 ? path : `${path}:${at + 1}`
+}
+
+/** 'file:line' of the first place in the user's own file that the error names. */
 function placeOf(path: string, error: unknown): string {
   const text = error instanceof Error ? `${error.message}\n${error.stack ?? ''}` : ''
-  const own = text.split('\n').find((line) => line.includes(`${path}:`))
-  const at =
-    own === undefined ? undefined : /^:(\d+(?::\d+)?)/.exec(own.slice(own.indexOf(`${path}:`) + path.length))?.[1]
-  return at === undefined ? path : `${path}:${at}`
+  const start = text.indexOf(`${path}:`)
+  const line = start < 0 ? undefined : /^:(\d+)/.exec(text.slice(start + path.length))?.[1]
+  return line === undefined ? path : `${path}:${line}`
 }

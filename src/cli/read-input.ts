@@ -51,7 +51,6 @@ export async function expandInputs(paths: readonly string[], cwd: string): Promi
 
 /** All that is piped in. */
 export async function readStdin(stdin: Input): Promise<Uint8Array> {
-  if (stdin.isTTY) throw new QuernError('config', "'-' reads a picture from stdin, but nothing is piped in")
   const chunks: Uint8Array[] = []
   try {
     for await (const chunk of stdin) chunks.push(typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk)

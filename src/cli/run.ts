@@ -70,16 +70,9 @@ function addCommand(program: Program, command: Command, act: Act): void {
   sub.action(() => act(command, sub.args, sub.opts()))
 }
 
-function optionFrom({
-  flags,
-  summary,
-  default: value,
-  choices,
-  repeatable,
-}: CommandOption): ReturnType<typeof createOption> {
+function optionFrom({ flags, summary, default: value, choices }: CommandOption): ReturnType<typeof createOption> {
   const option = createOption(flags, summary)
   if (choices) option.choices(choices)
-  if (repeatable) option.argParser((text, all: readonly string[] | undefined) => [...(all ?? []), text])
   return value === undefined ? option : option.default(value)
 }
 

@@ -6,7 +6,7 @@ import { type AppendableBlobStore, blobsWithin } from './blobs.ts'
 import { createEventLog } from './event-log.ts'
 import type { Run, RunStatus, RunStore } from './runs.ts'
 
-/** A recorded event renews the sign of life after so many milliseconds. */
+/** A recorded step renews the sign of life after so many milliseconds. */
 const heartbeat = 30_000
 /** Without a sign of life for so long a run is dead, even if its process number lives: numbers are used again. */
 const patience = 3_600_000
@@ -167,8 +167,8 @@ class FolderRun implements Run {
 
   async record(event: Parameters<Run['record']>[0]): Promise<void> {
     await this.#append(event)
-    if (this.#clock.now() - this.#lastSign < heartbeat) return
-    await this.update('step' in event ? { step: event.step } : {})
+    const isDue = event.type === 'step' && this.#clock.now() - this.#lastSign >= heartbeat
+    if (event.type === 'checkpoint' || isDue) await this.update({ step: event.step })
   }
 
   /** What status.json says; of a damaged one, what can still be said. */

@@ -2,7 +2,7 @@ import { type Command, configOption } from '../command.ts'
 
 export const config: Command = {
   name: 'config',
-  summary: 'check the configuration and print it, with every default by --resolved',
+  summary: 'check the configuration and print it',
   options: [{ flags: '--resolved', summary: 'with every default' }, configOption],
   examples: ['quern config', 'quern config --resolved'],
   async run({ world, terminal, project }, _, { config, resolved }) {

@@ -5,7 +5,7 @@ import { progressLine } from '../render/progress-line.ts'
 
 export const evaluate: Command = {
   name: 'evaluate',
-  summary: 'score a model on data that training has not seen, and write a report',
+  summary: 'score a model on unseen data, write a report',
   options: [
     modelOption,
     {

@@ -7,6 +7,17 @@ import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { predict } from './predict.ts'
 import { runs } from './runs.ts'
+import { serve } from './serve.ts'
 import { train } from './train.ts'
 
-export const commands: readonly Command[] = [init, inspect, train, evaluate, predict, exportCommand, runs, config]
+export const commands: readonly Command[] = [
+  init,
+  inspect,
+  train,
+  evaluate,
+  predict,
+  exportCommand,
+  serve,
+  runs,
+  config,
+]

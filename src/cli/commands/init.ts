@@ -3,7 +3,7 @@ import type { Command } from '../command.ts'
 
 export const init: Command = {
   name: 'init',
-  summary: 'make a new project: a configuration and a README, nothing hidden',
+  summary: 'make a new project: a configuration and a README',
   arguments: [['[folder]', 'where (default: here)']],
   options: [
     { flags: '--task <task>', summary: 'what the model is for', default: 'image-classification' },

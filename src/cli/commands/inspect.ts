@@ -4,7 +4,7 @@ import { progressLine } from '../render/progress-line.ts'
 
 export const inspect: Command = {
   name: 'inspect',
-  summary: 'what is in the data, what is wrong with it, and what to do',
+  summary: 'what is in the data, and what is wrong with it',
   options: [configOption],
   examples: ['quern inspect', 'quern inspect --json > profile.json'],
   async run({ terminal, project, services }, _, { config }) {

@@ -1,11 +1,10 @@
 import type { PredictedFile } from '../../actions/predict.ts'
-import { messageOf } from '../../core/errors.ts'
+import { messageOf, QuernError } from '../../core/errors.ts'
 import { type Command, modelOption, wholeNumber } from '../command.ts'
 import type { NamedInput } from '../read-input.ts'
 import { formatScore } from '../render/numbers.ts'
 import { harmless, pad, textWidth } from '../render/text-width.ts'
 import type { Colors } from '../terminal.ts'
-import type { Input } from '../world.ts'
 
 /** Wider names are not waited for: the answers stand behind them. */
 const widestName = 50
@@ -20,10 +19,13 @@ export const predict: Command = {
   examples: ['quern predict cat.png', 'quern predict photos/ --top 1 --json', 'curl -s URL | quern predict -'],
   async run({ world, terminal, services }, paths, { model, top }) {
     const topK = wholeNumber(top, '--top', 1, 1000)
+    if (paths.includes('-') && world.stdin.isTTY) {
+      throw new QuernError('config', "'-' reads a picture from stdin, but nothing is piped in")
+    }
     const { expandInputs, readInput, readStdin } = await import('../read-input.ts')
     const inputs = await expandInputs(paths, world.cwd)
     const unread: PredictedFile[] = []
-    const named = readEach(inputs, { readInput, readStdin: () => readStdin(world.stdin as Input) }, unread)
+    const named = readEach(inputs, { readInput, readStdin: () => readStdin(world.stdin) }, unread)
     const { predictFiles } = await import('../../actions/predict.ts')
     const widths = inputs.map(({ name }) => textWidth(name))
     const isOne = inputs.length === 1

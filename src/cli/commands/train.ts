@@ -8,7 +8,7 @@ import { type StopReason, stopCodes } from '../world.ts'
 
 export const train: Command = {
   name: 'train',
-  summary: 'train the model of the configuration; a bundle and a report at the end',
+  summary: 'train a model; a bundle and a report at the end',
   options: [
     { flags: '--resume [run]', summary: "go on with an interrupted run: its id, or 'latest' when left out" },
     configOption,
