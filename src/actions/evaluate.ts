@@ -1,15 +1,16 @@
 /** Scores an exported model on a split and writes the report: one HTML file, and the numbers as JSON. */
+
+import type { Bundle } from '../bundle/bundle.ts'
 import type { EpochEvent, TrainEvent } from '../contract/events.ts'
 import { QuernError } from '../core/errors.ts'
+import type { BlobStore } from '../core/ports.ts'
 import { type Dataset, exampleData, exampleName } from '../data/dataset.ts'
 import type { SplitName } from '../data/source.ts'
-import type { Bundle } from '../bundle/bundle.ts'
 import { type ClassificationReport, reportClassification } from '../evaluate/classification.ts'
 import { renderReport } from '../evaluate/html.ts'
 import { type EpochRecord, metricsFileFrom, type ReportInput } from '../evaluate/report-input.ts'
-import type { BlobStore } from '../core/ports.ts'
 import type { TaskData } from '../tasks/task.ts'
-import { openModel, type OpenedModel } from './open-model.ts'
+import { type OpenedModel, openModel } from './open-model.ts'
 import { scoreDataset } from './score-dataset.ts'
 import type { Project, Services } from './services.ts'
 
@@ -30,14 +31,25 @@ export interface Evaluation {
 /** Loads the project's data and evaluates the model on one split of it. */
 export async function evaluateModel(services: Services, project: Project, input: EvaluateInput): Promise<Evaluation> {
   const { task, config, root } = project
-  const model = await openModel(services, input.model, { device: config.device, ...(config.threads ? { threads: config.threads } : {}) })
+  const model = await openModel(services, input.model, {
+    device: config.device,
+    ...(config.threads ? { threads: config.threads } : {}),
+  })
   try {
     const data = await task.load(config, { root, cache: services.cache, signal: input.signal })
     const run = model.run === undefined ? undefined : await services.runs.open(model.run)
     const history = run ? historyFrom(await run.events()) : []
     const folder = model.run === undefined ? 'reports' : `runs/${model.run}`
     const files = run ? run.files : services.folder(`${root}/.quern/reports`)
-    return await evaluateAndReport(services, { ...input, project, model, data, history, files, folder: `.quern/${folder}` })
+    return await evaluateAndReport(services, {
+      ...input,
+      project,
+      model,
+      data,
+      history,
+      files,
+      folder: `.quern/${folder}`,
+    })
   } finally {
     await model.pipeline.release()
   }
@@ -81,15 +93,39 @@ export function historyFrom(events: readonly TrainEvent[]): EpochRecord[] {
 
 function splitOf(data: TaskData, split: SplitName, { manifest, what }: Bundle): Dataset {
   if (manifest.labels.join('\n') !== data.labels.join('\n')) {
-    throw new QuernError('input', `${what} knows the classes ${manifest.labels.join(', ')}; the data has ${data.labels.join(', ')}`, {
-      hint: 'Evaluate a model on the kind of data that it was trained on.',
-    })
+    throw new QuernError(
+      'input',
+      `${what} knows the classes ${manifest.labels.join(', ')}; the data has ${data.labels.join(', ')}`,
+      {
+        hint: 'Evaluate a model on the kind of data that it was trained on.',
+      },
+    )
   }
+  checkPreprocessing(data, manifest, what)
   const dataset = data.splits[split]
   if (dataset) return dataset
   throw new QuernError('missing', `the data has no ${split} split: it has ${Object.keys(data.splits).join(', ')}`, {
     hint: `Set data.split.${split} in the configuration, or evaluate another split with --split.`,
   })
+}
+
+/** Pictures that were made otherwise would be scored as if the model were worse than it is. */
+function checkPreprocessing(data: TaskData, manifest: Bundle['manifest'], what: string): void {
+  const [ours, models] = [
+    Object.entries(data.preprocessing),
+    manifest.preprocessing as Readonly<Record<string, unknown>>,
+  ]
+  for (const [key, value] of ours) {
+    const [here, there] = [JSON.stringify(value), JSON.stringify(models[key])]
+    if (here === there) continue
+    throw new QuernError(
+      'config',
+      `${what} takes pictures with ${key} ${there}; the configuration makes them with ${here}`,
+      {
+        hint: `Set data.image.${key} to ${there}, or train again.`,
+      },
+    )
+  }
 }
 
 async function describe(
@@ -107,13 +143,13 @@ async function describe(
     thumbnails.set(id, `data:image/png;base64,${base64(png)}`)
   }
   const { train } = project.config
-  const configured = lineage.config['model']
+  const configured = lineage.config.model
   return {
     title: `${name}: ${split} report`,
     provenance: {
       task,
       model: typeof configured === 'string' ? configured : 'own layers',
-      data: String((lineage.config['data'] as { source?: unknown } | undefined)?.source ?? ''),
+      data: String((lineage.config.data as { source?: unknown } | undefined)?.source ?? ''),
       split,
       trainingExamples: data.splits.train.length,
       seed: lineage.seed,

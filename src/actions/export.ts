@@ -1,7 +1,8 @@
 /** Hands a trained model out in the form that its next user needs. */
-import { QuernError, suggestion } from '../core/errors.ts'
+
 import { type BundleContent, writeBundle } from '../bundle/bundle.ts'
 import { memoryFiles, zipBundle } from '../bundle/zip.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { constantsOf } from '../graph/graph.ts'
 import { readModel } from '../onnx/read.ts'
@@ -21,7 +22,10 @@ export interface ExportInput {
 }
 
 /** Writes the files and says which. The bundle's checksums are verified on the way. */
-export async function exportModel(services: Services, { model, target, out }: ExportInput): Promise<{ files: { path: string; bytes: number }[] }> {
+export async function exportModel(
+  services: Services,
+  { model, target, out }: ExportInput,
+): Promise<{ files: { path: string; bytes: number }[] }> {
   if (!exportTargets.includes(target)) {
     throw new QuernError('config', `unknown export target '${target}'. ${suggestion(target, exportTargets)}`)
   }
@@ -32,7 +36,8 @@ export async function exportModel(services: Services, { model, target, out }: Ex
     const written = await writeBundle(services.folder(out), content)
     return { files: Object.entries(written.files).map(([name, { bytes }]) => ({ path: `${out}/${name}`, bytes })) }
   }
-  const bytes = target === 'onnx' ? bundle.model : target === 'zip' ? await zipped(content) : await parametersOf(bundle.model)
+  const bytes =
+    target === 'onnx' ? bundle.model : target === 'zip' ? await zipped(content) : await parametersOf(bundle.model)
   const cut = Math.max(out.lastIndexOf('/'), out.lastIndexOf('\\'))
   await services.folder(cut < 0 ? '.' : out.slice(0, cut) || '/').write(out.slice(cut + 1), bytes)
   return { files: [{ path: out, bytes: bytes.length }] }
@@ -48,5 +53,8 @@ async function zipped(content: BundleContent): Promise<Uint8Array> {
 async function parametersOf(model: Uint8Array): Promise<Uint8Array> {
   const { graph } = await readModel(model)
   const named = constantsOf(graph).filter((value) => value.name.includes('/') && value.constant?.dtype === 'float32')
-  return writeSafetensors({ tensors: new Map(named.map((value) => [value.name, value.constant!])), metadata: { format: 'quern parameters 1' } })
+  return writeSafetensors({
+    tensors: new Map(named.map((value) => [value.name, value.constant!])),
+    metadata: { format: 'quern parameters 1' },
+  })
 }

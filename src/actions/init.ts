@@ -1,4 +1,5 @@
 /** A new project: a configuration, a README and nothing hidden. */
+import { modelName } from '../contract/config.ts'
 import { QuernError } from '../core/errors.ts'
 import { taskNamed } from '../tasks/index.ts'
 import type { Services } from './services.ts'
@@ -17,6 +18,12 @@ export async function initProject(services: Services, input: InitInput): Promise
   const { folder, source = './photos' } = input
   const base = folder.split(/[\\/]/).findLast((part) => part !== '' && part !== '.') ?? 'my-app'
   const name = input.name ?? (base.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '') || 'my-app')
+  if (!modelName.test(name)) {
+    throw new QuernError(
+      'config',
+      `a model's name is letters, digits, dots, dashes and underscores, received ${JSON.stringify(name)}`,
+    )
+  }
   const files = services.folder(folder)
   const starter = taskNamed(input.task).starter({ source, name })
   const present: string[] = []

@@ -1,10 +1,12 @@
 /** A trained model by what a user calls it: a run, the latest run, a bundle's folder or zip file. */
-import { messageOf, QuernError } from '../core/errors.ts'
-import type { BlobStore } from '../core/ports.ts'
+
 import { type Bundle, manifestFile, openBundle } from '../bundle/bundle.ts'
 import { createPipeline, type Pipeline } from '../bundle/pipeline.ts'
 import { unzipBundle } from '../bundle/zip.ts'
+import { messageOf, QuernError } from '../core/errors.ts'
+import type { BlobStore } from '../core/ports.ts'
 import type { SessionOptions } from '../runtime/backend.ts'
+import type { Run } from '../store/runs.ts'
 import type { Services } from './services.ts'
 
 export interface OpenedModel {
@@ -16,20 +18,38 @@ export interface OpenedModel {
 }
 
 /** Reads and checks a bundle. `model` is 'latest', a run's id or its beginning, or a path. */
-export async function findBundle(services: Services, model: string): Promise<{ bundle: Bundle; run: string | undefined }> {
+export async function findBundle(
+  services: Services,
+  model: string,
+): Promise<{ bundle: Bundle; run: string | undefined }> {
   if (model.endsWith('.zip')) return { bundle: await fromZip(services, model), run: undefined }
   const isPath = /[\\/]/.test(model) || model === '.' || model === '..'
   const folder = services.folder(model)
   if (isPath || (await folder.exists(manifestFile))) return { bundle: await openBundle(folder, model), run: undefined }
-  const run = await services.runs.open(model)
+  const run = await openRun(services, model)
   const files = under(run.files, 'bundle/')
   if (!(await files.exists(manifestFile))) {
     const { state } = await run.status()
     throw new QuernError('missing', `run ${run.id} has no model yet: it is ${state}`, {
-      hint: state === 'interrupted' ? `Go on with it: quern train --resume ${run.id}` : 'Train a model first: quern train',
+      hint:
+        state === 'interrupted' ? `Go on with it: quern train --resume ${run.id}` : 'Train a model first: quern train',
     })
   }
   return { bundle: await openBundle(files, `run ${run.id}`), run: run.id }
+}
+
+/** A run by its name; what is neither a run nor a folder is said to be neither. */
+async function openRun({ runs }: Services, model: string): Promise<Run> {
+  try {
+    return await runs.open(model)
+  } catch (error) {
+    if (model === 'latest' || !(error instanceof QuernError) || error.kind !== 'missing') throw error
+    const { message, hint } = error
+    throw new QuernError('missing', `${message}, and '${model}' is no folder with a model bundle`, {
+      hint,
+      cause: error,
+    })
+  }
 }
 
 /** A bundle ready to predict. Release the pipeline when done. */

@@ -1,6 +1,7 @@
 /** Predictions for files. */
-import { messageOf } from '../core/errors.ts'
+
 import type { Prediction } from '../bundle/task-pipeline.ts'
+import { messageOf } from '../core/errors.ts'
 import { openModel } from './open-model.ts'
 import type { Services } from './services.ts'
 
@@ -20,7 +21,10 @@ export interface PredictedFile {
 }
 
 /** Answers as they come, in the order of the inputs. */
-export async function* predictFiles(services: Services, { model, inputs, topK }: PredictFilesInput): AsyncGenerator<PredictedFile> {
+export async function* predictFiles(
+  services: Services,
+  { model, inputs, topK }: PredictFilesInput,
+): AsyncGenerator<PredictedFile> {
   const { pipeline } = await openModel(services, model)
   const names: string[] = []
   async function* bytes(): AsyncGenerator<Uint8Array> {

@@ -2,27 +2,36 @@
 import { parseWith } from '../contract/parse.ts'
 import { QuernError } from '../core/errors.ts'
 import { createOptimizer, createSchedule, type NamedConfig } from '../optim/index.ts'
-import type { Schedule } from '../optim/schedule.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
+import type { Schedule } from '../optim/schedule.ts'
 import { taskNamed } from '../tasks/index.ts'
 import type { TaskConfig } from '../tasks/task.ts'
+import { resolveMonitor } from '../train/monitor.ts'
+import { classificationScorer } from '../train/scores.ts'
 import type { Project } from './services.ts'
 
 /**
  * Checks a raw configuration and fills in defaults.
- * Throws `config` with every problem at once: unknown keys with the nearest known one, unknown optimizers and schedules too.
+ * Throws `config` with every problem of the keys and values at once, unknown keys with the nearest known one; then for an unknown
+ * optimizer, schedule, metric or monitored value.
  *
  * @param what names the file in messages
  */
 export function resolveProject(raw: unknown, { root, what }: { root: string; what: string }): Project {
   if (typeof raw !== 'object' || raw === null) {
-    throw new QuernError('config', `${what} must export a configuration object, received ${raw === null ? 'null' : typeof raw}`, {
-      hint: 'export default defineProject({ task: ..., data: { ... } })',
-    })
+    throw new QuernError(
+      'config',
+      `${what} must export a configuration object, received ${raw === null ? 'null' : typeof raw}`,
+      {
+        hint: 'export default defineProject({ task: ..., data: { ... } })',
+      },
+    )
   }
-  const task = taskNamed((raw as Record<string, unknown>)['task'])
+  const task = taskNamed((raw as Record<string, unknown>).task)
   const config = parseWith(task.schema, raw, what) as TaskConfig
   optimization(config)
+  // Whether there is a validation split is seen when the data is read; a misspelt name is seen now.
+  resolveMonitor(config.train.monitor, classificationScorer(config.metrics), true)
   return { root, task, config, name: config.name ?? nameFrom(root) }
 }
 

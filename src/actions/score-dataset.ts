@@ -30,7 +30,9 @@ export async function scoreDataset(
     options.signal?.throwIfAborted()
     const count = batches.fill(step)
     const data = pixels.subarray(0, count * exampleSize(column))
-    const results = await pipeline.infer({ [input!.name]: { dtype: 'uint8', shape: [count, ...exampleShape(column)], data } })
+    const results = await pipeline.infer({
+      [input!.name]: { dtype: 'uint8', shape: [count, ...exampleShape(column)], data },
+    })
     probabilities.set(results[output!.name]!.data as Float32Array, step * batchSize * classes)
     options.onProgress?.(step * batchSize + count, dataset.length)
   }

@@ -1,20 +1,22 @@
 /** Trains a project's model: data, loop, bundle, report. Everything is kept in a run; an interrupted one can be resumed. */
+
+import { writeBundle } from '../bundle/bundle.ts'
+import { exportGraph } from '../bundle/export-graph.ts'
 import type { TrainEvent } from '../contract/events.ts'
 import { messageOf, QuernError } from '../core/errors.ts'
 import { sha256OfText } from '../core/hash.ts'
 import { createRandom } from '../core/random.ts'
 import { formatShape } from '../core/shape.ts'
-import { exportGraph } from '../bundle/export-graph.ts'
-import { writeBundle } from '../bundle/bundle.ts'
 import { digestDatasets } from '../data/digest.ts'
 import type { SourceReport } from '../data/source.ts'
 import { shapeOf } from '../graph/graph.ts'
+import { trace } from '../nn/index.ts'
 import { gradientRules } from '../optim/update.ts'
 import type { SessionOptions } from '../runtime/backend.ts'
 import type { Run } from '../store/runs.ts'
 import type { TaskConfig, TaskData, TaskNetwork } from '../tasks/task.ts'
-import type { CheckpointStore } from '../train/checkpoint.ts'
-import { evaluationGraph, type Network } from '../train/graphs.ts'
+import type { CheckpointKind, CheckpointStore } from '../train/checkpoint.ts'
+import type { Network } from '../train/graphs.ts'
 import { runLoop } from '../train/loop.ts'
 import { classificationScorer } from '../train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../train/step.ts'
@@ -61,6 +63,7 @@ export async function* trainModel(
 ): AsyncGenerator<TrainProgress, TrainResult> {
   const { task, config, root } = project
   const { signal, onProgress } = input
+  const resumed = input.resume === undefined ? undefined : await resumable(services, input.resume)
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress })
   const examples = Object.fromEntries(Object.entries(data.splits).map(([split, { length }]) => [split, length]))
   yield { type: 'data', report: data.report, examples, labels: data.labels }
@@ -72,33 +75,93 @@ export async function* trainModel(
   checkOutput(network, data)
   const step = await createStep(services, config, network)
   try {
-    const run = input.resume === undefined ? await newRun(services, project, resolved) : await services.runs.open(input.resume)
+    const run = resumed ?? (await newRun(services, project, resolved))
     yield { type: 'run', id: run.id, folder: `.quern/runs/${run.id}` }
-    try {
-      const done = yield* loop(services, project, { data, step, run, input, fingerprint: await fingerprint(resolved, digest) })
-      if (done.reason === 'interrupted') {
-        await run.update({ state: 'interrupted' })
-        return { run: run.id, state: 'interrupted', bundle: undefined, scores: {}, report: undefined }
-      }
-      const result = await finish(services, project, { data, step, run, described, resolved, digest, done, signal })
-      await run.update({ state: 'finished', scores: result.scores['validation'] ?? result.scores['test'] ?? {} })
-      return result
-    } catch (error) {
-      await run.update({ state: 'failed', error: messageOf(error) })
-      throw error
+    const work = async function* (): AsyncGenerator<TrainEvent, TrainResult> {
+      const done = yield* loop(services, project, {
+        data,
+        step,
+        run,
+        input,
+        fingerprint: await fingerprint(resolved, digest),
+      })
+      if (done.reason === 'interrupted') return interrupted(run)
+      return finish(services, project, { data, step, run, described, resolved, digest, done, signal })
     }
+    return yield* settled(run, work(), signal)
   } finally {
     await step.release()
   }
 }
 
-/** A model of the user's own may end in another number of outputs than there are classes. */
-function checkOutput(network: Network, { labels }: TaskData): void {
-  const shape = shapeOf(evaluationGraph(network, 1).predictions)
-  if (shape.length === 2 && shape[1] === labels.length) return
-  throw new QuernError('config', `the model must answer [batch, ${labels.length}], one number for each class; its output is ${formatShape(shape)}`, {
-    hint: `End it with dense({ units: ${labels.length}, activation: 'softmax' }). Classes: ${labels.join(', ')}.`,
+/** The run to go on with. Checked before the data is read, which may take minutes. */
+async function resumable(services: Services, name: string): Promise<Run> {
+  const run = await services.runs.open(name)
+  const { state, process } = await run.status()
+  if (state === 'running') {
+    const who = process ? ` (process ${process.pid} on ${process.host})` : ''
+    throw new QuernError('input', `run ${run.id} is running${who}: two processes cannot train the same run`, {
+      hint: 'Wait for it, or stop it first.',
+    })
+  }
+  if (await hasCheckpoint(run)) return run
+  throw new QuernError('missing', `run ${run.id} has no checkpoint to go on from: it is ${state}`, {
+    hint: 'Start a new run: quern train',
   })
+}
+
+function interrupted({ id }: Run): TrainResult {
+  return { run: id, state: 'interrupted', bundle: undefined, scores: {}, report: undefined }
+}
+
+/**
+ * The events of a run, whose state says in the end how it ended, however that was: also when the consumer stops listening. What
+ * fails before the first event has changed nothing, so a run that could not be resumed stays as it was.
+ */
+async function* settled(
+  run: Run,
+  events: AsyncGenerator<TrainEvent, TrainResult>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TrainEvent, TrainResult> {
+  let begun = false
+  let end: Parameters<Run['update']>[0] = { state: 'interrupted' }
+  try {
+    for (;;) {
+      const next = await events.next()
+      if (next.done) {
+        const { state, scores } = next.value
+        end = state === 'finished' ? { state, scores: scores.validation ?? scores.test ?? {} } : { state }
+        return next.value
+      }
+      // The reason of an earlier failure is no longer true.
+      if (!begun) await run.update({ state: 'running', ...({ error: undefined } as object) })
+      begun = true
+      yield next.value
+    }
+  } catch (error) {
+    // An abort while results are written: the last checkpoint is whole, so resuming writes them again.
+    if (signal?.aborted && error === signal.reason) return interrupted(run)
+    end = { state: 'failed', error: messageOf(error) }
+    throw error
+  } finally {
+    // A disk that is full refuses the status too: the error that matters is the first one.
+    const isOwn = begun || !(await hasCheckpoint(run).catch(() => false))
+    if (isOwn) await run.update(end).catch(() => undefined)
+  }
+}
+
+/** A model of the user's own may end in another number of outputs than there are classes. */
+function checkOutput({ model, inputs, table }: Network, { labels }: TaskData): void {
+  const one = inputs.map(({ name, dtype, shape }) => ({ name, type: { dtype, shape: [1, ...shape] } }))
+  const shape = shapeOf(trace(model, one, { table, training: false }).output)
+  if (shape.length === 2 && shape[1] === labels.length) return
+  throw new QuernError(
+    'config',
+    `the model must answer [batch, ${labels.length}], one number for each class; its output is ${formatShape(['batch', ...shape.slice(1)])}`,
+    {
+      hint: `End it with dense({ units: ${labels.length}, activation: 'softmax' }). Classes: ${labels.join(', ')}.`,
+    },
+  )
 }
 
 /** Device and threads as the configuration asks. */
@@ -168,11 +231,16 @@ async function* loop(
   return done!
 }
 
+const checkpointKey = (kind: CheckpointKind): string => `checkpoints/${kind}.safetensors`
+
+function hasCheckpoint({ files }: Run): Promise<boolean> {
+  return files.exists(checkpointKey('last'))
+}
+
 function checkpointsOf({ files }: Run): CheckpointStore {
-  const key = (kind: string) => `checkpoints/${kind}.safetensors`
   return {
-    write: (kind, bytes) => files.write(key(kind), bytes),
-    read: async (kind) => ((await files.exists(key(kind))) ? files.read(key(kind)) : undefined),
+    write: (kind, bytes) => files.write(checkpointKey(kind), bytes),
+    read: async (kind) => ((await files.exists(checkpointKey(kind))) ? files.read(checkpointKey(kind)) : undefined),
   }
 }
 
@@ -230,7 +298,16 @@ async function finish(
     // The test split last: it is what report.html shows when there is one.
     for (const split of ['validation', 'test'] as const) {
       if (!data.splits[split]) continue
-      const made = await evaluateAndReport(services, { project, model: opened, data, split, history, files: run.files, folder, signal: of.signal })
+      const made = await evaluateAndReport(services, {
+        project,
+        model: opened,
+        data,
+        split,
+        history,
+        files: run.files,
+        folder,
+        signal: of.signal,
+      })
       manifest.metrics[split] = { ...made.report.metrics }
       report = made.files.html
     }

@@ -37,13 +37,13 @@ export const trainSection = z.strictObject({
 
 export type TrainSection = z.output<typeof trainSection>
 
+/** Names of models stand in paths and addresses. */
+export const modelName: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
+
 /** Sections that every task has. */
 export const commonSections = {
   /** names the model in bundles and on the server; default: the folder's name */
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, dots, dashes or underscores')
-    .optional(),
+  name: z.string().regex(modelName, 'must be letters, digits, dots, dashes or underscores').optional(),
   /** everything random is drawn from it: the same seed gives the same model */
   seed: z.int().nonnegative().default(0),
   device: z.enum(devices).default('cpu'),

@@ -1,12 +1,12 @@
 /** Image classification: one label for each picture. */
 import { z } from 'zod'
+import { commonSections, splitSection } from '../contract/config.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
-import { commonSections, splitSection } from '../contract/config.ts'
 import { createAugment } from '../data/augment.ts'
 import { columnOf, exampleShape } from '../data/dataset.ts'
 import { loadPictures } from '../data/picture-source.ts'
-import { splitByShare, type Splits } from '../data/split.ts'
+import { type Splits, splitByShare } from '../data/split.ts'
 import { type Layer, layer, rescaling, sequential, sparseCategoricalCrossentropy } from '../nn/index.ts'
 import { imageModelNames, imageModels } from './image-models.ts'
 import { imageStarter } from './image-starter.ts'
@@ -91,12 +91,19 @@ async function load(config: ImageClassificationConfig, options: LoadOptions): Pr
       : { ...given, ...splitByShare(given.train, { validation: split.validation, ...stratify }, random) }
   const { train } = splits
   if (!train) {
-    throw new QuernError('input', `${source} has no training examples: it gives only ${Object.keys(splits).join(' and ')}`)
+    throw new QuernError(
+      'input',
+      `${source} has no training examples: it gives only ${Object.keys(splits).join(' and ')}`,
+    )
   }
   if (train.labels.length < 2) {
-    throw new QuernError('input', `classification needs two classes or more, ${source} has ${train.labels.join(', ') || 'none'}`, {
-      hint: 'Put the pictures of each class into a folder of their own.',
-    })
+    throw new QuernError(
+      'input',
+      `classification needs two classes or more, ${source} has ${train.labels.join(', ') || 'none'}`,
+      {
+        hint: 'Put the pictures of each class into a folder of their own.',
+      },
+    )
   }
   return {
     splits: { ...splits, train },

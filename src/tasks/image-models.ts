@@ -55,7 +55,11 @@ function cnnDeep(classes: number): Layer {
   ])
 }
 
-export const imageModels: Readonly<Record<ImageModelName, (classes: number) => Layer>> = { mlp, cnn, 'cnn-deep': cnnDeep }
+export const imageModels: Readonly<Record<ImageModelName, (classes: number) => Layer>> = {
+  mlp,
+  cnn,
+  'cnn-deep': cnnDeep,
+}
 
 export type ImageModelName = 'mlp' | 'cnn' | 'cnn-deep'
 export const imageModelNames = ['mlp', 'cnn', 'cnn-deep'] as const

@@ -1,3 +1,8 @@
+/** A text as TypeScript writes it, in single quotes: a path may hold quotes and backslashes. */
+function quoted(text: string): string {
+  return `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`
+}
+
 /** The files of a new image-classification project. */
 export function imageStarter({ source, name }: { source: string; name: string }): Readonly<Record<string, string>> {
   return {
@@ -6,9 +11,9 @@ export function imageStarter({ source, name }: { source: string; name: string })
 // Every setting and its default: npx quern config --resolved
 export default defineProject({
   task: 'image-classification',
-  name: '${name}',
+  name: ${quoted(name)},
   data: {
-    source: '${source}', // one folder of pictures for each class
+    source: ${quoted(source)}, // one folder of pictures for each class
     image: { height: 64, width: 64, channels: 3 },
     split: { validation: 0.1, test: 0.1 },
   },

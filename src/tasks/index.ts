@@ -1,6 +1,6 @@
 /** THE table of tasks. */
 import { QuernError, suggestion } from '../core/errors.ts'
-import { imageClassification, type ImageClassificationInput } from './image-classification.ts'
+import { type ImageClassificationInput, imageClassification } from './image-classification.ts'
 import type { Task } from './task.ts'
 
 export const tasks: readonly Task[] = [imageClassification as unknown as Task]

@@ -3,9 +3,9 @@
  * data it takes, what its network is, how it is scored and described; it does not know how it is launched.
  */
 import type { z } from 'zod'
-import type { BlobStore } from '../core/ports.ts'
-import type { ImagePreprocessing } from '../contract/manifest.ts'
 import type { TrainSection } from '../contract/config.ts'
+import type { ImagePreprocessing } from '../contract/manifest.ts'
+import type { BlobStore } from '../core/ports.ts'
 import type { Augment } from '../data/augment.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { ProfileInput } from '../data/profile.ts'
