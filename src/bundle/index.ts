@@ -3,11 +3,9 @@ export {
   type Bundle,
   type BundleContent,
   openBundle,
-  readManifest,
   writeBundle,
 } from './bundle.ts'
 export { type ExportedInput, type ExportOptions, exportGraph } from './export-graph.ts'
-export { modelCard } from './model-card.ts'
 export {
   type BatchOptions,
   createPipeline,
@@ -17,4 +15,4 @@ export {
   type PipelineOptions,
 } from './pipeline.ts'
 export type { PredictInput, Prediction, PredictOptions } from './task-pipeline.ts'
-export { memoryFiles, type UnzipLimits, unzipBundle, zipBundle } from './zip.ts'
+export { memoryFiles } from './zip.ts'
