@@ -49,6 +49,8 @@ export interface LayerDefinition {
   /** such as 'conv2d': names the layer in messages and, numbered, its parameters */
   readonly kind: string
   readonly config: PlainConfig
+  /** how many inputs it takes; default 'one' */
+  readonly arity?: 'one' | 'many'
   readonly apply: (c: LayerContext, inputs: readonly Value[]) => Value
 }
 

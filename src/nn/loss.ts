@@ -32,7 +32,7 @@ function checked(loss: string, { fromLogits, labelSmoothing = 0 }: CrossEntropyO
 function inputOf(g: Emitter, op: string, value: Value): Value | undefined {
   const producer = g.builder.nodes.findLast((node) => node.outputs[0] === value)
   if (producer?.op !== op) return undefined
-  const axis = producer.attributes['axis']
+  const axis = producer.attributes.axis
   const isLast = axis?.kind !== 'int' || axis.value === -1 || axis.value === shapeOf(value).length - 1
   return isLast ? producer.inputs[0] : undefined
 }

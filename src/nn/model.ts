@@ -14,7 +14,7 @@ function nameLayers(layers: readonly Layer[]): Map<Layer, string> {
   const distinct = [...new Set(layers)]
   const taken = new Set<string>()
   for (const { config, kind } of distinct) {
-    const given = config['name']
+    const given = config.name
     if (given === undefined) continue
     if (typeof given !== 'string' || given === '' || given.includes('/')) {
       throw new QuernError(
@@ -31,10 +31,7 @@ function nameLayers(layers: readonly Layer[]): Map<Layer, string> {
   }
   const counts = new Map<string, number>()
   return new Map(
-    distinct.map((inner) => [
-      inner,
-      (inner.config['name'] as string | undefined) ?? numbered(inner.kind, counts, taken),
-    ]),
+    distinct.map((inner) => [inner, (inner.config.name as string | undefined) ?? numbered(inner.kind, counts, taken)]),
   )
 }
 
@@ -56,10 +53,7 @@ export function sequential(layers: readonly Layer[], options: { name?: string } 
   return layer({
     kind: 'sequential',
     config: { ...options, layers: layers.map((inner) => ({ kind: inner.kind, ...inner.config })) },
-    apply: (c, inputs) => {
-      if (inputs.length !== 1) throw new QuernError('input', `sequential takes one input, received ${inputs.length}`)
-      return layers.reduce((x, inner) => c.inner(names.get(inner)!, inner, [x]), inputs[0]!)
-    },
+    apply: (c, [x]) => layers.reduce((value, inner) => c.inner(names.get(inner)!, inner, [value]), x!),
   })
 }
 
@@ -105,6 +99,7 @@ export function model(options: {
   const names = nameLayers(order.map((call) => call.layer))
   const made = layer({
     kind: 'model',
+    arity: 'many',
     config: {
       ...(options.name === undefined ? {} : { name: options.name }),
       layers: [...names].map(([inner, name]) => ({ kind: inner.kind, ...inner.config, name })),

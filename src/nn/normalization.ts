@@ -3,6 +3,7 @@ import { QuernError } from '../core/errors.ts'
 import { formatShape, normalizeAxis } from '../core/shape.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { type CommonOptions, type Layer, layer } from './layer.ts'
+import { within } from './options.ts'
 
 export interface BatchNormalizationOptions extends CommonOptions {
   /** share of the old moving statistics that a step keeps; default 0.99 */
@@ -21,6 +22,8 @@ export interface BatchNormalizationOptions extends CommonOptions {
  */
 export function batchNormalization(options: BatchNormalizationOptions = {}): Layer {
   const { momentum = 0.99, epsilon = 1e-3, center = true, scale = true } = options
+  within('batchNormalization', 'momentum', momentum, 0, 1)
+  within('batchNormalization', 'epsilon', epsilon, 0, Infinity)
   return layer({
     kind: 'batchNormalization',
     config: { ...options, momentum, epsilon, center, scale },
@@ -67,6 +70,7 @@ export interface LayerNormalizationOptions extends CommonOptions {
 /** Layer normalisation (Ba et al. 2016): each example has mean 0 and variance 1 over the last axes. */
 export function layerNormalization(options: LayerNormalizationOptions = {}): Layer {
   const { axis = -1, epsilon = 1e-3, center = true, scale = true } = options
+  within('layerNormalization', 'epsilon', epsilon, 0, Infinity)
   return layer({
     kind: 'layerNormalization',
     config: { ...options, axis, epsilon, center, scale },

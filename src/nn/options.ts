@@ -12,6 +12,13 @@ export function rate(kind: string, option: string, value: number): number {
   throw new QuernError('config', `${kind}: ${option} must be at least 0 and below 1, received ${value}`)
 }
 
+/** A number from `low` to `high`. */
+export function within(kind: string, option: string, value: number, low: number, high: number): number {
+  if (value >= low && value <= high) return value
+  const range = high === Infinity ? `at least ${low}` : `from ${low} to ${high}`
+  throw new QuernError('config', `${kind}: ${option} must be ${range}, received ${value}`)
+}
+
 /** One number for every axis, or a number an axis. */
 export function perAxis(
   kind: string,

@@ -13,6 +13,9 @@ export function flatten(options: CommonOptions = {}): Layer {
 /** `[batch, ...]` -> `[batch, ...targetShape]`; one entry may be -1. */
 export function reshape(options: CommonOptions & { targetShape: readonly number[] }): Layer {
   const { targetShape } = options
+  if (targetShape.filter((dim) => dim === -1).length > 1) {
+    throw new QuernError('config', `reshape: targetShape may hold -1 once, received ${formatShape(targetShape)}`)
+  }
   return layer({
     kind: 'reshape',
     config: { ...options },
@@ -32,10 +35,21 @@ export function reshape(options: CommonOptions & { targetShape: readonly number[
 
 /** Reorders the axes of an example, counted from 1 as in Keras: `dims: [2, 1]` swaps the first two. */
 export function permute(options: CommonOptions & { dims: readonly number[] }): Layer {
+  const { dims } = options
+  if (dims.some((_, i) => !dims.includes(i + 1))) {
+    throw new QuernError('config', `permute: dims must name every axis from 1 once, received ${formatShape(dims)}`)
+  }
   return layer({
     kind: 'permute',
     config: { ...options },
-    apply: (c, [x]) => c.g.transpose(x!, [0, ...options.dims]),
+    apply: (c, [x]) => {
+      const rank = shapeOf(x!).length
+      if (rank === dims.length + 1) return c.g.transpose(x!, [0, ...dims])
+      throw new QuernError(
+        'input',
+        `permute: dims ${formatShape(dims)} name ${dims.length} axes, an example has ${rank - 1}`,
+      )
+    },
   })
 }
 
@@ -43,6 +57,7 @@ function merging(kind: string, options: CommonOptions, merge: (g: Emitter, value
   return layer({
     kind,
     config: { ...options },
+    arity: 'many',
     apply: (c, inputs) => {
       if (inputs.length < 2)
         throw new QuernError('config', `${kind} joins two or more inputs, received ${inputs.length}`)

@@ -103,14 +103,18 @@ export function trace(
 /** Says at which layer, fed with what, an error came up. Only the innermost layer speaks. */
 function atLayer<T>(path: string, layer: Layer, inputs: readonly Value[], body: () => T): T {
   try {
+    if (layer.arity !== 'many' && inputs.length !== 1) {
+      throw new QuernError('input', `${layer.kind} takes one input, received ${inputs.length}`)
+    }
     return body()
   } catch (error) {
     if (!(error instanceof QuernError) || located.has(error)) throw error
     const types = inputs.map(({ type }) =>
       type ? `${type.dtype} ${formatShape(type.shape ?? [])}` : 'an unknown type',
     )
+    const given = types.length === 0 ? 'no inputs' : types.join(', ')
     const who = path === '' ? layer.kind : `'${path}' (${layer.kind})`
-    const wrapped = new QuernError(error.kind, `layer ${who} on ${types.join(', ')}: ${error.message}`, {
+    const wrapped = new QuernError(error.kind, `layer ${who} on ${given}: ${error.message}`, {
       hint: error.hint,
       cause: error,
     })

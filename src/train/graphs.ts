@@ -13,7 +13,7 @@ import type { Loss } from '../nn/loss.ts'
 import { type TracedMask, type TracedParameter, trace } from '../nn/trace.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
-import { optimizeForward, optimizeStep } from '../passes/index.ts'
+import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
 
 /** A column of the data as the graph takes it: one example, without the batch axis. */
 export interface ColumnSpec {
@@ -61,7 +61,7 @@ export function evaluationGraph(network: Network, batch: number): TracedGraph {
   )
   const target = addTarget(g, network, batch)
   const loss = network.loss.apply(g, output, target)
-  const graph = optimizeForward(g.builder.finish(distinct(g, [loss, output])))
+  const graph = optimizeInference(g.builder.finish(distinct(g, [loss, output])))
   return { graph, parameters, loss: graph.outputs[0]!, predictions: graph.outputs[1]! }
 }
 
@@ -78,7 +78,8 @@ export function trainingGraph(network: Network, batch: number): TrainingGraph {
   const penalty = penalties(g, parameters)
   const loss = penalty ? g.add(data, penalty) : data
   const paths = [...traced.updates.keys()]
-  const forward = optimizeForward(g.builder.finish([loss, traced.output, ...traced.updates.values()]))
+  const outputs = [loss, traced.output, ...traced.updates.values()]
+  const forward = optimizeForward(g.builder.finish(outputs), network.table)
 
   const step = new Emitter(network.table, GraphBuilder.resume(forward))
   const trainable = parameters.filter((parameter) => parameter.trainable).map((parameter) => parameter.value)
