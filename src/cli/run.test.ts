@@ -61,7 +61,6 @@ describe('a wrong command line ends with 2 and says what was meant', () => {
     [['predict', 'x.png', '--top', '0'], '--top must be a whole number', ''],
     [['serve', '--port', '70000'], "--port must be a whole number from 0 to 65535, received '70000'", ''],
     [['predict', '-'], 'nothing is piped in', ''],
-    [['predict', '-', '-'], "'-' can be given once", ''],
     [['train', '--config'], "option '--config <file>' argument missing", 'quern help'],
   ])('%j', async (argv, message, hint) => {
     const { code, stdout, stderr } = await quern(argv, { cwd })
@@ -72,6 +71,11 @@ describe('a wrong command line ends with 2 and says what was meant', () => {
     expect(stderr).toContain(hint)
     expect(stderr).not.toContain(' at ')
   })
+})
+
+test('one stdin is one picture', async () => {
+  const { code, stderr } = await quern(['predict', '-', '-'], { cwd, stdin: ['x'] })
+  expect([code, stderr]).toEqual([2, "error: '-' can be given once: there is one stdin\n"])
 })
 
 describe('errors', () => {
