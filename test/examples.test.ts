@@ -1,0 +1,108 @@
+/** Every example runs, with fewer epochs; what it prints is what it promises. */
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { drawShapes } from '../examples/own-pictures/draw-shapes.ts'
+import { openModel } from '../src/actions/open-model.ts'
+import { resolveProject } from '../src/actions/project.ts'
+import { type TrainResult, trainModel } from '../src/actions/train.ts'
+import { loadConfig } from '../src/cli/load-config.ts'
+import { createServices } from '../src/cli/services.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const silent = { info: () => undefined, warn: () => undefined }
+
+/** What a script of the examples prints. */
+async function output(script: string, ...options: string[]): Promise<string> {
+  const loader = script.endsWith('.ts') ? ['--import', './scripts/typescript.mjs'] : []
+  const { stdout } = await promisify(execFile)(process.execPath, [...loader, join('examples', script), ...options], {
+    cwd: root,
+  })
+  return stdout
+}
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'quern-examples-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+it('are all in the README, and here', async () => {
+  const entries = await readdir(join(root, 'examples'), { withFileTypes: true })
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  expect(folders.sort()).toEqual(['bundle-elsewhere', 'digits', 'gradients', 'library', 'own-pictures'])
+  const readme = await readFile(join(root, 'examples/README.md'), 'utf8')
+  for (const name of folders) expect(readme).toContain(`[${name}](${name})`)
+})
+
+it('library/regression fits', async () => {
+  const text = await output('library/regression.ts', '10')
+  expect(Number(/epoch 10 {2}loss ([\d.]+)/.exec(text)![1])).toBeLessThan(0.3)
+  expect(text).toContain('the model is an ONNX file of')
+})
+
+it('library/two-branches fits', async () => {
+  const text = await output('library/two-branches.ts', '3')
+  expect(Number(/epoch 3 .* accuracy ([\d.]+)/.exec(text)![1])).toBeGreaterThan(0.9)
+})
+
+it('gradients/rosenbrock takes the known steps of Newton’s method', async () => {
+  const text = await output('gradients/rosenbrock.ts')
+  // Dennis and Schnabel's table for the start (-1.2, 1): 24.2, 4.73, 1412, 0.056, 0.313, 1.9e-11, 3.4e-20
+  const values = [...text.matchAll(/ = (\S+)/g)].map(([, value]) => Number(value))
+  const expected = [24.2, 4.732, 1412, 0.05597, 0.3132, 1.853e-11]
+  for (const [i, value] of expected.entries()) expect(values[i]! / value).toBeCloseTo(1, 3)
+})
+
+it('digits reads MNIST and begins to train', async () => {
+  const home = join(root, 'examples/digits')
+  const project = resolveProject(await loadConfig(join(home, 'quern.config.ts')), { root: home, what: 'digits' })
+  // Runs and cache go elsewhere: the checkout stays clean.
+  const services = createServices({ root: folder, cwd: folder, log: silent })
+  const losses: number[] = []
+  for await (const event of trainModel(services, project)) {
+    if (event.type === 'data') expect(event.examples).toEqual({ train: 54_000, validation: 6000, test: 10_000 })
+    if (event.type === 'step') losses.push(event.loss)
+    if (losses.length === 30) break
+  }
+  expect(losses.at(-1)).toBeLessThan(losses[0]!)
+})
+
+describe('own-pictures', () => {
+  let result: TrainResult
+
+  beforeAll(async () => {
+    await cp(join(root, 'examples/own-pictures/quern.config.ts'), join(folder, 'quern.config.ts'))
+    await drawShapes(join(folder, 'photos'), 20)
+    const raw = (await loadConfig(join(folder, 'quern.config.ts'))) as { train: object }
+    const quick = { ...raw, train: { ...raw.train, epochs: 2 } }
+    const project = resolveProject(quick, { root: folder, what: 'shapes' })
+    const run = trainModel(createServices({ root: folder, cwd: folder, log: silent }), project)
+    for (;;) {
+      const next = await run.next()
+      if (!next.done) continue
+      result = next.value
+      break
+    }
+  })
+
+  it('trains a model of its own layers', () => {
+    expect(result.state).toBe('finished')
+    expect(Object.keys(result.scores)).toEqual(['validation', 'test'])
+  })
+
+  it('is used by bundle-elsewhere without Quern, with the same answer', async () => {
+    const services = createServices({ root: folder, cwd: folder, log: silent })
+    const bundle = join(folder, result.bundle!)
+    const picture = join(folder, 'photos/square/3.png')
+    const opened = await openModel(services, bundle)
+    const predictions = await opened.pipeline.predict(await readFile(picture), { topK: 3 })
+    await opened.pipeline.release()
+    const text = await output('bundle-elsewhere/classify.mjs', bundle, picture)
+    for (const { label, score } of predictions) expect(text).toContain(`${score.toFixed(4)}  ${label}`)
+  })
+})
