@@ -113,7 +113,7 @@ function splitOf(data: TaskData, split: SplitName, { manifest, what }: Bundle): 
 function checkPreprocessing(data: TaskData, manifest: Bundle['manifest'], what: string): void {
   const [ours, models] = [
     Object.entries(data.preprocessing),
-    manifest.preprocessing as Readonly<Record<string, unknown>>,
+    { ...manifest.preprocessing } as Readonly<Record<string, unknown>>,
   ]
   for (const [key, value] of ours) {
     const [here, there] = [JSON.stringify(value), JSON.stringify(models[key])]

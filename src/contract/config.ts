@@ -4,44 +4,100 @@
  */
 import { z } from 'zod'
 
-const positive = z.int().positive()
+/** A name, or a name with options, which the optimizer's or schedule's own record checks. */
+export type Named = string | { readonly name: string; readonly [option: string]: unknown }
 
-/** A name, or a name with options; options are checked by the optimizer's or schedule's own record. */
+/** How long to wait for an improvement. */
+export interface EarlyStoppingSection {
+  /** epochs without improvement after which training ends */
+  readonly patience: number
+  /** least change that counts as improvement */
+  readonly minDelta: number
+}
+
+/** Section `train` with every default. */
+export interface TrainSection {
+  /** passes over the training split */
+  readonly epochs: number
+  readonly batchSize: number
+  /** 'adam', 'adamw', 'sgd', or `{ name, learningRate, ... }` */
+  readonly optimizer: Named
+  /** over the optimizer's learning rate; a warm-up is `{ name: 'warmup', steps, schedule }` around another */
+  readonly schedule?: Named | undefined
+  /** limits the norm of the whole gradient */
+  readonly clipNorm?: number | undefined
+  /** limits every element of the gradient */
+  readonly clipValue?: number | undefined
+  /** penalty on all kernels, added to the loss: l1 * sum |w| */
+  readonly l1: number
+  /** penalty on all kernels, added to the loss: l2 * sum w^2 */
+  readonly l2: number
+  /** share of the target that is spread evenly over the classes */
+  readonly labelSmoothing: number
+  readonly earlyStopping: false | EarlyStoppingSection
+  /** decides which epoch is best: 'validationLoss', 'validationAccuracy', 'loss', ... */
+  readonly monitor?: string | undefined
+}
+
+/** A section as a user writes it: everything may be left out. */
+export type Given<Section> = { readonly [Key in keyof Section]?: Section[Key] | undefined }
+
+/** Section `train` as a user writes it. */
+export interface TrainInput extends Given<Omit<TrainSection, 'earlyStopping'>> {
+  readonly earlyStopping?: false | { readonly patience: number; readonly minDelta?: number | undefined } | undefined
+}
+
+/** Shares of all examples; training takes the rest. */
+export interface SplitSection {
+  readonly validation: number
+  readonly test: number
+  /** each class has the same share in every split */
+  readonly stratified: boolean
+}
+
+export type SplitInput = Given<SplitSection>
+
+const positive = z.int().positive()
 const named = z.union([z.string(), z.looseObject({ name: z.string() })])
 
 export const devices = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const
 
-export const trainSection = z.strictObject({
-  /** passes over the training split */
+export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject({
   epochs: positive.default(5),
   batchSize: positive.default(32),
-  /** 'adam', 'adamw', 'sgd', or `{ name, learningRate, ... }` */
   optimizer: named.default('adam'),
-  /** over the optimizer's learning rate; a warm-up is `{ name: 'warmup', ... }` around another */
   schedule: named.optional(),
-  /** limits the norm of the whole gradient */
   clipNorm: z.number().positive().optional(),
-  /** limits every element of the gradient */
   clipValue: z.number().positive().optional(),
-  /** penalties on all kernels, added to the loss */
   l1: z.number().nonnegative().default(0),
   l2: z.number().nonnegative().default(0),
   labelSmoothing: z.number().min(0).lt(1).default(0),
-  /** stops after `patience` epochs without an improvement of the monitored value */
   earlyStopping: z
     .union([z.literal(false), z.strictObject({ patience: positive, minDelta: z.number().nonnegative().default(0) })])
     .default(false),
-  /** decides which epoch is best: 'validationLoss', 'validationAccuracy', 'loss', ... */
   monitor: z.string().optional(),
 })
 
-export type TrainSection = z.output<typeof trainSection>
+/** How a dataset without given splits is divided. */
+export const splitSection: z.ZodType<SplitSection, SplitInput> = z.strictObject({
+  validation: z.number().min(0).lt(1).default(0.1),
+  test: z.number().min(0).lt(1).default(0.1),
+  stratified: z.boolean().default(true),
+})
 
 /** Names of models stand in paths and addresses. */
 export const modelName: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 
+interface CommonSections {
+  readonly name: z.ZodOptional<z.ZodString>
+  readonly seed: z.ZodDefault<z.ZodInt>
+  readonly device: z.ZodDefault<z.ZodEnum<{ [D in (typeof devices)[number]]: D }>>
+  readonly threads: z.ZodOptional<z.ZodInt>
+  readonly train: z.ZodPrefault<z.ZodType<TrainSection, TrainInput>>
+}
+
 /** Sections that every task has. */
-export const commonSections = {
+export const commonSections: CommonSections = {
   /** names the model in bundles and on the server; default: the folder's name */
   name: z.string().regex(modelName, 'must be letters, digits, dots, dashes or underscores').optional(),
   /** everything random is drawn from it: the same seed gives the same model */
@@ -50,15 +106,4 @@ export const commonSections = {
   /** threads of the runtime; default: one for each physical core */
   threads: positive.optional(),
   train: trainSection.prefault({}),
-} as const
-
-/** How a dataset without given splits is divided. */
-export const splitSection = z.strictObject({
-  /** share of all examples */
-  validation: z.number().min(0).lt(1).default(0.1),
-  test: z.number().min(0).lt(1).default(0.1),
-  /** each class has the same share in every split */
-  stratified: z.boolean().default(true),
-})
-
-export type SplitSection = z.output<typeof splitSection>
+}

@@ -1,15 +1,26 @@
 /** The order in which passes run. A pass is a pure function from graph to graph; each stands in a file of its own. */
 import { type Graph, reachable } from '../graph/graph.ts'
+import type { OpTable } from '../ops/op.ts'
 import { fuseMatMul } from './fuse-matmul.ts'
+import { joinOutputs } from './join-outputs.ts'
+import { poolAsPhases } from './pool-as-phases.ts'
+import { poolBeforeActivation } from './pool-before-activation.ts'
+import { reduceCoveringPool } from './reduce-covering-pool.ts'
 import { removeIdentity } from './remove-identity.ts'
 import { share } from './share.ts'
 
-/** Rewrites the forward graph of a training step, before its gradient is taken: what is cheaper forward is cheaper backward. */
-export function optimizeForward(graph: Graph): Graph {
-  return reachable(graph)
+/** Rewrites a forward graph for inference. What comes out is made of standard operators and gives the same numbers. */
+export function optimizeInference(graph: Graph): Graph {
+  return poolBeforeActivation(reachable(graph))
 }
 
-/** Rewrites the whole step: forward pass, loss and gradients. */
+/** Rewrites the forward graph of a training step, before its gradient is taken: what is cheaper forward is cheaper backward. */
+export function optimizeForward(graph: Graph, table: OpTable): Graph {
+  return poolAsPhases(optimizeInference(graph), table)
+}
+
+/** Rewrites the whole step, forward pass, loss and gradients, for the runtime: the result is not meant for export. */
 export function optimizeStep(graph: Graph): Graph {
-  return fuseMatMul(share(removeIdentity(reachable(graph))))
+  // Double transpositions must be gone before products take in single ones, so fuseMatMul comes last.
+  return fuseMatMul(removeIdentity(share(reduceCoveringPool(joinOutputs(reachable(graph))))))
 }

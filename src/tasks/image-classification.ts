@@ -1,16 +1,70 @@
 /** Image classification: one label for each picture. */
 import { z } from 'zod'
-import { commonSections, splitSection } from '../contract/config.ts'
+import {
+  commonSections,
+  type SplitInput,
+  type SplitSection,
+  splitSection,
+  type TrainInput,
+} from '../contract/config.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
-import { createAugment } from '../data/augment.ts'
+import { type AugmentConfig, createAugment } from '../data/augment.ts'
 import { columnOf, exampleShape } from '../data/dataset.ts'
 import { loadPictures } from '../data/picture-source.ts'
 import { type Splits, splitByShare } from '../data/split.ts'
 import { type Layer, layer, rescaling, sequential, sparseCategoricalCrossentropy } from '../nn/index.ts'
-import { imageModelNames, imageModels } from './image-models.ts'
+import { type ImageModelName, imageModelNames, imageModels } from './image-models.ts'
 import { imageStarter } from './image-starter.ts'
 import type { LoadOptions, Task, TaskConfig, TaskData, TaskNetwork } from './task.ts'
+
+/** What every picture is made into. IDX files have a size of their own. */
+export interface ImageSection {
+  /** default 64 */
+  readonly height?: number | undefined
+  /** default 64 */
+  readonly width?: number | undefined
+  /** 1: grey, 3: colour (default) */
+  readonly channels?: 1 | 3 | undefined
+  readonly fit: 'cover' | 'contain' | 'fill'
+  /** red, green and blue behind transparent pixels and borders */
+  readonly background: readonly [number, number, number]
+}
+
+export interface ImageDataSection {
+  /** folder with one folder of pictures a class (or train/, validation/, test/ above them), or with IDX files */
+  readonly source: string
+  /** where the label of a picture comes from */
+  readonly label: 'folder'
+  /** class names of IDX files, in the order of their numbers */
+  readonly labels?: readonly string[] | undefined
+  readonly image: ImageSection
+  /** a picture that cannot be read: stop, or leave it out and say so */
+  readonly onBroken: 'fail' | 'skip'
+  /** how the data is divided where it is not divided already */
+  readonly split: SplitSection
+}
+
+export interface ImageClassificationConfig extends TaskConfig {
+  readonly task: 'image-classification'
+  readonly data: ImageDataSection
+  /** a network by name, or layers of your own from `quern/nn` */
+  readonly model: ImageModelName | Layer
+  /** random changes to training pictures, drawn anew in every epoch */
+  readonly augment?: AugmentConfig | undefined
+}
+
+/** What a user writes: everything with a default may be left out. */
+export interface ImageClassificationInput
+  extends Partial<Omit<ImageClassificationConfig, 'task' | 'data' | 'train'>>,
+    Pick<ImageClassificationConfig, 'task'> {
+  readonly data: Pick<ImageDataSection, 'source'> &
+    Partial<Omit<ImageDataSection, 'source' | 'image' | 'split'>> & {
+      readonly image?: Partial<ImageSection>
+      readonly split?: SplitInput
+    }
+  readonly train?: TrainInput
+}
 
 const size = z.int().positive().max(16384)
 const byte = z.int().min(0).max(255)
@@ -23,49 +77,39 @@ const ownModel = z.custom<Layer>(
   `expected one of ${imageModelNames.map((name) => `'${name}'`).join(', ')} or a layer made with quern/nn`,
 )
 
+const image = z.strictObject({
+  height: size.optional(),
+  width: size.optional(),
+  channels: z.union([z.literal(1), z.literal(3)]).optional(),
+  fit: z.enum(['cover', 'contain', 'fill']).default('cover'),
+  background: z.tuple([byte, byte, byte]).readonly().default([255, 255, 255]),
+})
+
+const augment = z.strictObject({
+  flipHorizontal: probability.optional(),
+  flipVertical: probability.optional(),
+  shift: z.union([share, z.tuple([share, share]).readonly()]).optional(),
+  rotate: z.number().min(0).max(180).optional(),
+  crop: z.int().positive().optional(),
+  cutout: share.optional(),
+  fill: byte.optional(),
+})
+
 const schema = z.strictObject({
   task: z.literal('image-classification'),
   ...commonSections,
   data: z.strictObject({
-    /** folder with one folder of pictures a class (or train/, validation/, test/ above them), or with IDX files */
     source: z.string().min(1),
-    /** where the label of a picture comes from */
     label: z.literal('folder').default('folder'),
-    /** class names of IDX files, in the order of their numbers */
     labels: z.array(z.string()).min(2).optional(),
-    /** what every picture is made into; default 64 x 64 in colour. IDX files have a size of their own. */
-    image: z
-      .strictObject({
-        height: size.optional(),
-        width: size.optional(),
-        channels: z.union([z.literal(1), z.literal(3)]).optional(),
-        fit: z.enum(['cover', 'contain', 'fill']).default('cover'),
-        background: z.tuple([byte, byte, byte]).readonly().default([255, 255, 255]),
-      })
-      .prefault({}),
-    /** a picture that cannot be read: stop, or leave it out and say so */
+    image: image.prefault({}),
     onBroken: z.enum(['fail', 'skip']).default('fail'),
-    /** how the data is divided where it is not divided already */
     split: splitSection.prefault({}),
   }),
   model: z.union([z.enum(imageModelNames), ownModel]).default('cnn'),
-  augment: z
-    .strictObject({
-      flipHorizontal: probability.optional(),
-      flipVertical: probability.optional(),
-      shift: z.union([share, z.tuple([share, share]).readonly()]).optional(),
-      rotate: z.number().min(0).max(180).optional(),
-      crop: z.int().positive().optional(),
-      cutout: share.optional(),
-      fill: byte.optional(),
-    })
-    .optional(),
+  augment: augment.optional(),
   metrics: z.array(z.union([z.string(), z.looseObject({ name: z.string() })])).default(['accuracy']),
 })
-
-export type ImageClassificationConfig = z.output<typeof schema>
-/** What a user writes: everything with a default may be left out. */
-export type ImageClassificationInput = z.input<typeof schema>
 
 /** Probabilities whatever a user's model ends with: scores get a softmax behind them. */
 const probabilities = layer({
@@ -126,12 +170,12 @@ function network(config: ImageClassificationConfig, data: TaskData): TaskNetwork
   }
 }
 
-export const imageClassification: Task<ImageClassificationConfig & TaskConfig> = {
+export const imageClassification: Task<ImageClassificationConfig> = {
   name: 'image-classification',
   summary: 'one label for each picture, from folders of pictures or IDX files',
-  schema: schema as z.ZodType<ImageClassificationConfig & TaskConfig>,
+  schema: schema as unknown as z.ZodType<ImageClassificationConfig>,
   load,
   network,
-  augment: ({ augment }) => (augment ? { column: 'image', apply: createAugment(augment as never) } : undefined),
+  augment: ({ augment }) => (augment ? { column: 'image', apply: createAugment(augment) } : undefined),
   starter: imageStarter,
 }
