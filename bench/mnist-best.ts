@@ -27,7 +27,7 @@ export const recipes: Readonly<Record<string, Readonly<Record<string, unknown>>>
     model,
     augment,
     train: {
-      epochs: 12,
+      epochs: 10,
       batchSize: 64,
       optimizer: { name: 'adamw', learningRate: 0.003, weightDecay: 0.02 },
       schedule: { name: 'warmup', steps: 0.05, schedule: 'cosine' },
@@ -38,7 +38,7 @@ export const recipes: Readonly<Record<string, Readonly<Record<string, unknown>>>
     model,
     augment: { shift: 0.1, rotate: 12, cutout: 0.2 },
     train: {
-      epochs: 12,
+      epochs: 10,
       batchSize: 64,
       optimizer: { name: 'adam', learningRate: 0.004 },
       schedule: 'oneCycle',

@@ -33,8 +33,8 @@ function cnn(classes: number): Layer {
 }
 
 /**
- * Convolution, batch normalisation, relu. Pooling comes first where there is any: what follows it has a quarter of the pixels to
- * read and write, forward and back, and the maximum loses nothing that the normalisation would need.
+ * Convolution, batch normalisation, relu. Pooling stands before the normalisation where there is any, so that this has a quarter
+ * of the pixels to read and write, forward and back.
  */
 const convolved = (filters: number, { pool }: { pool: boolean }): Layer =>
   sequential([
