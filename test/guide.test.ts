@@ -1,0 +1,65 @@
+/** docs/guide.md names every setting, verb and route, with the defaults that the code has, and none that is not there. */
+import { readFile } from 'node:fs/promises'
+import { beforeAll, expect, it } from 'vitest'
+import { z } from 'zod'
+import { exportTargets } from '../src/actions/export.ts'
+import { commands } from '../src/cli/commands/index.ts'
+import { classificationMetrics } from '../src/metrics/index.ts'
+import { optimizers, schedules } from '../src/optim/index.ts'
+import { endpoints } from '../src/serve/routes/endpoints.ts'
+import { imageClassification } from '../src/tasks/image-classification.ts'
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly anyOf?: readonly JsonSchema[]
+  readonly default?: unknown
+}
+
+let guide: string
+beforeAll(async () => {
+  guide = await readFile(new URL('../docs/guide.md', import.meta.url), 'utf8')
+})
+
+/** Settings by path, with their schemas. Sections themselves are none, unless a value may stand in their place. */
+function settingsOf(schema: JsonSchema, path = ''): [string, JsonSchema][] {
+  const inner = [schema, ...(schema.anyOf ?? [])].flatMap(({ properties }) => Object.entries(properties ?? {}))
+  const below = inner.flatMap(([key, value]) => settingsOf(value, path === '' ? key : `${path}.${key}`))
+  const isOwn = path !== '' && schema.properties === undefined
+  return isOwn ? [[path, schema], ...below] : below
+}
+
+it('has a row for each setting, with its default', () => {
+  const schema = z.toJSONSchema(imageClassification.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  // Optimizers, schedules and metrics have options of their own, under `name`: their records check them.
+  const settings = settingsOf(schema).filter(([path]) => !/^(train\.(optimizer|schedule)|metrics)\.name$/.test(path))
+  const section = guide.slice(guide.indexOf('## Configuration'), guide.indexOf('A model of your own'))
+  const rows = new Map<string, string>()
+  for (const [, names, preset] of section.matchAll(/^\| (`.+?) \| (.*?) ?\| .*\|$/gm)) {
+    for (const [, name] of names!.matchAll(/`([^`]+)`/g)) rows.set(name!, preset!)
+  }
+  expect([...rows.keys()].sort()).toEqual(settings.map(([path]) => path).sort())
+  for (const [path, { default: preset }] of settings) {
+    // In the words of the guide where the schema has no default.
+    if (preset !== undefined) expect(rows.get(path)!.replaceAll('`', ''), path).toBe(JSON.stringify(preset))
+  }
+})
+
+it('names every optimizer, schedule, metric and export target', () => {
+  const names = [...Object.keys(optimizers), ...Object.keys(schedules), ...exportTargets]
+  for (const name of [...names, ...classificationMetrics.map((metric) => metric.name)]) {
+    expect(guide).toMatch(new RegExp(`\`[^\`]*${name}[^\`]*\``))
+  }
+})
+
+it('names every verb', () => {
+  const verbs = [...guide.matchAll(/^\| `quern (\w+)/gm)].map(([, verb]) => verb!)
+  expect(verbs.sort()).toEqual(commands.map(({ name }) => name).sort())
+})
+
+it('names every route', () => {
+  const section = guide.slice(guide.indexOf('## HTTP'), guide.indexOf('## Library'))
+  const named = [...section.matchAll(/`(GET|POST) ([^`]+)`/g)].map(([, method, path]) => `${method} ${path}`)
+  const versions = '/v2/models/{model}/versions/{version}'
+  named.push(`GET ${versions}/ready`, `POST ${versions}/infer`)
+  expect(named.sort()).toEqual(endpoints.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort())
+})
