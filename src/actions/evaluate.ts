@@ -11,6 +11,7 @@ import { renderReport } from '../evaluate/html.ts'
 import { type EpochRecord, metricsFileFrom, type ReportInput } from '../evaluate/report-input.ts'
 import type { TaskData } from '../tasks/task.ts'
 import { type OpenedModel, openModel } from './open-model.ts'
+import { sessionOptions } from './project.ts'
 import { scoreDataset } from './score-dataset.ts'
 import type { Project, Services } from './services.ts'
 
@@ -31,10 +32,7 @@ export interface Evaluation {
 /** Loads the project's data and evaluates the model on one split of it. */
 export async function evaluateModel(services: Services, project: Project, input: EvaluateInput): Promise<Evaluation> {
   const { task, config, root } = project
-  const model = await openModel(services, input.model, {
-    device: config.device,
-    ...(config.threads ? { threads: config.threads } : {}),
-  })
+  const model = await openModel(services, input.model, sessionOptions(config))
   try {
     const data = await task.load(config, { root, cache: services.cache, signal: input.signal })
     const run = model.run === undefined ? undefined : await services.runs.open(model.run)

@@ -4,6 +4,7 @@ import { QuernError } from '../core/errors.ts'
 import { createOptimizer, createSchedule, type NamedConfig } from '../optim/index.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import type { Schedule } from '../optim/schedule.ts'
+import type { SessionOptions } from '../runtime/backend.ts'
 import { taskNamed } from '../tasks/index.ts'
 import type { TaskConfig } from '../tasks/task.ts'
 import { resolveMonitor } from '../train/monitor.ts'
@@ -40,6 +41,11 @@ export function optimization({ train }: TaskConfig): { optimizer: Optimizer; sch
   const optimizer = createOptimizer(train.optimizer as string | NamedConfig)
   const schedule = createSchedule((train.schedule ?? 'constant') as string | NamedConfig, optimizer.config)
   return { optimizer, schedule }
+}
+
+/** Device and threads as the configuration asks. */
+export function sessionOptions({ device, threads }: TaskConfig): SessionOptions {
+  return { device, ...(threads === undefined ? {} : { threads }) }
 }
 
 /** The configuration with every default, as plain JSON: layers of a user's own are written as kind and options. */

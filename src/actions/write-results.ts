@@ -1,0 +1,104 @@
+/** What a run leaves behind: the bundle of its best parameters, scored as it will be used, and the report. */
+import { writeBundle } from '../bundle/bundle.ts'
+import { exportGraph } from '../bundle/export-graph.ts'
+import type { DoneEvent } from '../contract/events.ts'
+import type { Run } from '../store/runs.ts'
+import type { TaskData, TaskNetwork } from '../tasks/task.ts'
+import type { TrainingStep } from '../train/step.ts'
+import { evaluateAndReport, historyFrom } from './evaluate.ts'
+import { openModel, under } from './open-model.ts'
+import { sessionOptions } from './project.ts'
+import type { Project, Services } from './services.ts'
+
+export interface TrainResult {
+  readonly run: string
+  readonly state: 'finished' | 'interrupted'
+  /** folder of the bundle, from the project's root; undefined for an interrupted run */
+  readonly bundle: string | undefined
+  /** scores of the exported model by split */
+  readonly scores: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** from the project's root */
+  readonly report: string | undefined
+}
+
+/** Exports the best parameters, scores what was exported, and writes bundle and report. */
+export async function writeResults(
+  services: Services,
+  project: Project,
+  of: {
+    data: TaskData
+    step: TrainingStep
+    run: Run
+    described: TaskNetwork
+    resolved: Record<string, unknown>
+    digest: string
+    done: DoneEvent
+    signal: AbortSignal | undefined
+  },
+): Promise<TrainResult> {
+  const { data, step, run, described, resolved, digest, done } = of
+  const { name, task, config } = project
+  const { model, inputs, output } = described
+  const version = services.versions.quern ?? ''
+  const bytes = exportGraph({
+    model,
+    inputs,
+    output,
+    parameters: step.parameters,
+    table: services.table,
+    name,
+    version,
+  })
+  const manifest = {
+    format: 1 as const,
+    task: task.name,
+    name,
+    created: new Date(services.clock.now()).toISOString(),
+    inputs: inputs.map((input) => ({ name: input.name, dtype: input.dtype, shape: ['batch', ...input.shape] })),
+    outputs: [{ name: output, dtype: 'float32', shape: ['batch', data.labels.length] }],
+    preprocessing: data.preprocessing,
+    labels: [...data.labels],
+    metrics: {} as Record<string, Record<string, number>>,
+    lineage: {
+      run: run.id,
+      seed: config.seed,
+      config: resolved,
+      data: {
+        examples: Object.fromEntries(Object.entries(data.splits).map(([split, { length }]) => [split, length])),
+        sha256: digest,
+      },
+      epochs: done.epochs,
+      bestEpoch: done.bestEpoch,
+      seconds: done.seconds,
+    },
+    versions: { ...services.versions },
+  }
+  const files = under(run.files, 'bundle/')
+  await writeBundle(files, { model: bytes, manifest })
+  const opened = await openModel(services, run.id, sessionOptions(config))
+  try {
+    const history = historyFrom(await run.events())
+    const folder = `.quern/runs/${run.id}`
+    let report: string | undefined
+    // The test split last: it is what report.html shows when there is one.
+    for (const split of ['validation', 'test'] as const) {
+      if (!data.splits[split]) continue
+      const made = await evaluateAndReport(services, {
+        project,
+        model: opened,
+        data,
+        split,
+        history,
+        files: run.files,
+        folder,
+        signal: of.signal,
+      })
+      manifest.metrics[split] = { ...made.report.metrics }
+      report = made.files.html
+    }
+    await writeBundle(files, { model: bytes, manifest })
+    return { run: run.id, state: 'finished', bundle: `${folder}/bundle`, scores: manifest.metrics, report }
+  } finally {
+    await opened.pipeline.release()
+  }
+}
