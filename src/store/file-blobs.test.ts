@@ -15,12 +15,14 @@ afterAll(() => rm(root, { recursive: true }))
 
 const filled = (size: number, value: number): Uint8Array => new Uint8Array(size).fill(value)
 
+const command = (name: string, ...options: string[]): Buffer => execFileSync(name, options, { stdio: 'ignore' })
+
 /** A disk of 64 KiB in memory; undefined where this process may not mount. */
 async function tinyDisk(): Promise<string | undefined> {
   const folder = join(root, 'disk')
   await mkdir(folder)
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'quern-test', folder], { stdio: 'ignore' })
+    command('mount', '-t', 'tmpfs', '-o', 'size=64k', 'quern-test', folder)
     return folder
   } catch {
     return undefined
@@ -49,7 +51,7 @@ describe('a full disk', () => {
       await store.write('checkpoints/last', filled(15_000, 5))
       expect(await store.read('checkpoints/last')).toEqual(filled(15_000, 5))
     } finally {
-      execFileSync('umount', [disk])
+      command('umount', disk)
     }
   })
 
