@@ -150,7 +150,7 @@ describe('the seed decides', () => {
     expect(other.events[1]).not.toMatchObject({ loss: (whole.events[1] as { loss: number }).loss })
   })
 
-  // Not promised: the runtime may split sums by the number of threads. It happens to hold for this network.
+  // The same bits are promised for the same number of threads: the runtime splits products and sums by it.
   test('one thread and two agree within rounding', async () => {
     const two = await train({ ...everything, threads: 2, loop })
     const losses = (outcome: Outcome) => outcome.events.flatMap((event) => (event.type === 'step' ? [event.loss] : []))

@@ -291,6 +291,15 @@ class Step implements TrainingStep {
     return undefined
   }
 
+  /** All is finite but the loss: a value too large is the usual reason. */
+  #largest(): string {
+    let [name, most] = ['', 0]
+    for (const [path, { data }] of this.#arena.region('parameters').views) {
+      for (const value of data as Float32Array) if (Math.abs(value) > most) [name, most] = [path, Math.abs(value)]
+    }
+    return `all parameters are finite, the largest value is ${most.toPrecision(3)} in '${name}'`
+  }
+
   /** Names the step and what is to blame: a parameter, the data, or else the first gradient. Nothing was updated yet. */
   #diverged(loss: number, step: number, count: number): never {
     const what = Number.isFinite(loss) ? 'the gradient is not finite' : `the loss became ${loss}`
@@ -309,7 +318,7 @@ class Step implements TrainingStep {
     }
     const gradient = this.#firstNonFinite('gradients')
     if (gradient) return `the first gradient that is not finite belongs to parameter '${gradient}'`
-    return 'all parameters and gradients are finite'
+    return this.#largest()
   }
 }
 
