@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { TrainResult } from '../../actions/train.ts'
+import { QuernError } from '../../core/errors.ts'
 import { type Command, type Context, configOption } from '../command.ts'
 import { scoreParts } from '../render/epochs.ts'
 import { isAbort } from '../render/error.ts'
@@ -41,7 +42,7 @@ export const train: Command = {
       return conclude(context, next.value, project.root, stop.reason())
     } catch (error) {
       const reason = stop.reason()
-      if (reason === undefined || !isAbort(error)) throw error
+      if (reason === undefined || !isAbort(error)) throw run === undefined ? error : withResumption(error, run)
       terminal.record({ type: 'error', kind: 'interrupted', message: 'interrupted' })
       terminal.note(
         run === undefined
@@ -56,6 +57,13 @@ export const train: Command = {
 }
 
 const resumeLine = (run: string): string => `quern train --resume ${run}`
+
+/** A disk that failed is no reason to begin anew: the last checkpoint is whole. */
+function withResumption(error: unknown, run: string): unknown {
+  if (!(error instanceof QuernError) || error.kind !== 'io') return error
+  const hint = [error.hint, `Then go on: ${resumeLine(run)}`].filter(Boolean).join(' ')
+  return new QuernError(error.kind, error.message, { hint, cause: error })
+}
 
 interface Stopper {
   readonly signal: AbortSignal
