@@ -1,5 +1,14 @@
 import { defineProject } from 'quern'
-import { batchNormalization, conv2d, dense, dropout, globalAveragePooling, maxPooling2d, sequential } from 'quern/nn'
+import {
+  activation,
+  batchNormalization,
+  conv2d,
+  dense,
+  dropout,
+  globalMaxPooling,
+  maxPooling2d,
+  sequential,
+} from 'quern/nn'
 
 export default defineProject({
   task: 'image-classification',
@@ -13,13 +22,16 @@ export default defineProject({
   },
   // Layers of your own; 'cnn', 'mlp' and 'cnn-deep' are there by name. The last one has as many units as there are classes.
   model: sequential([
-    conv2d({ filters: 16, kernelSize: 3, activation: 'relu' }),
+    conv2d({ filters: 16, kernelSize: 3, useBias: false }),
+    batchNormalization({ momentum: 0.9 }),
+    activation('relu'),
     maxPooling2d(),
-    conv2d({ filters: 32, kernelSize: 3, activation: 'relu' }),
-    batchNormalization(),
+    conv2d({ filters: 32, kernelSize: 3, useBias: false }),
+    batchNormalization({ momentum: 0.9 }),
+    activation('relu'),
     maxPooling2d(),
-    conv2d({ filters: 32, kernelSize: 3, activation: 'relu' }),
-    globalAveragePooling(),
+    conv2d({ filters: 48, kernelSize: 3, activation: 'relu' }),
+    globalMaxPooling(),
     dropout({ rate: 0.1 }),
     dense({ units: 3, activation: 'softmax' }),
   ]),
