@@ -75,6 +75,10 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
       `x and y must have the same number of examples, received ${formatShape(x.shape)} and ${formatShape(y.shape)}`,
     )
   }
+  for (const [name, value] of Object.entries({ epochs, batchSize })) {
+    if (Number.isInteger(value) && value >= 1) continue
+    throw new QuernError('config', `${name} must be a whole number of at least 1, received ${value}`)
+  }
   const random = createRandom(seed)
   const all = createDataset({ columns: { x, y } })
   const splits =
