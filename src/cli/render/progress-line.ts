@@ -23,7 +23,8 @@ function bar(share: number, length: number): string {
 /** The line, at most `columns - 1` wide: a full line would wrap, and could not be drawn over. */
 export function progressLine({ title, done, total, parts }: Progress, columns: number): string {
   const room = Math.max(1, columns - 1)
-  const head = `${title}  ${done}/${total}`
+  const count = `${String(done).padStart(String(total).length)}/${total}`
+  const head = `${title}  ${count}`
   let line = head
   for (const part of parts) {
     if (textWidth(line) + 2 + textWidth(part) > room) break

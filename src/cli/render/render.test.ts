@@ -69,14 +69,14 @@ describe('the progress line', () => {
   }
   test('shows everything when there is room', () => {
     expect(progressLine(progress, 120)).toBe(
-      'epoch 2/5 [===========>          ] 800/1600  0:21 left  loss 0.1234  accuracy 0.9612  212 steps/s',
+      'epoch 2/5 [===========>          ]  800/1600  0:21 left  loss 0.1234  accuracy 0.9612  212 steps/s',
     )
   })
   test('gives up the bar, then the last parts', () => {
-    expect(progressLine(progress, 80)).toBe('epoch 2/5  800/1600  0:21 left  loss 0.1234  accuracy 0.9612  212 steps/s')
-    expect(progressLine(progress, 50)).toBe(
-      'epoch 2/5 [=>   ] 800/1600  0:21 left  loss 0.1234'.replace(' [=>   ] ', '  '),
+    expect(progressLine(progress, 80)).toBe(
+      'epoch 2/5   800/1600  0:21 left  loss 0.1234  accuracy 0.9612  212 steps/s',
     )
+    expect(progressLine(progress, 50)).toBe('epoch 2/5   800/1600  0:21 left  loss 0.1234')
   })
   test('never reaches the last column, where it would wrap', () => {
     fc.assert(

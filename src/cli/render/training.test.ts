@@ -84,7 +84,7 @@ test('elsewhere plain lines, one each half minute of an epoch', () => {
   expect(stdout).not.toContain('\u001b')
   const lines = stdout.trim().split('\n')
   expect(lines).toHaveLength(5)
-  expect(lines[1]).toBe('epoch 1/2  300/1000  2:50 left  loss 0.4000  accuracy 0.9000  10.0 steps/s')
+  expect(lines[1]).toBe('epoch 1/2   300/1000  2:50 left  loss 0.4000  accuracy 0.9000  10.0 steps/s')
 })
 
 test('with --json nothing is drawn', () => {
