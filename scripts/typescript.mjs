@@ -24,6 +24,15 @@ async function compile(fileName, text) {
   return ts.transpileModule(text, { fileName, compilerOptions }).outputText
 }
 
+/** The package's own name means its sources: what an example imports needs no build. */
+const entries = { quern: 'index.ts', 'quern/nn': 'nn.ts', 'quern/engine': 'engine.ts' }
+
+/** Node's hook: where a name leads to. */
+export async function resolve(specifier, context, next) {
+  if (!Object.hasOwn(entries, specifier)) return next(specifier, context)
+  return { url: new URL(`../src/${entries[specifier]}`, import.meta.url).href, shortCircuit: true }
+}
+
 /** Node's hook: gives the JavaScript of a .ts file outside node_modules, from the cache when the text is known. */
 export async function load(url, context, next) {
   if (!url.endsWith('.ts') || url.includes('/node_modules/')) return next(url, context)

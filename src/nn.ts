@@ -1,4 +1,8 @@
 /** The entry `quern/nn`: layers, losses, optimizers and schedules, for networks of one's own. */
+export { type FitOptions, type FittedModel, fit } from './actions/fit.ts'
+export type { TrainEvent } from './contract/events.ts'
+export { createRandom, type Random } from './core/random.ts'
+export { float32, int64, type Tensor, tensor } from './core/tensor.ts'
 export * from './nn/index.ts'
 export {
   adam,

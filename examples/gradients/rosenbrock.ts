@@ -4,12 +4,7 @@
  *
  *     node --import ./scripts/typescript.mjs examples/gradients/rosenbrock.ts
  */
-import { backward } from '../../src/autodiff/backward.ts'
-import { numbersOf, tensor } from '../../src/core/tensor.ts'
-import { writeModel } from '../../src/onnx/write.ts'
-import { Emitter } from '../../src/ops/emitter.ts'
-import { table } from '../../src/ops/index.ts'
-import { createNodeBackend } from '../../src/runtime/onnxruntime-node.ts'
+import { backward, createNodeBackend, Emitter, numbersOf, table, tensor, writeModel } from 'quern/engine'
 
 const g = new Emitter(table)
 const x = g.builder.input('x', { dtype: 'float64', shape: [] })

@@ -3,10 +3,7 @@
  *
  *     node --import ./scripts/typescript.mjs examples/library/regression.ts [epochs]
  */
-import { createRandom } from '../../src/core/random.ts'
-import { float32 } from '../../src/core/tensor.ts'
-import { fit } from '../../src/fit.ts'
-import { dense, sequential } from '../../src/nn.ts'
+import { createRandom, dense, fit, float32, sequential } from 'quern/nn'
 
 const epochs = Number(process.argv[2] ?? 60)
 const examples = 512

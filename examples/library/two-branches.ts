@@ -4,10 +4,19 @@
  *
  *     node --import ./scripts/typescript.mjs examples/library/two-branches.ts [epochs]
  */
-import { createRandom } from '../../src/core/random.ts'
-import { float32, tensor } from '../../src/core/tensor.ts'
-import { fit } from '../../src/fit.ts'
-import { concatenate, conv1d, dense, flatten, globalMaxPooling, input, model } from '../../src/nn.ts'
+import {
+  concatenate,
+  conv1d,
+  createRandom,
+  dense,
+  fit,
+  flatten,
+  float32,
+  globalMaxPooling,
+  input,
+  model,
+  tensor,
+} from 'quern/nn'
 
 const epochs = Number(process.argv[2] ?? 15)
 const [examples, length] = [600, 24]

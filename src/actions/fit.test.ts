@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { digits } from '../test/run-training.ts'
-import type { TrainEvent } from './contract/events.ts'
-import { createRandom } from './core/random.ts'
-import { float32, type Tensor, tensor } from './core/tensor.ts'
-import { createDataset } from './data/dataset.ts'
-import { splitByShare } from './data/split.ts'
+import { digits } from '../../test/run-training.ts'
+import type { TrainEvent } from '../contract/events.ts'
+import { createRandom } from '../core/random.ts'
+import { float32, type Tensor, tensor } from '../core/tensor.ts'
+import { createDataset } from '../data/dataset.ts'
+import { splitByShare } from '../data/split.ts'
+import * as nn from '../nn/index.ts'
+import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
+import { memoryCheckpoints } from '../train/checkpoint.ts'
 import { type FitOptions, type FittedModel, fit as fitModel } from './fit.ts'
-import * as nn from './nn/index.ts'
-import { createNodeBackend } from './runtime/onnxruntime-node.ts'
-import { memoryCheckpoints } from './train/checkpoint.ts'
 
 async function run(model: nn.Layer, options: FitOptions): Promise<{ events: TrainEvent[]; fitted: FittedModel }> {
   const events: TrainEvent[] = []

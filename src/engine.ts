@@ -1,0 +1,24 @@
+/**
+ * The entry `quern/engine`: graphs, gradients and the runtime underneath, for research and for tools.
+ *
+ * @example
+ * const g = new Emitter(table, new GraphBuilder('square'))
+ * const x = g.builder.input('x', { dtype: 'float32', shape: [] })
+ * const [dx] = backward(g, g.mul(x, x), [x])
+ * const session = await createNodeBackend().createSession(writeModel(g.builder.finish([dx!])).model)
+ * await session.run({ x: float32([], [3]) })   // 6
+ */
+export { backward } from './autodiff/backward.ts'
+export { float32, int64, numbersOf, type Tensor, tensor, tensorFromNumbers } from './core/tensor.ts'
+export { GraphBuilder } from './graph/builder.ts'
+export type { Graph, Node, TensorType, Value } from './graph/graph.ts'
+export { printGraph } from './graph/print.ts'
+export { validate } from './graph/validate.ts'
+export { checkOperators } from './onnx/check.ts'
+export { type ReadModel, type ReadOptions, readModel } from './onnx/read.ts'
+export { type WriteOptions, type WrittenModel, writeModel } from './onnx/write.ts'
+export { Emitter, type Operand } from './ops/emitter.ts'
+export { createTable, table } from './ops/index.ts'
+export type { GradientRule, Op, OpTable, Sample } from './ops/op.ts'
+export type { Backend, Device, Session, SessionOptions } from './runtime/backend.ts'
+export { createNodeBackend } from './runtime/onnxruntime-node.ts'
