@@ -1,8 +1,9 @@
 /** A small real training run for tests: a corner of MNIST, a network with everything that has a memory, the loop as it is. */
 import type { TrainEvent } from '../src/contract/events.ts'
 import { createRandom } from '../src/core/random.ts'
+import { float32 } from '../src/core/tensor.ts'
 import { createAugment } from '../src/data/augment.ts'
-import { type Dataset, exampleShape, subset } from '../src/data/dataset.ts'
+import { createDataset, type Dataset, exampleShape, subset } from '../src/data/dataset.ts'
 import { loadIdxPair } from '../src/data/idx-source.ts'
 import * as nn from '../src/nn/index.ts'
 import { table } from '../src/ops/index.ts'
@@ -11,7 +12,7 @@ import { type GradientRules, gradientRules } from '../src/optim/update.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { memoryCheckpoints } from '../src/train/checkpoint.ts'
 import { type LoopOptions, runLoop } from '../src/train/loop.ts'
-import { classificationScorer } from '../src/train/scores.ts'
+import { classificationScorer, regressionScorer } from '../src/train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../src/train/step.ts'
 import { mnistFile } from './mnist-files.ts'
 
@@ -138,3 +139,28 @@ export function bytesOf(step: TrainingStep): Map<string, string> {
 export function computed(events: readonly TrainEvent[]): TrainEvent[] {
   return events.filter(({ type }) => type === 'step' || type === 'epoch')
 }
+
+/** y = 3 x - 1, 12 examples */
+export const line: Dataset = createDataset({
+  columns: {
+    x: float32(
+      [12, 1],
+      Float32Array.from({ length: 12 }, (_, i) => i / 6 - 1),
+    ),
+    label: float32(
+      [12, 1],
+      Float32Array.from({ length: 12 }, (_, i) => 3 * (i / 6 - 1) - 1),
+    ),
+  },
+})
+
+/** One dense unit on `line`. */
+export const linear: Setup = {
+  model: nn.sequential([nn.dense({ units: 1 })]),
+  loss: nn.meanSquaredError(),
+  optimizer: { name: 'sgd', learningRate: 0.1 },
+  train: line,
+  batchSize: 4,
+}
+/** Loop options that score numbers. */
+export const regression: Partial<LoopOptions> = { scorer: () => regressionScorer(['meanAbsoluteError']) }
