@@ -39,7 +39,7 @@ export function resolveProject(raw: unknown, { root, what }: { root: string; wha
 /** The optimizer and the schedule that a configuration names. */
 export function optimization({ train }: TaskConfig): { optimizer: Optimizer; schedule: Schedule } {
   const optimizer = createOptimizer(train.optimizer as string | NamedConfig)
-  const schedule = createSchedule((train.schedule ?? 'constant') as string | NamedConfig, optimizer.config)
+  const schedule = createSchedule(train.schedule as string | NamedConfig, optimizer.config)
   return { optimizer, schedule }
 }
 

@@ -22,8 +22,8 @@ export interface TrainSection {
   readonly batchSize: number
   /** 'adam', 'adamw', 'sgd', or `{ name, learningRate, ... }` */
   readonly optimizer: Named
-  /** over the optimizer's learning rate; a warm-up is `{ name: 'warmup', steps, schedule }` around another */
-  readonly schedule?: Named | undefined
+  /** over the optimizer's learning rate; 'constant' keeps it, a warm-up is `{ name: 'warmup', steps, schedule }` around another */
+  readonly schedule: Named
   /** limits the norm of the whole gradient */
   readonly clipNorm?: number | undefined
   /** limits every element of the gradient */
@@ -66,7 +66,7 @@ export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject(
   epochs: positive.default(5),
   batchSize: positive.default(32),
   optimizer: named.default('adam'),
-  schedule: named.optional(),
+  schedule: named.default('cosine'),
   clipNorm: z.number().positive().optional(),
   clipValue: z.number().positive().optional(),
   l1: z.number().nonnegative().default(0),
