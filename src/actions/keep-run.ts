@@ -21,7 +21,7 @@ export function checkpointsOf({ files }: Run): CheckpointStore {
 
 /** The run to go on with. Checked before the data is read, which may take minutes. */
 export async function resumable(services: Services, name: string): Promise<Run> {
-  const run = await services.runs.open(name)
+  const run = await services.runs.open(name === 'latest' ? await newestUnfinished(services) : name)
   const { state, process } = await run.status()
   if (state === 'running') {
     const who = process ? ` (process ${process.pid} on ${process.host})` : ''
@@ -29,10 +29,21 @@ export async function resumable(services: Services, name: string): Promise<Run> 
       hint: 'Wait for it, or stop it first.',
     })
   }
+  if (state === 'finished') {
+    throw new QuernError('input', `run ${run.id} is finished: there is nothing to go on with`, {
+      hint: 'Its model is ready: quern predict. For more epochs, start a new run: quern train',
+    })
+  }
   if (await hasCheckpoint(run)) return run
   throw new QuernError('missing', `run ${run.id} has no checkpoint to go on from: it is ${state}`, {
     hint: 'Start a new run: quern train',
   })
+}
+
+/** 'latest' to go on with is the newest run that did not finish; when all did, the newest says so. */
+async function newestUnfinished({ runs }: Services): Promise<string> {
+  const unfinished = (await runs.list()).find(({ state }) => state === 'interrupted' || state === 'failed')
+  return unfinished?.id ?? 'latest'
 }
 
 export function interrupted({ id }: Run): TrainResult {

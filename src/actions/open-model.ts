@@ -17,7 +17,7 @@ export interface OpenedModel {
   readonly run: string | undefined
 }
 
-/** Reads and checks a bundle. `model` is 'latest', a run's id or its beginning, or a path. */
+/** Reads and checks a bundle. `model` is 'latest' (the newest run that has one), a run's id or its beginning, or a path. */
 export async function findBundle(
   services: Services,
   model: string,
@@ -26,7 +26,7 @@ export async function findBundle(
   const isPath = /[\\/]/.test(model) || model === '.' || model === '..'
   const folder = services.folder(model)
   if (isPath || (await folder.exists(manifestFile))) return { bundle: await openBundle(folder, model), run: undefined }
-  const run = await openRun(services, model)
+  const run = model === 'latest' ? await newestWithModel(services) : await openRun(services, model)
   const files = under(run.files, 'bundle/')
   if (!(await files.exists(manifestFile))) {
     const { state } = await run.status()
@@ -38,12 +38,22 @@ export async function findBundle(
   return { bundle: await openBundle(files, `run ${run.id}`), run: run.id }
 }
 
+/** The newest run that has a bundle: a run that is training now, or was stopped, does not hide the model before it. */
+async function newestWithModel({ runs }: Services): Promise<Run> {
+  for (const { id } of await runs.list()) {
+    const run = await runs.open(id)
+    if (await under(run.files, 'bundle/').exists(manifestFile)) return run
+  }
+  // None has: the newest one says why.
+  return runs.open('latest')
+}
+
 /** A run by its name; what is neither a run nor a folder is said to be neither. */
 async function openRun({ runs }: Services, model: string): Promise<Run> {
   try {
     return await runs.open(model)
   } catch (error) {
-    if (model === 'latest' || !(error instanceof QuernError) || error.kind !== 'missing') throw error
+    if (!(error instanceof QuernError) || error.kind !== 'missing') throw error
     const { message, hint } = error
     throw new QuernError('missing', `${message}, and '${model}' is no folder with a model bundle`, {
       hint,

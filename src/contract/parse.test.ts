@@ -33,6 +33,7 @@ describe('parseWith', () => {
         epochs: 5,
         batchSize: 32,
         optimizer: 'adam',
+        schedule: 'cosine',
         l1: 0,
         l2: 0,
         labelSmoothing: 0,

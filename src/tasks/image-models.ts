@@ -48,9 +48,9 @@ const convolved = (filters: number, { pool }: { pool: boolean }): Layer =>
 function cnnDeep(classes: number): Layer {
   return sequential([
     convolved(32, { pool: true }),
-    convolved(64, { pool: false }),
-    convolved(64, { pool: true }),
-    convolved(128, { pool: false }),
+    convolved(48, { pool: true }),
+    convolved(96, { pool: false }),
+    convolved(96, { pool: false }),
     globalAveragePooling(),
     dropout({ rate: 0.2 }),
     dense({ units: classes, activation: 'softmax' }),
