@@ -11,6 +11,11 @@ export async function inspectData(
   options: Pick<LoadOptions, 'onProgress' | 'signal'> = {},
 ): Promise<ImageProfile> {
   const { task, config, root } = project
-  const { splits, report, originals } = await task.load(config, { root, cache: services.cache, ...options })
+  const { splits, report, originals } = await task.load(config, {
+    root,
+    cache: services.cache,
+    skipBroken: true,
+    ...options,
+  })
   return profileImages({ splits, report, ...(originals ? { originals } : {}) })
 }

@@ -123,7 +123,9 @@ const probabilities = layer({
 
 async function load(config: ImageClassificationConfig, options: LoadOptions): Promise<TaskData> {
   const { source, labels, image, onBroken, split } = config.data
-  const loaded = await loadPictures(source, { ...image, labels, onBroken, ...options })
+  const { skipBroken, ...rest } = options
+  const broken = skipBroken ? 'skip' : onBroken
+  const loaded = await loadPictures(source, { ...image, labels, onBroken: broken, ...rest })
   const random = createRandom(config.seed).fork('split')
   const stratify = split.stratified ? { stratify: 'label' } : {}
   const shares = { validation: split.validation, test: split.test }

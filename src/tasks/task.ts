@@ -27,6 +27,8 @@ export interface TaskConfig {
 }
 
 export interface LoadOptions {
+  /** leaves out and reports what cannot be read, whatever the configuration says: inspection wants to see all of it */
+  readonly skipBroken?: boolean | undefined
   /** folder that relative paths of the configuration start from */
   readonly root: string
   /** decoded data is kept here between runs */

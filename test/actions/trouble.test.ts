@@ -2,6 +2,8 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { inspectData } from '../../src/actions/inspect.ts'
+import { findBundle } from '../../src/actions/open-model.ts'
 import { resolveProject } from '../../src/actions/project.ts'
 import { listRuns, showRun } from '../../src/actions/runs.ts'
 import type { Services } from '../../src/actions/services.ts'
@@ -105,6 +107,21 @@ describe('resuming', () => {
     )
   })
 
+  it("means the newest unfinished run by 'latest', and does not hide the newest model", async () => {
+    const finished = await train(folder.services, folder.project())
+    await expect(train(folder.services, folder.project(), { resume: finished.result.run })).rejects.toThrow(
+      /is finished: there is nothing to go on with/,
+    )
+    const controller = new AbortController()
+    const { result } = await train(folder.services, folder.project(), { signal: controller.signal }, (event) => {
+      if (event.type === 'step') controller.abort()
+    })
+    expect((await findBundle(folder.services, 'latest')).run).toBe(finished.result.run)
+    await train(folder.services, folder.project())
+    const resumed = await train(folder.services, folder.project(), { resume: 'latest' })
+    expect(resumed.result).toMatchObject({ run: result.run, state: 'finished' })
+  })
+
   it('is possible after the consumer of the events has gone away', async () => {
     let id = ''
     for await (const event of trainModel(folder.services, folder.project())) {
@@ -181,6 +198,8 @@ describe('data', () => {
     await writeFile(join(source('broken'), 'circle/0.png'), whole.subarray(0, whole.length / 2))
     await writeFile(join(source('broken'), 'square/3.png'), '')
     await expect(train(folder.services, project('broken'))).rejects.toThrow(/2 of 24 pictures .* cannot be read/)
+    // Inspection refuses nothing: it is what lists them all.
+    expect((await inspectData(folder.services, project('broken'))).broken).toHaveLength(2)
     const { events } = await train(folder.services, project('broken', { onBroken: 'skip' }))
     const [data] = events
     expect(data).toMatchObject({ type: 'data', report: { examples: 22 } })
