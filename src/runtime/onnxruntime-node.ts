@@ -14,7 +14,7 @@ type OrtModule = typeof Ort
 let loading: Promise<OrtModule> | undefined
 
 function loadRuntime(): Promise<OrtModule> {
-  loading ??= import('onnxruntime-node').catch((cause: unknown) => {
+  loading ??= import('onnxruntime-node').then(quiet).catch((cause: unknown) => {
     loading = undefined
     throw new QuernError('unsupported', `ONNX Runtime could not be loaded: ${messageOf(cause)}`, {
       hint: 'Install it again with `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node`.',
@@ -22,6 +22,11 @@ function loadRuntime(): Promise<OrtModule> {
     })
   })
   return loading
+}
+
+function quiet(ort: OrtModule): OrtModule {
+  ort.env.logLevel = 'fatal'
+  return ort
 }
 
 /** Sessions of one backend share nothing but the library. */
@@ -32,16 +37,31 @@ export function createNodeBackend(defaults: SessionOptions = {}): Backend {
       const ort = await loadRuntime()
       const merged = { ...defaults, ...options }
       requireDevice(ort, merged.device ?? 'cpu')
-      try {
-        return new NodeSession(ort, await ort.InferenceSession.create(model, sessionOptions(merged)))
-      } catch (cause) {
-        throw new QuernError('unsupported', `the runtime does not accept the model: ${clean(messageOf(cause))}`, {
-          cause,
-        })
-      }
+      return new NodeSession(ort, await createSession(ort, model, merged))
     },
   }
 }
+
+/** A native session; an error says whether the model or the device is at fault. */
+async function createSession(
+  ort: OrtModule,
+  model: Uint8Array,
+  options: SessionOptions,
+): Promise<Ort.InferenceSession> {
+  const { device = 'cpu' } = options
+  try {
+    return await ort.InferenceSession.create(model, sessionOptions(options))
+  } catch (cause) {
+    // A model that the processor accepts is sound: then it is the device that cannot be used.
+    const isSound = device !== 'cpu' && (await createSession(ort, model, { ...options, device: 'cpu' }))
+    const why = clean(messageOf(cause))
+    if (!isSound) throw new QuernError('unsupported', `the runtime does not accept the model: ${why}`, { cause })
+    await isSound.release()
+    throw new QuernError('unsupported', `device '${device}' cannot be used: ${why}`, { hint: deviceHint, cause })
+  }
+}
+
+const deviceHint = "Set device: 'cpu', or install the driver and a build of onnxruntime-node for that device."
 
 /** The devices that this build of the runtime knows; whether the hardware is there shows when a session is made. */
 function requireDevice(ort: OrtModule, device: Device): void {
@@ -51,7 +71,7 @@ function requireDevice(ort: OrtModule, device: Device): void {
       'unsupported',
       `device '${device}' is not available: this runtime has ${supported.join(', ')}`,
       {
-        hint: "Set device: 'cpu', or install a build of onnxruntime-node with that execution provider.",
+        hint: deviceHint,
       },
     )
   }
@@ -61,8 +81,8 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
   return {
     executionProviders: [options.device ?? 'cpu'],
     graphOptimizationLevel: 'all',
-    // Warnings of the runtime are about graph optimisation and mean nothing to a user: errors only.
-    logSeverityLevel: 3,
+    // What goes wrong arrives as an exception; what the runtime logs besides means nothing to a user.
+    logSeverityLevel: 4,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
     extra: { session: { set_denormal_as_zero: '1', intra_op: { allow_spinning: '1' } } },

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { QuernError } from '../core/errors.ts'
+import { float32, int64 } from '../core/tensor.ts'
+import { GraphBuilder } from '../graph/builder.ts'
+import { writeModel } from '../onnx/write.ts'
+import { Emitter } from '../ops/emitter.ts'
+import { table } from '../ops/index.ts'
+import { createArena, planLayout } from './arena.ts'
+import type { Device, Session } from './backend.ts'
+import { createNodeBackend } from './onnxruntime-node.ts'
+
+const backend = createNodeBackend({ threads: 1 })
+
+/** y = x w for x `[batch, 2]` */
+function product(): Uint8Array {
+  const g = new Emitter(table, new GraphBuilder('product'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['batch', 2] })
+  const w = g.builder.parameter('w', { dtype: 'float32', shape: [2, 3] })
+  return writeModel(g.builder.finish([g.matMul(x, w)])).model
+}
+
+describe('a session', () => {
+  let session: Session
+  let output: string
+  beforeAll(async () => {
+    session = await backend.createSession(product())
+    output = session.outputs[0]!.name
+  })
+  afterAll(() => session.release())
+
+  it('says what goes in and comes out, symbolic dimensions by name', () => {
+    expect(session.inputs).toEqual([
+      { name: 'x', dtype: 'float32', shape: ['batch', 2] },
+      { name: 'w', dtype: 'float32', shape: [2, 3] },
+    ])
+    expect(session.outputs).toEqual([{ name: output, dtype: 'float32', shape: ['batch', 3] }])
+  })
+
+  it('runs with any batch', async () => {
+    const w = float32([2, 3], [1, 2, 3, 4, 5, 6])
+    const one = await session.run({ x: float32([1, 2], [1, 1]), w })
+    expect(one[output]).toEqual(float32([1, 3], [5, 7, 9]))
+    const none = await session.run({ x: float32([0, 2], []), w })
+    expect(none[output]!.shape).toEqual([0, 3])
+  })
+
+  it('reads and writes bound memory in place: an arena needs no copies', async () => {
+    const arena = createArena({
+      regions: {
+        in: planLayout([
+          { name: 'x', dtype: 'float32', shape: [1, 2] },
+          { name: 'w', dtype: 'float32', shape: [2, 3] },
+        ]),
+        out: planLayout([{ name: 'y', dtype: 'float32', shape: [1, 3] }]),
+      },
+    })
+    const [x, w] = [arena.region('in').view('x'), arena.region('in').view('w')]
+    const y = arena.region('out').view('y')
+    const bound = session.bind({ x, w }, { [output]: y })
+    ;(w.data as Float32Array).set([1, 2, 3, 4, 5, 6])
+    for (const scale of [1, 10]) {
+      ;(x.data as Float32Array).fill(scale)
+      await bound.run()
+      expect(Array.from(y.data as Float32Array)).toEqual([5 * scale, 7 * scale, 9 * scale])
+    }
+  })
+
+  it.each([
+    ['missing', { x: float32([1, 2], [1, 1]) }, /needs the input 'w', received x/],
+    ['of another type', { x: int64([1, 2], [1, 1]) }, /'x' must be float32, received int64/],
+    ['of another shape', { x: float32([2], [1, 1]) }, /'x' must have the shape \[batch, 2\], received \[2\]/],
+    ['of another size', { x: float32([1, 3], [1, 1, 1]) }, /'x' must have the shape \[batch, 2\], received \[1, 3\]/],
+  ])('names an input that is %s', async (_, feeds, message) => {
+    await expect(session.run(feeds)).rejects.toThrow(message)
+  })
+})
+
+describe('a device', () => {
+  it.each(['cuda', 'coreml', 'dml', 'webgpu'] satisfies Device[])('that is not there is named: %s', async (device) => {
+    const made = await backend.createSession(product(), { device }).catch((error: unknown) => error)
+    // A machine that has the device runs the model on it.
+    if (!(made instanceof QuernError)) return (made as Session).release()
+    expect(made.message).toContain(`device '${device}'`)
+    expect(made).toMatchObject({ kind: 'unsupported', hint: expect.stringContaining("device: 'cpu'") })
+  })
+})
+
+it('says that bytes are no model', async () => {
+  await expect(backend.createSession(Uint8Array.of(1, 2, 3))).rejects.toThrow(/the runtime does not accept the model/)
+})
