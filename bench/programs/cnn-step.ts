@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolveProject } from '../../src/actions/project.ts'
+import type { NumericArray } from '../../src/core/dtype.ts'
 import { createRandom } from '../../src/core/random.ts'
 import { createBatches } from '../../src/data/batches.ts'
-import type { NumericArray } from '../../src/data/gather.ts'
 import { table } from '../../src/ops/index.ts'
 import { adam } from '../../src/optim/index.ts'
 import { gradientRules } from '../../src/optim/update.ts'

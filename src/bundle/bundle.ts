@@ -7,8 +7,8 @@ import { type Manifest, manifestSchema, type Port } from '../contract/manifest.t
 import { parseWith } from '../contract/parse.ts'
 import { dtypes } from '../core/dtype.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
+import { sha256 } from '../core/hash.ts'
 import type { BlobStore } from '../core/ports.ts'
-import { sha256 } from './checksum.ts'
 import { modelCard } from './model-card.ts'
 import { unsafePath } from './safe-path.ts'
 

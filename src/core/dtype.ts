@@ -3,8 +3,8 @@
  * how each is laid out in memory. One row here is the whole definition of a type.
  */
 
-/** Array types that can hold tensor elements. Types without a native array keep their raw bits (float16: 16-bit words). */
-export type TensorData =
+/** Numeric arrays. Types without a native array keep their raw bits (float16: 16-bit words). */
+export type NumericArray =
   | Float32Array
   | Float64Array
   | Int8Array
@@ -15,7 +15,9 @@ export type TensorData =
   | Uint32Array
   | BigInt64Array
   | BigUint64Array
-  | string[]
+
+/** What can hold the elements of a tensor. */
+export type TensorData = NumericArray | string[]
 
 export type DType =
   | 'float32'

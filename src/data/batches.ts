@@ -2,11 +2,13 @@
  * Batches of a dataset, written into arrays of the caller's. The order of an epoch is a pure function of (seed,
  * epoch), so a resumed run sees the batches that the uninterrupted one would have seen.
  */
+
+import type { NumericArray } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import type { Augment } from './augment.ts'
 import { columnOf, type Dataset, exampleShape, exampleSize } from './dataset.ts'
-import { createGather, type NumericArray } from './gather.ts'
+import { createGather } from './gather.ts'
 
 /** Storage rows in the order of an epoch (Fisher-Yates), written into `into` when it is given. */
 export function epochOrder(

@@ -2,23 +2,10 @@
  * Copies rows of a column into an array of the caller's, typically a view on the WebAssembly memory that the
  * runtime reads in place.
  */
-import { dtypes } from '../core/dtype.ts'
+import { dtypes, type NumericArray } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { exampleSize } from './dataset.ts'
-
-/** Numeric arrays: everything a column can hold but strings. */
-export type NumericArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
 
 /** Copies `count` rows, `rows[from]` and on, to the beginning of the target. */
 export type Gather = (rows: Int32Array, from: number, count: number) => void

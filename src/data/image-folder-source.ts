@@ -104,7 +104,9 @@ function refuseBroken(root: string, broken: readonly Skipped[], total: number): 
   throw new QuernError(
     'input',
     `${broken.length} of ${total} pictures in ${root} cannot be read; the first is ${first.name}: ${first.reason}`,
-    { hint: "Mend or remove them, or set data.onBroken: 'skip' to go on without them; `quern inspect` lists them all." },
+    {
+      hint: "Mend or remove them, or set data.onBroken: 'skip' to go on without them; `quern inspect` lists them all.",
+    },
   )
 }
 

@@ -1,7 +1,8 @@
 /** The server as a function from requests to answers: routes behind the gate. No socket, clock or chance: main.ts brings them. */
 import { Hono } from 'hono'
+import type { AppContext } from './context.ts'
 import { createGate, type Gated, type GateOptions, type Traffic } from './gate.ts'
-import { createModels, type Models, type ServedModel } from './models.ts'
+import { createModels, type ServedModel } from './models.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inferenceProtocolRoutes } from './routes/inference-protocol.ts'
 import { metadataRoutes } from './routes/metadata.ts'
@@ -11,14 +12,6 @@ export interface AppOptions extends GateOptions {
   readonly models: readonly ServedModel[]
   /** of Quern */
   readonly version: string
-}
-
-/** What routes are given. */
-export interface AppContext {
-  readonly models: Models
-  readonly version: string
-  readonly maxBodyBytes: number
-  readonly traffic: () => Traffic
 }
 
 export interface App {

@@ -1,9 +1,9 @@
 /** Loss and metrics of a dataset on the parameters as they are. */
 import type { Scores } from '../contract/events.ts'
+import type { NumericArray } from '../core/dtype.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { createBatches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
-import type { NumericArray } from '../data/gather.ts'
 import type { Scorer } from './scores.ts'
 import type { TrainingStep } from './step.ts'
 

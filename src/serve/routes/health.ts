@@ -1,6 +1,6 @@
 /** Whether the process lives, and whether new work should be sent to it. */
 import { Hono } from 'hono'
-import type { AppContext } from '../app.ts'
+import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
 
 export function healthRoutes({ traffic }: AppContext): Hono<Gated> {

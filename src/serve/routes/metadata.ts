@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { html } from 'hono/html'
 import type { HtmlEscapedString } from 'hono/utils/html'
-import type { AppContext } from '../app.ts'
+import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
 import type { ServedModel } from '../models.ts'
 import { type Endpoint, endpoints, schemas } from './endpoints.ts'
