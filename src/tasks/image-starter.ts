@@ -19,7 +19,7 @@ export default defineProject({
   },
   model: 'cnn', // or 'mlp', 'cnn-deep', or layers of your own from 'quern/nn'
   augment: { flipHorizontal: true, shift: 0.1, rotate: 10 },
-  train: { epochs: 5, batchSize: 32 },
+  train: { epochs: 20, batchSize: 32 },
 })
 `,
     'README.md': `# ${name}
