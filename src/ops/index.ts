@@ -13,6 +13,7 @@ import { losses } from './loss.ts'
 import { normalization } from './normalization.ts'
 import type { Op, OpTable } from './op.ts'
 import { pooling } from './pool.ts'
+import { recurrent } from './recurrent.ts'
 import { reduce } from './reduce.ts'
 import { resizing } from './resize.ts'
 import { shape } from './shape.ts'
@@ -38,6 +39,7 @@ const families: readonly (readonly Op[])[] = [
   softmaxFamily,
   normalization,
   losses,
+  recurrent,
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */
