@@ -1,5 +1,6 @@
 /** Layers, models and losses: everything that writes a network. */
 export type { Activation, ActivationName } from './activations.ts'
+export { type MultiHeadAttentionOptions, multiHeadAttention } from './attention.ts'
 export { type ConvolutionOptions, conv1d, conv2d } from './convolution.ts'
 export { type DenseOptions, dense } from './dense.ts'
 export { type EmbeddingOptions, embedding } from './embedding.ts'
@@ -44,7 +45,9 @@ export {
   maxPooling2d,
   type PoolingOptions,
 } from './pooling.ts'
+export { type PositionEmbeddingOptions, positionEmbedding, sinusoidalPositions } from './positions.ts'
 export { normalization, rescaling } from './preprocessing.ts'
 export { activation, dropout, spatialDropout } from './regularization.ts'
 export { add, concatenate, flatten, multiply, permute, reshape } from './shaping.ts'
 export { initialParameters, type Trace, type TracedMask, type TracedParameter, trace } from './trace.ts'
+export { type TransformerOptions, transformerDecoder, transformerEncoder } from './transformer.ts'

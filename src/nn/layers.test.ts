@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { attentionChecks } from '../../test/attention-checks.ts'
 import { checkLayer, type LayerCheck, messageFrom } from '../../test/check-layer.ts'
 import { table } from '../ops/index.ts'
 import * as nn from './index.ts'
@@ -7,6 +8,7 @@ import { trace } from './trace.ts'
 const image = [3, 6, 5]
 
 const checks: Record<string, LayerCheck> = {
+  ...attentionChecks,
   dense: {
     layer: nn.dense({ units: 4, activation: 'relu', kernelInitializer: 'heNormal' }),
     inputs: [[5]],
