@@ -5,6 +5,8 @@ export { createRandom, type Random } from './core/random.ts'
 export { float32, int64, type Tensor, tensor } from './core/tensor.ts'
 export * from './nn/index.ts'
 export {
+  adadelta,
+  adagrad,
   adam,
   adamw,
   constant,
@@ -12,10 +14,15 @@ export {
   createOptimizer,
   createSchedule,
   exponential,
+  lamb,
+  lion,
   type NamedConfig,
+  nadam,
   type Optimizer,
   oneCycle,
+  radam,
   reduceOnPlateau,
+  rmsprop,
   type Schedule,
   sgd,
   step,

@@ -20,7 +20,7 @@ export interface TrainSection {
   /** passes over the training split */
   readonly epochs: number
   readonly batchSize: number
-  /** 'adam', 'adamw', 'sgd', or `{ name, learningRate, ... }` */
+  /** 'adam', 'adamw', 'sgd', 'lion', ... (optim/index.ts), or `{ name, learningRate, ... }` */
   readonly optimizer: Named
   /** over the optimizer's learning rate; 'constant' keeps it, a warm-up is `{ name: 'warmup', steps, schedule }` around another */
   readonly schedule: Named

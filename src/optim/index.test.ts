@@ -18,6 +18,13 @@ test('every optimizer is made by name with its defaults and comes back from its 
   expect(createOptimizer('adamw').config.weightDecay).toBe(0.004)
   expect(createOptimizer({ name: 'sgd', momentum: 0.9 }).slots).toEqual(['velocity'])
   expect(createOptimizer('sgd').slots).toEqual([])
+  expect(createOptimizer('rmsprop').slots).toEqual(['meanSquare'])
+  expect(createOptimizer({ name: 'rmsprop', centered: true, momentum: 0.9 }).slots).toEqual([
+    'meanSquare',
+    'meanGradient',
+    'velocity',
+  ])
+  expect(createOptimizer('lion').slots).toEqual(['momentum'])
 })
 
 test('every schedule comes back from its config, wrapped or not', () => {
@@ -38,7 +45,7 @@ test('every schedule comes back from its config, wrapped or not', () => {
 
 test.each([
   [() => createOptimizer('adma'), 'unknown optimizer "adma". Did you mean \'adam\'?'],
-  [() => createOptimizer('toString'), 'unknown optimizer "toString". Known: sgd, adam, adamw.'],
+  [() => createOptimizer('toString'), 'unknown optimizer "toString". Known: sgd, adam, adamw'],
   [
     () => createOptimizer({ name: 'adam', learning_rate: 1 }),
     "adam has no option 'learning_rate'. Did you mean 'learningRate'?",
@@ -57,6 +64,23 @@ test.each([
     () => createOptimizer({ name: 'adam', epsilon: 0 }),
     "option 'epsilon' of adam must be a number >= 1e-30, received 0",
   ],
+  [
+    () => createOptimizer({ name: 'rmsprop', rho: 1 }),
+    "option 'rho' of rmsprop must be a number >= 0 and < 1, received 1",
+  ],
+  [
+    () => createOptimizer({ name: 'rmsprop', centred: true }),
+    "rmsprop has no option 'centred'. Did you mean 'centered'?",
+  ],
+  [() => createOptimizer({ name: 'adagrad', initialAccumulatorValue: -1 }), 'must be a number >= 0, received -1'],
+  [() => createOptimizer({ name: 'adadelta', momentum: 0.9 }), "adadelta has no option 'momentum'"],
+  [() => createOptimizer({ name: 'lion', epsilon: 1e-7 }), "lion has no option 'epsilon'"],
+  [
+    () => createOptimizer({ name: 'lamb', epsilon: 0 }),
+    "option 'epsilon' of lamb must be a number >= 1e-30, received 0",
+  ],
+  [() => createOptimizer('nadma'), "Did you mean 'nadam'?"],
+  [() => createOptimizer({ name: 'radam', beta2: 1 }), "option 'beta2' of radam"],
   [() => createOptimizer({ name: 'adamw', weightDecay: Number.NaN }), "option 'weightDecay' of adamw"],
   [() => createOptimizer({ name: 'sgd', nesterov: 1 }), "option 'nesterov' of sgd must be true or false, received 1"],
   [() => createOptimizer({ name: 'sgd', nesterov: true }), "needs 'momentum' above 0"],

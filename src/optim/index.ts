@@ -1,8 +1,13 @@
 /** Optimizers and schedules by name, and from the plain JSON of a configuration or a checkpoint. */
 import { QuernError, suggestion } from '../core/errors.ts'
+import { adadelta, adagrad } from './adagrad.ts'
 import { adam, adamw } from './adam.ts'
+import { lamb } from './lamb.ts'
+import { lion } from './lion.ts'
+import { nadam, radam } from './nadam.ts'
 import type { NamedConfig, Optimizer } from './optimizer.ts'
 import { reduceOnPlateau } from './plateau.ts'
+import { rmsprop } from './rmsprop.ts'
 import type { Schedule } from './schedule.ts'
 import { constant, cosine, exponential, oneCycle, step } from './schedules.ts'
 import { sgd } from './sgd.ts'
@@ -11,7 +16,18 @@ import { warmup } from './warmup.ts'
 type Options = Readonly<Record<string, unknown>>
 
 /** The table of optimizers: one line each. */
-export const optimizers: Readonly<Record<string, (options: Options) => Optimizer>> = { sgd, adam, adamw }
+export const optimizers: Readonly<Record<string, (options: Options) => Optimizer>> = {
+  sgd,
+  adam,
+  adamw,
+  nadam,
+  radam,
+  rmsprop,
+  adagrad,
+  adadelta,
+  lion,
+  lamb,
+}
 
 /** The table of schedules that stand alone; `warmup` wraps one of them. */
 export const schedules: Readonly<Record<string, (options: Options) => Schedule>> = {
@@ -73,4 +89,22 @@ function createWarmup(
 
 export type { NamedConfig, Optimizer, Segment, UpdateScalars } from './optimizer.ts'
 export type { Schedule, ScheduleMemory } from './schedule.ts'
-export { adam, adamw, constant, cosine, exponential, oneCycle, reduceOnPlateau, sgd, step, warmup }
+export {
+  adadelta,
+  adagrad,
+  adam,
+  adamw,
+  constant,
+  cosine,
+  exponential,
+  lamb,
+  lion,
+  nadam,
+  oneCycle,
+  radam,
+  reduceOnPlateau,
+  rmsprop,
+  sgd,
+  step,
+  warmup,
+}

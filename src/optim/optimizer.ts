@@ -34,6 +34,8 @@ export interface Optimizer {
   readonly config: NamedConfig & { readonly learningRate: number }
   /** regions of the arena that it keeps, each with the layout of the parameters and zero at the start */
   readonly slots: readonly string[]
+  /** each parameter is a segment of its own, for rules that look at the norms of one; default false */
+  readonly byParameter?: boolean
   update(kernels: Kernels, segment: Segment, scalars: UpdateScalars): void
 }
 

@@ -2,8 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { createArena, planLayout } from '../runtime/arena.ts'
 import { createKernels } from '../runtime/kernels/kernels.ts'
+import { adadelta, adagrad } from './adagrad.ts'
 import { type AdamWOptions, adam, adamw } from './adam.ts'
+import { nadam, radam } from './nadam.ts'
 import type { Optimizer } from './optimizer.ts'
+import { rmsprop } from './rmsprop.ts'
 import { segmentsOf, trainingRegions } from './segments.ts'
 import { type SgdOptions, sgd } from './sgd.ts'
 import { applyUpdate, type GradientRules, gradientRules } from './update.ts'
@@ -96,6 +99,13 @@ test.each([
   ['adam', adam({ learningRate: 0.01 }), {}, 1e-5],
   ['adam with clipNorm', adam({ learningRate: 0.01 }), { clipNorm: 0.8 }, 1e-5],
   ['adamw', adamw({ learningRate: 0.01, weightDecay: 0.3 }), {}, 1e-5],
+  ['rmsprop', rmsprop({ learningRate: 0.01, epsilon: 1e-20 }), {}, 2e-6],
+  ['rmsprop with momentum', rmsprop({ learningRate: 0.01, momentum: 0.8, epsilon: 1e-20 }), {}, 2e-6],
+  ['rmsprop, centered', rmsprop({ learningRate: 0.01, momentum: 0.8, centered: true, epsilon: 1e-20 }), {}, 2e-6],
+  ['adagrad', adagrad({ learningRate: 0.05, epsilon: 1e-20 }), {}, 2e-6],
+  ['adadelta', adadelta({ learningRate: 1, epsilon: 1e-4 }), {}, 2e-6],
+  ['nadam', nadam({ learningRate: 0.01 }), {}, 2e-6],
+  ['radam', radam({ learningRate: 0.05 }), {}, 2e-6],
 ] as const)('%s equals PyTorch', (name, optimizer, rules, tolerance) => {
   expectClose(train(optimizer, 7, { rules }), golden.optimizers[name]!, tolerance)
 })

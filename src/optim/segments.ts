@@ -24,7 +24,7 @@ export function trainingRegions(layout: Layout, optimizer: Optimizer): Record<st
 
 /**
  * Splits the parameters into the longest runs of equal treatment, padding included. Frozen ones (learning-rate
- * factor 0) are in no segment.
+ * factor 0) are in no segment. An optimizer that asks for it gets a segment for each parameter.
  *
  * @param treat `(place) => treatment`, by name or shape; standardTreatment unless given
  * @throws QuernError for a parameter that is not float32 and for regions that do not mirror each other
@@ -50,7 +50,7 @@ export function segmentsOf(
     const treatment = treatmentOf(places[i]!, treat)
     const first = places[i]!.byteOffset
     do i++
-    while (i < places.length && same(treatmentOf(places[i]!, treat), treatment))
+    while (!optimizer.byParameter && i < places.length && same(treatmentOf(places[i]!, treat), treatment))
     const count = ((places[i]?.byteOffset ?? layout.byteLength) - first) / 4
     if (count === 0 || treatment.learningRateFactor === 0) continue
     const [gradients, ...slots] = starts.map((start) => start + first) as [number, ...number[]]

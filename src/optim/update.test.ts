@@ -3,7 +3,9 @@ import type { DType } from '../core/dtype.ts'
 import { createArena, planLayout } from '../runtime/arena.ts'
 import { createKernels } from '../runtime/kernels/kernels.ts'
 import { adamw } from './adam.ts'
+import { lion } from './lion.ts'
 import type { Optimizer } from './optimizer.ts'
+import { rmsprop } from './rmsprop.ts'
 import { segmentsOf, standardTreatment, trainingRegions } from './segments.ts'
 import { sgd } from './sgd.ts'
 import { applyUpdate, firstNonFinite, type GradientRules, gradientRules, normOf, penaltyOf } from './update.ts'
@@ -127,20 +129,22 @@ test('wrong rules, regions and parameters are told apart', () => {
   )
 })
 
-test.each([[adamw({ beta1: 0.5, beta2: 0.8 })], [sgd({ momentum: 0.9 })]])(
-  'averages of gradients that stopped end at 0 and are never denormal',
-  (optimizer) => {
-    const { arena, kernels, fill } = setUp(optimizer)
-    fill('gradients', 1)
-    const segments = segmentsOf(arena, optimizer)
-    for (let step = 1; step < 1500; step++) {
-      applyUpdate(kernels, optimizer, segments, gradientRules(), { learningRate: 1e-3, step, gradientScale: 1 })
-      for (const slot of optimizer.slots) {
-        const value = Math.abs(arena.region(slot).whole[0]!)
-        expect(value === 0 || value >= 2 ** -126).toBe(true)
-      }
-      fill('gradients', 0)
+test.each([
+  [adamw({ beta1: 0.5, beta2: 0.8 })],
+  [sgd({ momentum: 0.9 })],
+  [rmsprop({ rho: 0.5, momentum: 0.8 })],
+  [lion({ beta2: 0.8 })],
+])('averages of gradients that stopped end at 0 and are never denormal', (optimizer) => {
+  const { arena, kernels, fill } = setUp(optimizer)
+  fill('gradients', 1)
+  const segments = segmentsOf(arena, optimizer)
+  for (let step = 1; step < 1500; step++) {
+    applyUpdate(kernels, optimizer, segments, gradientRules(), { learningRate: 1e-3, step, gradientScale: 1 })
+    for (const slot of optimizer.slots) {
+      const value = Math.abs(arena.region(slot).whole[0]!)
+      expect(value === 0 || value >= 2 ** -126).toBe(true)
     }
-    expect(optimizer.slots.map((slot) => arena.region(slot).whole[0])).toEqual(optimizer.slots.map(() => 0))
-  },
-)
+    fill('gradients', 0)
+  }
+  expect(optimizer.slots.map((slot) => arena.region(slot).whole[0])).toEqual(optimizer.slots.map(() => 0))
+})

@@ -33,6 +33,26 @@ def clipped(optimizer, norm):
     return optimizer
 
 
+class NAdam:
+    """Dozat 2016 as Keras has it: momentum beta1 (1 - 0.96^t / 2). PyTorch 1.13 multiplies one momentum in twice (mu_product_next), so its own class
+    gives other numbers."""
+
+    def __init__(self, parameters, lr, beta1=0.9, beta2=0.999, eps=1e-7):
+        (self.w,) = parameters
+        self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
+        self.m, self.v, self.t, self.product = 0.0, 0.0, 0, 1.0
+
+    def step(self):
+        self.t += 1
+        g = self.w.grad
+        mu, following = (self.beta1 * (1 - 0.5 * 0.96**t) for t in (self.t, self.t + 1))
+        self.product *= mu
+        self.m = self.beta1 * self.m + (1 - self.beta1) * g
+        self.v = self.beta2 * self.v + (1 - self.beta2) * g * g
+        m = following * self.m / (1 - self.product * following) + (1 - mu) * g / (1 - self.product)
+        self.w.data -= self.lr * m / (torch.sqrt(self.v / (1 - self.beta2**self.t)) + self.eps)
+
+
 def rates(create, total):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     schedule = create(optimizer)
@@ -56,6 +76,14 @@ golden = {
         "adam": run(lambda p: o.Adam(p, lr=0.01, eps=1e-7)),
         "adam with clipNorm": run(lambda p: clipped(o.Adam(p, lr=0.01, eps=1e-7), 0.8)),
         "adamw": run(lambda p: o.AdamW(p, lr=0.01, eps=1e-7, weight_decay=0.3)),
+        # Keras adds epsilon below the root, PyTorch beside it: too small here to tell
+        "rmsprop": run(lambda p: o.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-10)),
+        "rmsprop with momentum": run(lambda p: o.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-10, momentum=0.8)),
+        "rmsprop, centered": run(lambda p: o.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-10, momentum=0.8, centered=True)),
+        "adagrad": run(lambda p: o.Adagrad(p, lr=0.05, initial_accumulator_value=0.1, eps=1e-10)),
+        "adadelta": run(lambda p: o.Adadelta(p, lr=1.0, rho=0.95, eps=1e-4)),
+        "nadam": run(lambda p: NAdam(p, lr=0.01)),
+        "radam": run(lambda p: o.RAdam(p, lr=0.05)),
     },
     "schedules": {
         "step": rates(lambda x: s.StepLR(x, step_size=7, gamma=0.3), 30),

@@ -31,6 +31,8 @@ type Run = (kernels: Kernels, v: ReturnType<typeof vectors>, start: number, coun
 type Formula = (w: number, g: number, m: number, v: number) => Partial<Record<Name, number>>
 
 const adamScalars = { gradientScale: 0.5, beta1: 0.9, beta2: 0.99, rate: 0.02, epsilon: 1e-3, shrink: 0.01 }
+const adaptive = { gradientScale: 0.5, rho: 0.9, rate: 0.02, epsilon: 1e-3, momentum: 0.8, shrink: 0.01 }
+const lambScalars = { ...adamScalars, correction1: 2, correction2: 3, decay: 0.1 }
 const velocity = { rate: 0.1, momentum: 0.9, shrink: 0.01 }
 
 /** Each element-wise kernel beside the formula that it must equal. */
@@ -50,6 +52,68 @@ const cases: Record<string, [run: Run, formula: Formula]> = {
       const first = 0.9 * m + 0.1 * (g / 2)
       const second = 0.99 * v + 0.01 * (g / 2) ** 2
       return { m: first, v: second, w: w - (0.02 * first) / (Math.sqrt(second) + 1e-3) - 0.01 * w }
+    },
+  ],
+  rmsprop: [
+    (k, v, i, n) => k.rmsprop(v.target(i, n), { square: v.at('v', i) }, adaptive),
+    (w, g, _, v) => {
+      const square = 0.9 * v + 0.1 * (g / 2) ** 2
+      return { v: square, w: w - (0.02 * (g / 2)) / Math.sqrt(square + 1e-3) - 0.01 * w }
+    },
+  ],
+  'rmsprop with momentum': [
+    (k, v, i, n) => k.rmsprop(v.target(i, n), { square: v.at('v', i), velocity: v.at('m', i) }, adaptive),
+    (w, g, m, v) => {
+      const square = 0.9 * v + 0.1 * (g / 2) ** 2
+      const step = 0.8 * m + (0.02 * (g / 2)) / Math.sqrt(square + 1e-3)
+      return { v: square, m: step, w: w - step - 0.01 * w }
+    },
+  ],
+  'rmsprop, centered': [
+    (k, v, i, n) => k.rmsprop(v.target(i, n), { square: v.at('v', i), mean: v.at('m', i) }, adaptive),
+    (w, g, m, v) => {
+      const [square, mean] = [0.9 * v + 0.1 * (g / 2) ** 2, 0.9 * m + 0.1 * (g / 2)]
+      const size = Math.max(square - mean ** 2, 0)
+      return { v: square, m: mean, w: w - (0.02 * (g / 2)) / Math.sqrt(size + 1e-3) - 0.01 * w }
+    },
+  ],
+  adagrad: [
+    (k, v, i, n) => k.adagrad(v.target(i, n), v.at('v', i), adaptive),
+    (w, g, _, v) => {
+      const sum = v + (g / 2) ** 2
+      return { v: sum, w: w - (0.02 * (g / 2)) / Math.sqrt(sum + 1e-3) - 0.01 * w }
+    },
+  ],
+  adadelta: [
+    (k, v, i, n) => {
+      k.multiply(v.at('m', i), v.at('m', i), n) // a mean of squares
+      k.adadelta(v.target(i, n), v.at('v', i), v.at('m', i), adaptive)
+    },
+    (w, g, m, v) => {
+      const square = 0.9 * v + 0.1 * (g / 2) ** 2
+      const step = Math.sqrt((m * m + 1e-3) / (square + 1e-3)) * (g / 2)
+      return { v: square, m: 0.9 * m * m + 0.1 * step ** 2, w: w - 0.02 * step - 0.01 * w }
+    },
+  ],
+  nadam: [
+    (k, v, i, n) => k.nadam(v.target(i, n), v.at('m', i), v.at('v', i), { ...adamScalars, look: 0.3 }),
+    (w, g, m, v) => {
+      const first = 0.9 * m + 0.1 * (g / 2)
+      const second = 0.99 * v + 0.01 * (g / 2) ** 2
+      const step = (0.02 * first + 0.3 * (g / 2)) / (Math.sqrt(second) + 1e-3)
+      return { m: first, v: second, w: w - step - 0.01 * w }
+    },
+  ],
+  lion: [
+    (k, v, i, n) => k.lion(v.target(i, n), v.at('m', i), adamScalars),
+    (w, g, m) => ({ m: 0.99 * m + 0.01 * (g / 2), w: w - 0.02 * Math.sign(0.9 * m + 0.1 * (g / 2)) - 0.01 * w }),
+  ],
+  lamb: [
+    (k, v, i, n) => k.lamb(v.target(i, n), v.at('m', i), v.at('v', i), { ...lambScalars }),
+    (w, g, m, v) => {
+      const first = 0.9 * m + 0.1 * (g / 2)
+      const second = 0.99 * v + 0.01 * (g / 2) ** 2
+      return { m: first, v: second, g: (2 * first) / Math.sqrt(3 * second + 1e-3) + 0.1 * w }
     },
   ],
   fill: [(k, v, i, n) => k.fill(v.at('w', i), n, 1.5), () => ({ w: 1.5 })],
@@ -146,4 +210,25 @@ test('flush takes what is below 2^-90 to 0', () => {
   of('g').set([1e-45, -1e-38, 2 ** -91, 2 ** -90, -(2 ** -90), 0, -1, Number.NaN])
   kernels.flush(at('g'), 8)
   expect([...of('g')]).toEqual([0, 0, 0, 2 ** -90, -(2 ** -90), 0, -1, Number.NaN])
+})
+
+test('lion stands still where nothing points anywhere, and hands NaN and infinities on', () => {
+  const { kernels, of, at, target } = vectors(5)
+  of('w').fill(1)
+  of('m').fill(0)
+  of('g').set([0, -0, 1e-30, Number.NaN, Infinity])
+  kernels.lion(target(0, 5), at('m'), { gradientScale: 1, beta1: 0.5, beta2: 0.9, rate: 0.5, shrink: 0 })
+  expect([...of('w')]).toEqual([1, 1, 0.5, Number.NaN, Number.NaN])
+})
+
+test('rmsprop, centered, stays finite under gradients that do not change', () => {
+  const { kernels, of, at, target } = vectors(7)
+  of('m').fill(0)
+  of('v').fill(0)
+  for (let step = 0; step < 300; step++) {
+    of('g').fill(0.1)
+    const slots = { square: at('v'), mean: at('m') }
+    kernels.rmsprop(target(0, 7), slots, { ...adaptive, epsilon: 1e-30, rate: 1e-9 })
+  }
+  expect(of('w').every(Number.isFinite)).toBe(true)
 })

@@ -45,6 +45,28 @@ export interface AdamScalars {
   readonly shrink: number
 }
 
+/** What every adaptive rule is given besides its decays. */
+export interface AdaptiveScalars {
+  /** multiplies the gradients as they are read */
+  readonly gradientScale: number
+  readonly rate: number
+  /** above 0, else the zero padding of the arena turns into NaN */
+  readonly epsilon: number
+  readonly shrink: number
+}
+
+export interface LambScalars {
+  readonly gradientScale: number
+  readonly beta1: number
+  readonly beta2: number
+  /** the bias corrections 1 / (1 - beta1^t) and 1 / (1 - beta2^t) */
+  readonly correction1: number
+  readonly correction2: number
+  readonly epsilon: number
+  /** of the weights themselves, inside of the direction */
+  readonly decay: number
+}
+
 export interface Kernels {
   /** w = w - rate * g - shrink * w */
   sgd(target: UpdateTarget, scalars: SgdScalars): void
@@ -57,6 +79,34 @@ export interface Kernels {
    * (Kingma & Ba, "Adam", 2015; Loshchilov & Hutter, "Decoupled weight decay regularization", 2019)
    */
   adam(target: UpdateTarget, first: number, second: number, scalars: AdamScalars): void
+
+  /**
+   * v = rho v + (1 - rho) g^2; step = rate * g / sqrt(v + epsilon); w = w - step - shrink * w. With `mean`, a = rho a + (1 - rho) g
+   * and v - a^2 stands below the root. With `velocity`, b = momentum * b + step is the step.
+   */
+  rmsprop(
+    target: UpdateTarget,
+    slots: { readonly square: number; readonly mean?: number | undefined; readonly velocity?: number | undefined },
+    scalars: AdaptiveScalars & { readonly rho: number; readonly momentum: number },
+  ): void
+  /** v = v + g^2; w = w - rate * g / sqrt(v + epsilon) - shrink * w */
+  adagrad(target: UpdateTarget, sum: number, scalars: AdaptiveScalars): void
+  /**
+   * v = rho v + (1 - rho) g^2; step = sqrt(d + epsilon) / sqrt(v + epsilon) * g; d = rho d + (1 - rho) step^2;
+   * w = w - rate * step - shrink * w
+   */
+  adadelta(
+    target: UpdateTarget,
+    square: number,
+    moved: number,
+    scalars: AdaptiveScalars & { readonly rho: number },
+  ): void
+  /** m and v as `adam`; w = w - (rate * m + look * g) / (sqrt(v) + epsilon) - shrink * w */
+  nadam(target: UpdateTarget, first: number, second: number, scalars: AdamScalars & { readonly look: number }): void
+  /** w = w - rate * sign(beta1 m + (1 - beta1) g) - shrink * w; m = beta2 m + (1 - beta2) g; `rate` is not negative */
+  lion(target: UpdateTarget, momentum: number, scalars: Omit<AdamScalars, 'epsilon'>): void
+  /** m and v as `adam`; the gradient becomes correction1 * m / sqrt(correction2 * v + epsilon) + decay * w */
+  lamb(target: UpdateTarget, first: number, second: number, scalars: LambScalars): void
 
   /** y = value */
   fill(y: number, count: number, value: number): void
@@ -129,6 +179,29 @@ export function createKernels(memory: WasmMemory): Kernels {
     adam(at, first, second, { gradientScale, beta1, beta2, rate, epsilon, shrink }) {
       const { parameters, gradients, count } = at
       run.adam(parameters, gradients, first, second, count, gradientScale, beta1, beta2, rate, epsilon, shrink)
+    },
+    rmsprop(at, { square, mean = 0, velocity = 0 }, { gradientScale, rho, rate, epsilon, momentum, shrink }) {
+      const { parameters, gradients, count } = at
+      const slots = [square, mean, velocity]
+      run.rmsprop(parameters, gradients, ...slots, count, gradientScale, rho, rate, epsilon, momentum, shrink)
+    },
+    adagrad(at, sum, { gradientScale, rate, epsilon, shrink }) {
+      run.adagrad(at.parameters, at.gradients, sum, at.count, gradientScale, rate, epsilon, shrink)
+    },
+    adadelta(at, square, moved, { gradientScale, rho, rate, epsilon, shrink }) {
+      run.adadelta(at.parameters, at.gradients, square, moved, at.count, gradientScale, rho, rate, epsilon, shrink)
+    },
+    nadam(at, first, second, { gradientScale, beta1, beta2, rate, look, epsilon, shrink }) {
+      const { parameters, gradients, count } = at
+      run.nadam(parameters, gradients, first, second, count, gradientScale, beta1, beta2, rate, look, epsilon, shrink)
+    },
+    lion(at, momentum, { gradientScale, beta1, beta2, rate, shrink }) {
+      run.lion(at.parameters, at.gradients, momentum, at.count, gradientScale, beta1, beta2, rate, shrink)
+    },
+    lamb(at, first, second, { gradientScale, beta1, beta2, correction1, correction2, epsilon, decay }) {
+      const { parameters, gradients, count } = at
+      const betas = [beta1, beta2, correction1, correction2]
+      run.lamb(parameters, gradients, first, second, count, gradientScale, ...betas, epsilon, decay)
     },
     fill: (y, count, value) => void run.fill(y, count, value),
     copy: (y, x, count) => void run.copy(y, x, count),

@@ -1,14 +1,7 @@
 // Update rules, one pass over the memory each. Addresses are in bytes, `count` in float32 elements.
 // w weights, g gradients, v velocity or second moment, m first moment. `scale` multiplies the gradient as it is read;
-// `shrink` is the share of itself that a weight loses (decoupled weight decay: shrink = learning rate * decay). It is
-// added to the step, since 1 - shrink in float32 would round a small decay away.
-import { read, write } from './lanes'
-
-@inline
-function descend(w: usize, step: v128, shrink: f32, one: bool): void {
-  const weight = read(w, one)
-  write(w, f32x4.sub(weight, f32x4.add(step, f32x4.mul(weight, f32x4.splat(shrink)))), one)
-}
+// `shrink` is the share of itself that a weight loses (decoupled weight decay: shrink = learning rate * decay).
+import { descend, read, write } from './lanes'
 
 @inline
 function sgdStep(w: usize, g: usize, rate: f32, shrink: f32, one: bool): void {
