@@ -1,5 +1,6 @@
 /** THE table of benchmarks: a record a line. Records are light: what they measure is imported when they run. */
 import { cnnStep } from './cnn-step.ts'
+import { gptStep } from './gpt-step.ts'
 import { importTime } from './import-time.ts'
 import { kernelSpeed } from './kernels.ts'
 import { mnistBest } from './mnist-best.ts'
@@ -14,6 +15,7 @@ export const records: readonly BenchRecord[] = [
   mnistMlp,
   mnistBest,
   cnnStep,
+  gptStep,
   mnistMemory,
   importTime,
   predictLatency,
