@@ -13,7 +13,7 @@ import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { memoryCheckpoints } from '../src/train/checkpoint.ts'
 import { type LoopOptions, runLoop } from '../src/train/loop.ts'
 import { classificationScorer, regressionScorer } from '../src/train/scores.ts'
-import { createTrainingStep, type TrainingStep } from '../src/train/step.ts'
+import { createTrainingStep, type ParameterAverage, type TrainingStep } from '../src/train/step.ts'
 import { mnistFile } from './mnist-files.ts'
 
 const mnist = await loadIdxPair({
@@ -51,6 +51,7 @@ export interface Setup {
   readonly optimizer?: string | NamedConfig
   readonly schedule?: string | NamedConfig
   readonly rules?: Partial<GradientRules>
+  readonly ema?: ParameterAverage
   readonly batchSize?: number
   readonly evaluationBatchSize?: number
   readonly loop?: Partial<LoopOptions>
@@ -84,6 +85,7 @@ export async function prepare(setup: Setup = {}): Promise<Prepared> {
     batchSize,
     evaluationBatchSize,
     rules: gradientRules(rules),
+    ema: setup.ema,
   })
   const options: LoopOptions = {
     step,

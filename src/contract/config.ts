@@ -15,6 +15,12 @@ export interface EarlyStoppingSection {
   readonly minDelta: number
 }
 
+/** A moving average of the weights that is evaluated and exported in their place. */
+export interface EmaSection {
+  /** share that the average keeps at each step */
+  readonly decay: number
+}
+
 /** Section `train` with every default. */
 export interface TrainSection {
   /** passes over the training split */
@@ -34,6 +40,8 @@ export interface TrainSection {
   readonly l2: number
   /** share of the target that is spread evenly over the classes */
   readonly labelSmoothing: number
+  /** evaluates and exports a moving average of the weights */
+  readonly ema?: EmaSection | undefined
   readonly earlyStopping: false | EarlyStoppingSection
   /** decides which epoch is best: 'validationLoss', 'validationAccuracy', 'loss', ... */
   readonly monitor?: string | undefined
@@ -43,7 +51,8 @@ export interface TrainSection {
 export type Given<Section> = { readonly [Key in keyof Section]?: Section[Key] | undefined }
 
 /** Section `train` as a user writes it. */
-export interface TrainInput extends Given<Omit<TrainSection, 'earlyStopping'>> {
+export interface TrainInput extends Given<Omit<TrainSection, 'earlyStopping' | 'ema'>> {
+  readonly ema?: Given<EmaSection> | undefined
   readonly earlyStopping?: false | { readonly patience: number; readonly minDelta?: number | undefined } | undefined
 }
 
@@ -72,6 +81,7 @@ export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject(
   l1: z.number().nonnegative().default(0),
   l2: z.number().nonnegative().default(0),
   labelSmoothing: z.number().min(0).lt(1).default(0),
+  ema: z.strictObject({ decay: z.number().min(0).lt(1).default(0.999) }).optional(),
   earlyStopping: z
     .union([z.literal(false), z.strictObject({ patience: positive, minDelta: z.number().nonnegative().default(0) })])
     .default(false),

@@ -30,6 +30,14 @@ export interface StepOptions {
   readonly evaluationBatchSize?: number
   /** clipping and penalties on all parameters */
   readonly rules: GradientRules
+  /** evaluates and exports a moving average of the parameters in place of them */
+  readonly ema?: ParameterAverage | undefined
+}
+
+/** Exponential moving average of parameters (Polyak & Juditsky 1992). States, such as batch statistics, are averages already. */
+export interface ParameterAverage {
+  /** share that the average keeps at each step, in [0, 1); less at first: min(decay, (1 + step) / (10 + step)), as in TensorFlow */
+  readonly decay: number
 }
 
 export interface StepResult {
@@ -55,7 +63,7 @@ export interface TrainingStep {
   evaluate(count: number): Promise<number>
   /** Parameters, states and optimiser slots as views on the arena, by 'parameters/dense/kernel'. */
   readonly state: ReadonlyMap<string, Tensor>
-  /** Parameters and states by path, as views on the arena: what the exported model holds. */
+  /** Parameters (with `ema` their averages) and states by path, as views on the arena: what is evaluated and exported. */
   readonly parameters: ReadonlyMap<string, Tensor>
   /** number of trained elements */
   readonly trainableCount: number
@@ -68,6 +76,10 @@ export interface TrainingStep {
 
 /** Builds graphs and memory. Sessions are made when a batch size first occurs: the last batch of an epoch is smaller. */
 export async function createTrainingStep(options: StepOptions): Promise<TrainingStep> {
+  const { decay } = options.ema ?? { decay: 0 }
+  if (!(decay >= 0 && decay < 1)) {
+    throw new QuernError('config', `ema.decay must be a number >= 0 and < 1, received ${decay}`)
+  }
   const step = new Step(options)
   await step.prepare()
   return step
@@ -117,7 +129,7 @@ class Step implements TrainingStep {
 
   constructor(options: StepOptions) {
     this.#options = options
-    const { network, optimizer, batchSize, random, evaluationBatchSize = 256 } = options
+    const { network, optimizer, batchSize, random, evaluationBatchSize = 256, ema } = options
     this.evaluationBatchSize = evaluationBatchSize
     const most = Math.max(batchSize, evaluationBatchSize)
     this.#first = trainingGraph(network, batchSize)
@@ -129,6 +141,7 @@ class Step implements TrainingStep {
     this.#arena = createArena({
       regions: {
         ...trainingRegions(parameterLayout, optimizer),
+        ...(ema && { averages: parameterLayout }),
         states: stateLayout,
         nextStates: stateLayout,
         batch: planLayout(
@@ -153,18 +166,27 @@ class Step implements TrainingStep {
     }))
     this.trainableCount = trained.reduce((sum, { spec }) => sum + sizeOf(spec.shape), 0)
     this.batch = Object.fromEntries(this.#arena.region('batch').views)
-    this.parameters = new Map(parameters.map((p) => [p.path, this.#home(p).view(p.path)]))
-    const regions = ['parameters', 'states', ...optimizer.slots]
+    this.parameters = new Map(parameters.map((p) => [p.path, this.#kept(p).view(p.path)]))
+    const regions = ['parameters', 'states', ...optimizer.slots, ...(ema ? ['averages'] : [])]
     this.state = new Map(
       regions.flatMap((name) => [...this.#arena.region(name).views].map(([path, view]) => [`${name}/${path}`, view])),
     )
-    for (const [path, initial] of initialParameters(parameters, random.fork('initial'))) {
-      ;(this.parameters.get(path)!.data as Float32Array).set(initial.data)
+    const initial = initialParameters(parameters, random.fork('initial'))
+    for (const parameter of parameters) {
+      const { data } = initial.get(parameter.path)!
+      for (const region of [this.#home(parameter), this.#kept(parameter)]) {
+        ;(region.view(parameter.path).data as Float32Array).set(data)
+      }
     }
   }
 
   #home(parameter: TracedParameter): Region {
     return this.#arena.region(parameter.trainable ? 'parameters' : 'states')
+  }
+
+  /** Where a parameter's value for use is kept: what is evaluated and exported. */
+  #kept(parameter: TracedParameter): Region {
+    return parameter.trainable && this.#options.ema ? this.#arena.region('averages') : this.#home(parameter)
   }
 
   /** Makes the session of the full batch, so that errors of the model show before the first epoch. */
@@ -195,14 +217,27 @@ class Step implements TrainingStep {
     const update = applyUpdate(this.#kernels, optimizer, this.#segments, rules, scalars)
     if (!update.applied) this.#diverged(loss, step, count)
     for (const { to, from, count: size } of moves) this.#kernels.copy(to, from, size)
+    this.#average(step)
     return { loss: loss + penalty, gradientNorm: update.gradientNorm }
+  }
+
+  #average(step: number): void {
+    const { ema } = this.#options
+    if (!ema) return
+    const [averages, parameters] = [this.#arena.region('averages'), this.#arena.region('parameters')]
+    const decay = Math.min(ema.decay, (1 + step) / (10 + step))
+    this.#kernels.approach(averages.byteOffset, parameters.byteOffset, parameters.byteLength / 4, 1 - decay)
   }
 
   async evaluate(count: number): Promise<number> {
     let bound = this.#evaluation.get(count)
     if (!bound) {
       const { graph, loss, predictions, parameters } = evaluationGraph(this.#options.network, count)
-      bound = await this.#bind(graph, this.#feeds(parameters, count), this.#results(loss, predictions, count))
+      bound = await this.#bind(
+        graph,
+        this.#feeds(parameters, count, (p) => this.#kept(p)),
+        this.#results(loss, predictions, count),
+      )
       this.#evaluation.set(count, bound)
     }
     await bound.run.run()
@@ -234,7 +269,7 @@ class Step implements TrainingStep {
     })
     const next = this.#arena.region('nextStates')
     for (const [path, value] of made.updates) results[value.name] = next.view(path)
-    const feeds = this.#feeds(made.parameters, count)
+    const feeds = this.#feeds(made.parameters, count, (p) => this.#home(p))
     for (const { site, value } of made.masks) {
       feeds[value.name] = prefix(this.#arena.region('masks').view(site), shapeOf(value) as StaticShape)
     }
@@ -263,10 +298,14 @@ class Step implements TrainingStep {
     return { to: states.byteOffset + byteOffset, from: next.byteOffset + byteOffset, count: byteLength / 4 }
   }
 
-  #feeds(parameters: readonly TracedParameter[], count: number): Record<string, Tensor> {
+  #feeds(
+    parameters: readonly TracedParameter[],
+    count: number,
+    regionOf: (parameter: TracedParameter) => Region,
+  ): Record<string, Tensor> {
     const feeds: Record<string, Tensor> = {}
     for (const [name, view] of Object.entries(this.batch)) feeds[name] = firstRows(view, count)
-    for (const parameter of parameters) feeds[parameter.path] = this.#home(parameter).view(parameter.path)
+    for (const parameter of parameters) feeds[parameter.path] = regionOf(parameter).view(parameter.path)
     return feeds
   }
 
