@@ -47,6 +47,18 @@ export {
 } from './pooling.ts'
 export { type PositionEmbeddingOptions, positionEmbedding, sinusoidalPositions } from './positions.ts'
 export { normalization, rescaling } from './preprocessing.ts'
+export {
+  type BidirectionalOptions,
+  bidirectional,
+  type GruOptions,
+  gru,
+  type LstmOptions,
+  lstm,
+  type MergeMode,
+  type RecurrentOptions,
+  type SimpleRnnOptions,
+  simpleRNN,
+} from './recurrent.ts'
 export { activation, dropout, spatialDropout } from './regularization.ts'
 export { add, concatenate, flatten, multiply, permute, reshape } from './shaping.ts'
 export { initialParameters, type Trace, type TracedMask, type TracedParameter, trace } from './trace.ts'

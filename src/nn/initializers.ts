@@ -23,6 +23,8 @@ export type InitializerName =
 export type Initializer =
   | InitializerName
   | { readonly name: 'constant'; readonly value: number }
+  /** equal blocks of the first axis, a value each: such as the biases of an LSTM's gates */
+  | { readonly name: 'blocks'; readonly values: readonly number[] }
   | { readonly name: 'randomNormal'; readonly mean?: number; readonly stddev?: number }
   | { readonly name: 'randomUniform'; readonly minval?: number; readonly maxval?: number }
 
@@ -135,11 +137,15 @@ export function initialValues(
 ): Float32Array {
   if (typeof initializer === 'string') {
     if (Object.hasOwn(draws, initializer)) return draws[initializer](random, shape, layout)
-    throw unknown(initializer, [...Object.keys(draws), 'constant'])
+    throw unknown(initializer, [...Object.keys(draws), 'constant', 'blocks'])
   }
   switch (initializer.name) {
     case 'constant':
       return new Float32Array(sizeOf(shape)).fill(initializer.value)
+    case 'blocks': {
+      const size = sizeOf(shape) / initializer.values.length
+      return Float32Array.from({ length: sizeOf(shape) }, (_, i) => initializer.values[Math.floor(i / size)]!)
+    }
     case 'randomNormal': {
       const { mean = 0, stddev = 0.05 } = initializer
       return filled((r) => mean + stddev * r.normal())(random, shape, layout)
@@ -149,7 +155,7 @@ export function initialValues(
       return filled((r) => minval + (maxval - minval) * r.uniform())(random, shape, layout)
     }
     default:
-      throw unknown((initializer as { name: unknown }).name, ['constant', 'randomNormal', 'randomUniform'])
+      throw unknown((initializer as { name: unknown }).name, ['constant', 'blocks', 'randomNormal', 'randomUniform'])
   }
 }
 

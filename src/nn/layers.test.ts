@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attentionChecks } from '../../test/attention-checks.ts'
 import { checkLayer, type LayerCheck, messageFrom } from '../../test/check-layer.ts'
+import { recurrentChecks } from '../../test/recurrent-checks.ts'
+import { siamese } from '../../test/siamese-check.ts'
 import { table } from '../ops/index.ts'
 import * as nn from './index.ts'
 import { trace } from './trace.ts'
@@ -9,6 +11,7 @@ const image = [3, 6, 5]
 
 const checks: Record<string, LayerCheck> = {
   ...attentionChecks,
+  ...recurrentChecks,
   dense: {
     layer: nn.dense({ units: 4, activation: 'relu', kernelInitializer: 'heNormal' }),
     inputs: [[5]],
@@ -250,32 +253,6 @@ const checks: Record<string, LayerCheck> = {
     trainingDiffers: true,
   },
   'model with two inputs and a shared tower': siamese(),
-}
-
-function siamese(): LayerCheck {
-  const [left, right] = [nn.input({ name: 'left', shape: [8] }), nn.input({ name: 'right', shape: [8] })]
-  const tower = nn.sequential([nn.dense({ units: 4, activation: 'tanh' }), nn.dense({ units: 4 })], { name: 'tower' })
-  const [a, b] = [tower(left), tower(right)]
-  const both = nn.concatenate()([a, b, nn.multiply()([a, b])])
-  return {
-    layer: nn.model({
-      inputs: [left, right],
-      outputs: nn.add()([nn.dense({ units: 2 })(both), nn.dense({ units: 2 })(left)]),
-    }),
-    inputs: [[8], [8]],
-    output: [2],
-    parameters: {
-      'tower/dense/kernel': [8, 4],
-      'tower/dense/bias': [4],
-      'tower/dense_1/kernel': [4, 4],
-      'tower/dense_1/bias': [4],
-      'dense/kernel': [12, 2],
-      'dense/bias': [2],
-      'dense_1/kernel': [8, 2],
-      'dense_1/bias': [2],
-    },
-    refused: [[[[8]], "the model takes 2 inputs ('left', 'right'), received 1"]],
-  }
 }
 
 describe('every layer', () => {
