@@ -11,10 +11,11 @@ import { initialParameters, type TracedMask, type TracedParameter } from '../nn/
 import { writeModel } from '../onnx/write.ts'
 import type { Optimizer, Segment } from '../optim/optimizer.ts'
 import { segmentsOf, trainingRegions } from '../optim/segments.ts'
-import { applyUpdate, firstNonFinite, type GradientRules, penaltyOf } from '../optim/update.ts'
+import { applyUpdate, type GradientRules, penaltyOf } from '../optim/update.ts'
 import { type Arena, createArena, planLayout, type Region, type TensorSpec } from '../runtime/arena.ts'
 import type { Backend, BoundRun, Session, SessionOptions } from '../runtime/backend.ts'
 import { createKernels, type Kernels } from '../runtime/kernels/kernels.ts'
+import { divergence, divergenceHint, nameOfNonFinite } from './divergence.ts'
 import { evaluationGraph, type Network, type TrainingGraph, trainingGraph } from './graphs.ts'
 
 export interface StepOptions {
@@ -211,11 +212,11 @@ class Step implements TrainingStep {
     }
     await run.run()
     const loss = this.#lossView[0]!
-    if (!Number.isFinite(loss)) this.#diverged(loss, step, count)
+    if (!Number.isFinite(loss)) throw this.#diverged(loss, step, count)
     const penalty = penaltyOf(this.#kernels, this.#segments, rules)
     const scalars = { learningRate, step, gradientScale: 1 }
     const update = applyUpdate(this.#kernels, optimizer, this.#segments, rules, scalars)
-    if (!update.applied) this.#diverged(loss, step, count)
+    if (!update.applied) throw this.#diverged(loss, step, count)
     for (const { to, from, count: size } of moves) this.#kernels.copy(to, from, size)
     this.#average(step)
     return { loss: loss + penalty, gradientNorm: update.gradientNorm }
@@ -245,7 +246,7 @@ class Step implements TrainingStep {
   }
 
   checkFinite(step: number): void {
-    const bad = this.#firstNonFinite('parameters', 'states')
+    const bad = nameOfNonFinite(this.#kernels, this.#arena, 'parameters', 'states')
     if (bad)
       throw new QuernError('numeric', `parameter '${bad}' is not finite after step ${step}`, { hint: divergenceHint })
   }
@@ -322,47 +323,12 @@ class Step implements TrainingStep {
     return { session, run: session.bind(feeds, results) }
   }
 
-  #firstNonFinite(...regions: readonly string[]): string | undefined {
-    for (const name of regions) {
-      const found = firstNonFinite(this.#kernels, this.#arena.region(name))
-      if (found) return found.name
-    }
-    return undefined
-  }
-
-  /** All is finite but the loss: a value too large is the usual reason. */
-  #largest(): string {
-    let [name, most] = ['', 0]
-    for (const [path, { data }] of this.#arena.region('parameters').views) {
-      for (const value of data as Float32Array) if (Math.abs(value) > most) [name, most] = [path, Math.abs(value)]
-    }
-    return `all parameters are finite, the largest value is ${most.toPrecision(3)} in '${name}'`
-  }
-
-  /** Names the step and what is to blame: a parameter, the data, or else the first gradient. Nothing was updated yet. */
-  #diverged(loss: number, step: number, count: number): never {
-    const what = Number.isFinite(loss) ? 'the gradient is not finite' : `the loss became ${loss}`
-    throw new QuernError('numeric', `${what} at step ${step}: ${this.#blame(count)}`, { hint: divergenceHint })
-  }
-
-  #blame(count: number): string {
-    const parameter = this.#firstNonFinite('parameters', 'states')
-    if (parameter) return `parameter '${parameter}' already holds values that are not finite`
-    for (const [name, view] of Object.entries(this.batch)) {
-      if (view.dtype !== 'float32') continue
-      const rows = firstRows(view, count).data as Float32Array
-      const index = rows.findIndex((x) => !Number.isFinite(x))
-      if (index >= 0)
-        return `column '${name}' of the data holds ${rows[index]} in example ${Math.floor((index * count) / rows.length)} of the batch`
-    }
-    const gradient = this.#firstNonFinite('gradients')
-    if (gradient) return `the first gradient that is not finite belongs to parameter '${gradient}'`
-    return this.#largest()
+  /** Nothing was updated yet. */
+  #diverged(loss: number, step: number, count: number): QuernError {
+    const batch = Object.fromEntries(Object.entries(this.batch).map(([name, view]) => [name, firstRows(view, count)]))
+    return divergence(this.#kernels, this.#arena, { loss, step, batch, count, gradients: ['gradients'] })
   }
 }
-
-const divergenceHint =
-  'Lower the learning rate, clip the gradient (train.clipNorm: 1), or look for extreme values in the data.'
 
 function specOf({ path, spec }: TracedParameter): TensorSpec {
   return { name: path, dtype: 'float32', shape: spec.shape }
