@@ -8,11 +8,15 @@ import { GraphBuilder } from '../src/graph/builder.ts'
 import { type Graph, shapeOf, type Value } from '../src/graph/graph.ts'
 import { printGraph } from '../src/graph/print.ts'
 import { validate } from '../src/graph/validate.ts'
+import { transformerDecoder } from '../src/nn/index.ts'
+import { trace } from '../src/nn/trace.ts'
 import { writeModel } from '../src/onnx/write.ts'
 import { Emitter } from '../src/ops/emitter.ts'
 import { table } from '../src/ops/index.ts'
 import { fuseMatMul } from '../src/passes/fuse-matmul.ts'
+import { optimizeStep } from '../src/passes/index.ts'
 import { removeIdentity } from '../src/passes/remove-identity.ts'
+import { reuseGelu } from '../src/passes/reuse-gelu.ts'
 import { share } from '../src/passes/share.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 
@@ -30,7 +34,7 @@ function start(shapes: Record<string, readonly number[]>): { g: Emitter; values:
 async function run(graph: Graph): Promise<Tensor[]> {
   validate(graph)
   const session = await backend.createSession(writeModel(graph).model)
-  const feeds = graph.inputs.map((value) => {
+  const feeds = [...graph.inputs, ...graph.parameters].map((value) => {
     const shape = shapeOf(value) as number[]
     const random = createRandom(3).fork(value.name)
     return [
@@ -142,4 +146,33 @@ it('keeps an identity that names an output', async () => {
   const { g, values } = start({ x: [2] })
   const after = await unchanged(g.builder.finish([g.op('Identity', [g.exp(values.x!)])]), removeIdentity)
   expect(operators(after)).toBe('Exp Identity')
+})
+
+it('computes the normal distribution of a Gelu and of its gradient once', async () => {
+  const { g, values } = start({ x: [3, 4], z: [3, 4] })
+  const y = g.op('Gelu', [values.x])
+  const z = g.op('Gelu', [values.z], { approximate: 'tanh' })
+  const [dx] = backward(g, g.sum(g.mul(g.add(y, z), y)), [values.x!])
+  const after = await unchanged(g.builder.finish([y, z, dx!]), (graph) => reuseGelu(share(graph)))
+  expect(operators(after).split(' ').slice(0, 6).join(' ')).toBe('Mul Erf Add Mul Mul Gelu')
+  expect(after.nodes.filter(({ op }) => op === 'Erf')).toHaveLength(1)
+  // without a gradient there is nothing to reuse
+  const forward = start({ x: [2] })
+  const alone = forward.g.builder.finish([forward.g.op('Gelu', [forward.values.x])])
+  expect(reuseGelu(alone)).toBe(alone)
+})
+
+it('keeps loss and gradients of a block of a GPT', async () => {
+  const x = { name: 'x', type: { dtype: 'float32', shape: [2, 4, 6] } } as const
+  const traced = trace(transformerDecoder({ numHeads: 2, intermediateDim: 8 }), [x], { table, training: true })
+  const { g, output, parameters } = traced
+  const loss = g.mean(g.mul(output, output))
+  const gradients = backward(
+    g,
+    loss,
+    parameters.map(({ value }) => value),
+  )
+  const after = await unchanged(g.builder.finish([loss, ...gradients]), optimizeStep)
+  expect(after.nodes.filter(({ op }) => op === 'LayerNormalization')).toHaveLength(2)
+  expect(after.nodes.filter(({ op }) => op === 'Gelu')).toEqual([])
 })

@@ -7,6 +7,7 @@ import { poolAsPhases } from './pool-as-phases.ts'
 import { poolBeforeActivation } from './pool-before-activation.ts'
 import { reduceCoveringPool } from './reduce-covering-pool.ts'
 import { removeIdentity } from './remove-identity.ts'
+import { reuseGelu } from './reuse-gelu.ts'
 import { share } from './share.ts'
 
 /** Rewrites a forward graph for inference. What comes out is made of standard operators and gives the same numbers. */
@@ -22,5 +23,5 @@ export function optimizeForward(graph: Graph, table: OpTable): Graph {
 /** Rewrites the whole step, forward pass, loss and gradients, for the runtime: the result is not meant for export. */
 export function optimizeStep(graph: Graph): Graph {
   // Double transpositions must be gone before products take in single ones, so fuseMatMul comes last.
-  return fuseMatMul(removeIdentity(share(reduceCoveringPool(joinOutputs(reachable(graph))))))
+  return fuseMatMul(reuseGelu(removeIdentity(share(reduceCoveringPool(joinOutputs(reachable(graph)))))))
 }
