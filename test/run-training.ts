@@ -13,7 +13,8 @@ import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { memoryCheckpoints } from '../src/train/checkpoint.ts'
 import { type LoopOptions, runLoop } from '../src/train/loop.ts'
 import { classificationScorer, regressionScorer } from '../src/train/scores.ts'
-import { createTrainingStep, type ParameterAverage, type TrainingStep } from '../src/train/step.ts'
+import { createTrainingStep, type TrainingStep } from '../src/train/step.ts'
+import type { ParameterAverage } from '../src/train/step-options.ts'
 import { mnistFile } from './mnist-files.ts'
 
 const mnist = await loadIdxPair({
@@ -52,6 +53,7 @@ export interface Setup {
   readonly schedule?: string | NamedConfig
   readonly rules?: Partial<GradientRules>
   readonly ema?: ParameterAverage
+  readonly accumulate?: number
   readonly batchSize?: number
   readonly evaluationBatchSize?: number
   readonly loop?: Partial<LoopOptions>
@@ -86,6 +88,7 @@ export async function prepare(setup: Setup = {}): Promise<Prepared> {
     evaluationBatchSize,
     rules: gradientRules(rules),
     ema: setup.ema,
+    accumulate: setup.accumulate,
   })
   const options: LoopOptions = {
     step,

@@ -158,6 +158,28 @@ describe('classification', () => {
   })
 })
 
+test('with an average of the weights, in parts, the exported model is the one that was validated', async () => {
+  const { events, fitted } = await run(nn.sequential([nn.dense({ units: 1 })]), {
+    x: features,
+    y: sums,
+    loss: 'meanSquaredError',
+    optimizer: { name: 'rmsprop', learningRate: 0.05 },
+    epochs: 1,
+    validationSplit: 0.25,
+    ema: { decay: 0.9 },
+    accumulate: 3,
+  })
+  const { validation } = splitByShare(
+    createDataset({ columns: { x: features, y: sums } }),
+    { validation: 0.25 },
+    createRandom(0).fork('split'),
+  )
+  const answers = (await predict(fitted, features)).data as Float32Array
+  const squares = [...validation!.rows].map((row) => (answers[row]! - sums.data[row]!) ** 2)
+  const loss = squares.reduce((sum, x) => sum + x, 0) / squares.length
+  expect(epochsOf(events)[0]!.validation!.loss).toBeCloseTo(loss, 5)
+})
+
 test('resumes from checkpoints of the same call, and refuses those of another', async () => {
   const options = { x: features, y: sums, loss: 'meanSquaredError', epochs: 3 } as const
   const net = () => nn.sequential([nn.dense({ units: 1 })])

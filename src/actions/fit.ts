@@ -24,7 +24,8 @@ import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
 import { type CheckpointStore, memoryCheckpoints } from '../train/checkpoint.ts'
 import { type EarlyStopping, runLoop } from '../train/loop.ts'
 import { classificationScorer, regressionScorer } from '../train/scores.ts'
-import { createTrainingStep, type ParameterAverage } from '../train/step.ts'
+import { createTrainingStep } from '../train/step.ts'
+import type { ParameterAverage } from '../train/step-options.ts'
 
 export interface FitOptions {
   /** examples along the first axis */
@@ -43,6 +44,8 @@ export interface FitOptions {
   readonly clipNorm?: number
   /** evaluates, and returns, a moving average of the parameters */
   readonly ema?: ParameterAverage
+  /** runs a batch in so many parts before one update: the memory of a part; default 1 */
+  readonly accumulate?: number
   readonly earlyStopping?: EarlyStopping
   readonly monitor?: string
   readonly seed?: number
@@ -100,6 +103,7 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
     batchSize,
     rules: gradientRules({ clipNorm: options.clipNorm ?? 0 }),
     ema: options.ema,
+    accumulate: options.accumulate,
   })
   const isClassifier = isClassification(loss, y)
   try {
@@ -143,11 +147,11 @@ function isClassification({ name }: Loss, { shape }: Tensor): boolean {
 /** What must not change between a run and its resumption: model, loss, schedule and data, but not machine and signal. */
 async function fingerprint(
   model: Layer,
-  { epochs, batchSize, schedule, metrics, clipNorm, ema, earlyStopping, monitor, seed }: FitOptions,
+  { epochs, batchSize, schedule, metrics, clipNorm, ema, accumulate, earlyStopping, monitor, seed }: FitOptions,
   { loss, optimizer, splits }: { loss: Loss; optimizer: Optimizer; splits: Readonly<Record<string, Dataset>> },
 ): Promise<string> {
   const names = [model.kind, loss.name]
   const configs = [model.config, loss.config, optimizer.config]
-  const numbers = { epochs, batchSize, schedule, metrics, clipNorm, ema, earlyStopping, monitor, seed }
+  const numbers = { epochs, batchSize, schedule, metrics, clipNorm, ema, accumulate, earlyStopping, monitor, seed }
   return sha256OfText(JSON.stringify([names, configs, numbers, await digestDatasets(splits)]))
 }

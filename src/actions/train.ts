@@ -95,7 +95,7 @@ function checkOutput({ model, inputs, table }: Network, { labels }: TaskData): v
 }
 
 function createStep(services: Services, config: TaskConfig, network: Network): Promise<TrainingStep> {
-  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, ema } = config.train
+  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, ema } = config.train
   return createTrainingStep({
     network,
     optimizer: optimization(config).optimizer,
@@ -105,6 +105,7 @@ function createStep(services: Services, config: TaskConfig, network: Network): P
     batchSize,
     rules: gradientRules({ l1, l2, clipNorm, clipValue }),
     ema,
+    accumulate,
   })
 }
 

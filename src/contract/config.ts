@@ -40,6 +40,8 @@ export interface TrainSection {
   readonly l2: number
   /** share of the target that is spread evenly over the classes */
   readonly labelSmoothing: number
+  /** parts that a batch is run in, one after the other, before one update: the memory of a part, the update of the whole */
+  readonly accumulate?: number | undefined
   /** evaluates and exports a moving average of the weights */
   readonly ema?: EmaSection | undefined
   readonly earlyStopping: false | EarlyStoppingSection
@@ -81,6 +83,7 @@ export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject(
   l1: z.number().nonnegative().default(0),
   l2: z.number().nonnegative().default(0),
   labelSmoothing: z.number().min(0).lt(1).default(0),
+  accumulate: positive.optional(),
   ema: z.strictObject({ decay: z.number().min(0).lt(1).default(0.999) }).optional(),
   earlyStopping: z
     .union([z.literal(false), z.strictObject({ patience: positive, minDelta: z.number().nonnegative().default(0) })])

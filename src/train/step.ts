@@ -3,43 +3,20 @@
  * one pass of the optimiser's kernel. Built once, it allocates nothing per step.
  */
 import { QuernError } from '../core/errors.ts'
-import type { Random } from '../core/random.ts'
 import { type StaticShape, sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { shapeOf, type Value } from '../graph/graph.ts'
 import { initialParameters, type TracedMask, type TracedParameter } from '../nn/trace.ts'
 import { writeModel } from '../onnx/write.ts'
-import type { Optimizer, Segment } from '../optim/optimizer.ts'
+import type { Segment } from '../optim/optimizer.ts'
 import { segmentsOf, trainingRegions } from '../optim/segments.ts'
-import { applyUpdate, type GradientRules, penaltyOf } from '../optim/update.ts'
+import { applyUpdate, penaltyOf } from '../optim/update.ts'
 import { type Arena, createArena, planLayout, type Region, type TensorSpec } from '../runtime/arena.ts'
-import type { Backend, BoundRun, Session, SessionOptions } from '../runtime/backend.ts'
+import type { BoundRun, Session } from '../runtime/backend.ts'
 import { createKernels, type Kernels } from '../runtime/kernels/kernels.ts'
 import { divergence, divergenceHint, nameOfNonFinite } from './divergence.ts'
-import { evaluationGraph, type Network, type TrainingGraph, trainingGraph } from './graphs.ts'
-
-export interface StepOptions {
-  readonly network: Network
-  readonly optimizer: Optimizer
-  readonly backend: Backend
-  readonly session?: SessionOptions
-  /** source of initial parameters and of dropout masks */
-  readonly random: Random
-  /** most examples of a training step */
-  readonly batchSize: number
-  /** most examples of an evaluation run; default 256 */
-  readonly evaluationBatchSize?: number
-  /** clipping and penalties on all parameters */
-  readonly rules: GradientRules
-  /** evaluates and exports a moving average of the parameters in place of them */
-  readonly ema?: ParameterAverage | undefined
-}
-
-/** Exponential moving average of parameters (Polyak & Juditsky 1992). States, such as batch statistics, are averages already. */
-export interface ParameterAverage {
-  /** share that the average keeps at each step, in [0, 1); less at first: min(decay, (1 + step) / (10 + step)), as in TensorFlow */
-  readonly decay: number
-}
+import { evaluationGraph, type TrainingGraph, trainingGraph } from './graphs.ts'
+import { checkStepOptions, type StepOptions } from './step-options.ts'
 
 export interface StepResult {
   readonly loss: number
@@ -77,10 +54,7 @@ export interface TrainingStep {
 
 /** Builds graphs and memory. Sessions are made when a batch size first occurs: the last batch of an epoch is smaller. */
 export async function createTrainingStep(options: StepOptions): Promise<TrainingStep> {
-  const { decay } = options.ema ?? { decay: 0 }
-  if (!(decay >= 0 && decay < 1)) {
-    throw new QuernError('config', `ema.decay must be a number >= 0 and < 1, received ${decay}`)
-  }
+  checkStepOptions(options)
   const step = new Step(options)
   await step.prepare()
   return step
@@ -91,7 +65,16 @@ interface Bound {
   readonly run: BoundRun
 }
 
-interface BoundTraining extends Bound {
+interface TrainingSession {
+  readonly session: Session
+  readonly made: TrainingGraph
+}
+
+/** One run of the step graph, on some examples of the batch. */
+interface Part {
+  readonly run: BoundRun
+  /** of the batch: what its loss and its gradients count for */
+  readonly share: number
   readonly masks: readonly MaskDraw[]
   readonly moves: readonly StateMove[]
 }
@@ -122,18 +105,27 @@ class Step implements TrainingStep {
   readonly #arena: Arena
   readonly #kernels: Kernels
   readonly #segments: readonly Segment[]
-  readonly #training = new Map<number, BoundTraining>()
+  /** by examples of the batch */
+  readonly #training = new Map<number, readonly Part[]>()
+  /** by examples of a part */
+  readonly #sessions = new Map<number, TrainingSession>()
   readonly #evaluation = new Map<number, Bound>()
   readonly #predictions = new Map<number, Tensor<Float32Array>>()
   readonly #lossView: Float32Array
   readonly #first: TrainingGraph
+  /** most examples of a part */
+  readonly #partSize: number
+  /** region that the runtime writes gradients to: `gradients`, unless they are added up there */
+  readonly #fresh: 'gradients' | 'partGradients'
 
   constructor(options: StepOptions) {
     this.#options = options
-    const { network, optimizer, batchSize, random, evaluationBatchSize = 256, ema } = options
+    const { network, optimizer, batchSize, random, evaluationBatchSize = 256, ema, accumulate = 1 } = options
     this.evaluationBatchSize = evaluationBatchSize
     const most = Math.max(batchSize, evaluationBatchSize)
-    this.#first = trainingGraph(network, batchSize)
+    this.#partSize = Math.ceil(batchSize / accumulate)
+    this.#fresh = accumulate > 1 ? 'partGradients' : 'gradients'
+    this.#first = trainingGraph(network, this.#partSize)
     const { parameters, predictions, masks } = this.#first
     const trained = parameters.filter((p) => p.trainable)
     const parameterLayout = planLayout(trained.map(specOf))
@@ -143,6 +135,7 @@ class Step implements TrainingStep {
       regions: {
         ...trainingRegions(parameterLayout, optimizer),
         ...(ema && { averages: parameterLayout }),
+        ...(accumulate > 1 && { partGradients: parameterLayout }),
         states: stateLayout,
         nextStates: stateLayout,
         batch: planLayout(
@@ -198,28 +191,47 @@ class Step implements TrainingStep {
   predictions(count: number): Tensor<Float32Array> {
     let rows = this.#predictions.get(count)
     if (!rows) {
-      rows = firstRows(this.#arena.region('results').view('predictions'), count) as Tensor<Float32Array>
+      rows = rowsOf(this.#arena.region('results').view('predictions'), count) as Tensor<Float32Array>
       this.#predictions.set(count, rows)
     }
     return rows
   }
 
   async run(count: number, step: number, learningRate: number): Promise<StepResult> {
-    const { run, masks, moves } = this.#training.get(count) ?? (await this.#trainingFor(count))
-    const { optimizer, rules, random } = this.#options
-    for (const { address, count: size, stream, rate } of masks) {
-      this.#kernels.dropoutMask(address, size, { seed: random.seed, stream, step }, rate)
+    const parts = this.#training.get(count) ?? (await this.#trainingFor(count))
+    const { optimizer, rules } = this.#options
+    let loss = 0
+    for (const [i, part] of parts.entries()) {
+      if (i > 0) this.#move(parts[i - 1]!)
+      loss += await this.#runPart(part, i, step)
+      if (!Number.isFinite(loss)) throw this.#diverged(loss, step, count)
     }
-    await run.run()
-    const loss = this.#lossView[0]!
-    if (!Number.isFinite(loss)) throw this.#diverged(loss, step, count)
     const penalty = penaltyOf(this.#kernels, this.#segments, rules)
     const scalars = { learningRate, step, gradientScale: 1 }
     const update = applyUpdate(this.#kernels, optimizer, this.#segments, rules, scalars)
     if (!update.applied) throw this.#diverged(loss, step, count)
-    for (const { to, from, count: size } of moves) this.#kernels.copy(to, from, size)
+    this.#move(parts.at(-1)!)
     this.#average(step)
     return { loss: loss + penalty, gradientNorm: update.gradientNorm }
+  }
+
+  /** Runs the graph on a part and adds its gradients to those of the parts before; its share of the loss. */
+  async #runPart({ run, masks, share }: Part, index: number, step: number): Promise<number> {
+    const { random, accumulate = 1 } = this.#options
+    for (const { address, count, stream, rate } of masks) {
+      this.#kernels.dropoutMask(address, count, { seed: random.seed, stream, step: step * accumulate + index }, rate)
+    }
+    await run.run()
+    if (this.#fresh !== 'gradients') {
+      const [sum, part] = [this.#arena.region('gradients'), this.#arena.region(this.#fresh)]
+      if (index === 0) this.#kernels.fill(sum.byteOffset, sum.byteLength / 4, 0)
+      this.#kernels.axpy(sum.byteOffset, part.byteOffset, sum.byteLength / 4, share)
+    }
+    return this.#lossView[0]! * share
+  }
+
+  #move({ moves }: Part): void {
+    for (const { to, from, count } of moves) this.#kernels.copy(to, from, count)
   }
 
   #average(step: number): void {
@@ -234,11 +246,9 @@ class Step implements TrainingStep {
     let bound = this.#evaluation.get(count)
     if (!bound) {
       const { graph, loss, predictions, parameters } = evaluationGraph(this.#options.network, count)
-      bound = await this.#bind(
-        graph,
-        this.#feeds(parameters, count, (p) => this.#kept(p)),
-        this.#results(loss, predictions, count),
-      )
+      const session = await this.#createSession(graph)
+      const feeds = this.#feeds(parameters, count, (p) => this.#kept(p))
+      bound = { session, run: session.bind(feeds, this.#results(loss, predictions, count)) }
       this.#evaluation.set(count, bound)
     }
     await bound.run.run()
@@ -252,35 +262,53 @@ class Step implements TrainingStep {
   }
 
   async release(): Promise<void> {
-    for (const { session } of [...this.#training.values(), ...this.#evaluation.values()]) await session.release()
+    for (const { session } of [...this.#sessions.values(), ...this.#evaluation.values()]) await session.release()
+    this.#sessions.clear()
     this.#predictions.clear()
     this.#training.clear()
     this.#evaluation.clear()
   }
 
-  async #trainingFor(count: number): Promise<BoundTraining> {
+  async #trainingFor(count: number): Promise<readonly Part[]> {
     const known = this.#training.get(count)
     if (known) return known
-    const { network, batchSize } = this.#options
-    const made = count === batchSize ? this.#first : trainingGraph(network, count)
+    const parts: Part[] = []
+    for (let first = 0; first < count; first += this.#partSize) {
+      parts.push(await this.#part(first, Math.min(this.#partSize, count - first), count))
+    }
+    this.#training.set(count, parts)
+    return parts
+  }
+
+  async #part(first: number, count: number, whole: number): Promise<Part> {
+    const { session, made } = await this.#sessionFor(count)
     const trained = made.parameters.filter((p) => p.trainable)
-    const results = this.#results(made.loss, made.predictions, count)
+    const results = this.#results(made.loss, made.predictions, count, first)
     made.gradients.forEach((value, i) => {
-      results[value.name] = this.#arena.region('gradients').view(trained[i]!.path)
+      results[value.name] = this.#arena.region(this.#fresh).view(trained[i]!.path)
     })
     const next = this.#arena.region('nextStates')
     for (const [path, value] of made.updates) results[value.name] = next.view(path)
-    const feeds = this.#feeds(made.parameters, count, (p) => this.#home(p))
+    const feeds = this.#feeds(made.parameters, count, (p) => this.#home(p), first)
     for (const { site, value } of made.masks) {
       feeds[value.name] = prefix(this.#arena.region('masks').view(site), shapeOf(value) as StaticShape)
     }
-    const bound = {
-      ...(await this.#bind(made.graph, feeds, results)),
+    return {
+      run: session.bind(feeds, results),
+      share: count / whole,
       masks: made.masks.map((mask) => this.#drawOf(mask)),
       moves: [...made.updates.keys()].map((path) => this.#moveOf(path)),
     }
-    this.#training.set(count, bound)
-    return bound
+  }
+
+  async #sessionFor(count: number): Promise<TrainingSession> {
+    let known = this.#sessions.get(count)
+    if (!known) {
+      const made = count === this.#partSize ? this.#first : trainingGraph(this.#options.network, count)
+      known = { made, session: await this.#createSession(made.graph) }
+      this.#sessions.set(count, known)
+    }
+    return known
   }
 
   #drawOf({ site, rate, value }: TracedMask): MaskDraw {
@@ -303,30 +331,33 @@ class Step implements TrainingStep {
     parameters: readonly TracedParameter[],
     count: number,
     regionOf: (parameter: TracedParameter) => Region,
+    first = 0,
   ): Record<string, Tensor> {
     const feeds: Record<string, Tensor> = {}
-    for (const [name, view] of Object.entries(this.batch)) feeds[name] = firstRows(view, count)
+    for (const [name, view] of Object.entries(this.batch)) feeds[name] = rowsOf(view, count, first)
     for (const parameter of parameters) feeds[parameter.path] = regionOf(parameter).view(parameter.path)
     return feeds
   }
 
-  #results(loss: Value, predictions: Value, count: number): Record<string, Tensor> {
-    return { [loss.name]: this.#arena.region('results').view('loss'), [predictions.name]: this.predictions(count) }
+  #results(loss: Value, predictions: Value, count: number, first = 0): Record<string, Tensor> {
+    const { views } = this.#arena.region('results')
+    return { [loss.name]: views.get('loss')!, [predictions.name]: rowsOf(views.get('predictions')!, count, first) }
   }
 
-  async #bind(
-    graph: TrainingGraph['graph'],
-    feeds: Record<string, Tensor>,
-    results: Record<string, Tensor>,
-  ): Promise<Bound> {
-    const session = await this.#options.backend.createSession(writeModel(graph).model, this.#options.session)
-    return { session, run: session.bind(feeds, results) }
+  #createSession(graph: TrainingGraph['graph']): Promise<Session> {
+    return this.#options.backend.createSession(writeModel(graph).model, this.#options.session)
   }
 
   /** Nothing was updated yet. */
   #diverged(loss: number, step: number, count: number): QuernError {
-    const batch = Object.fromEntries(Object.entries(this.batch).map(([name, view]) => [name, firstRows(view, count)]))
-    return divergence(this.#kernels, this.#arena, { loss, step, batch, count, gradients: ['gradients'] })
+    const batch = Object.fromEntries(Object.entries(this.batch).map(([name, view]) => [name, rowsOf(view, count)]))
+    return divergence(this.#kernels, this.#arena, {
+      loss,
+      step,
+      batch,
+      count,
+      gradients: [...new Set([this.#fresh, 'gradients'])],
+    })
   }
 }
 
@@ -334,9 +365,14 @@ function specOf({ path, spec }: TracedParameter): TensorSpec {
   return { name: path, dtype: 'float32', shape: spec.shape }
 }
 
-/** The first `count` examples of a batch column, as a view. */
-function firstRows(tensor: Tensor, count: number): Tensor {
-  return prefix(tensor, [count, ...tensor.shape.slice(1)])
+/** `count` examples of a batch column, as a view. */
+function rowsOf({ dtype, shape: [, ...example], data }: Tensor, count: number, first = 0): Tensor {
+  const size = sizeOf(example)
+  return {
+    dtype,
+    shape: [count, ...example],
+    data: (data as Float32Array).subarray(first * size, (first + count) * size),
+  }
 }
 
 function prefix({ dtype, data }: Tensor, shape: StaticShape): Tensor {

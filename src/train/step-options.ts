@@ -1,0 +1,49 @@
+/** What a training step is made of, and how it goes about a batch. */
+import { QuernError } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
+import type { GradientRules } from '../optim/update.ts'
+import type { Backend, SessionOptions } from '../runtime/backend.ts'
+import type { Network } from './graphs.ts'
+
+export interface StepOptions {
+  readonly network: Network
+  readonly optimizer: Optimizer
+  readonly backend: Backend
+  readonly session?: SessionOptions
+  /** source of initial parameters and of dropout masks */
+  readonly random: Random
+  /** most examples of a training step */
+  readonly batchSize: number
+  /** most examples of an evaluation run; default 256 */
+  readonly evaluationBatchSize?: number
+  /** clipping and penalties on all parameters */
+  readonly rules: GradientRules
+  /** evaluates and exports a moving average of the parameters in place of them */
+  readonly ema?: ParameterAverage | undefined
+  /**
+   * parts that a training batch is run in, one after the other, before one update on the mean of their gradients: the memory of a
+   * part, the step of the whole. Statistics of a batch are those of each part. Default 1, at most `batchSize`.
+   */
+  readonly accumulate?: number | undefined
+}
+
+/** Exponential moving average of parameters (Polyak & Juditsky 1992). States, such as batch statistics, are averages already. */
+export interface ParameterAverage {
+  /** share that the average keeps at each step, in [0, 1); less at first: min(decay, (1 + step) / (10 + step)), as in TensorFlow */
+  readonly decay: number
+}
+
+/** @throws QuernError 'config' for an average or parts that cannot be */
+export function checkStepOptions(options: StepOptions): void {
+  const { accumulate = 1, batchSize, ema: { decay } = { decay: 0 } } = options
+  if (!(decay >= 0 && decay < 1)) {
+    throw new QuernError('config', `ema.decay must be a number >= 0 and < 1, received ${decay}`)
+  }
+  if (!(Number.isInteger(accumulate) && accumulate >= 1 && accumulate <= batchSize)) {
+    throw new QuernError(
+      'config',
+      `accumulate must be a whole number from 1 to batchSize (${batchSize}), received ${accumulate}`,
+    )
+  }
+}
