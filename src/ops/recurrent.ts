@@ -2,7 +2,7 @@
  * Recurrent layers as single operators. X is `[time, batch, features]`, W `[directions, gates * hidden, features]`,
  * R `[directions, gates * hidden, hidden]`, B `[directions, 2 * gates * hidden]` (the bias of W, then that of R), sequence_lens
  * `[batch]`, initial states `[directions, batch, hidden]`. Outputs: Y `[time, directions, batch, hidden]`, zero behind the end of
- * a sequence, and the last states `[directions, batch, hidden]`. The gradients stand in recurrent-gradient.ts.
+ * a sequence, and the last states `[directions, batch, hidden]`.
  */
 import type { Dim } from '../core/shape.ts'
 import type { TensorType } from '../graph/graph.ts'
