@@ -1,4 +1,4 @@
-/** What test/check-layer.ts is to look at, of the layers of attention. */
+/** What test/check-layer.ts is to look at, of the layers of attention and of their normalisations. */
 import * as nn from '../src/nn/index.ts'
 import type { LayerCheck } from './check-layer.ts'
 
@@ -120,5 +120,21 @@ export const attentionChecks: Record<string, LayerCheck> = {
     },
     again: nn.transformerDecoder,
     refused: [[[sequence, sequence, sequence], 'transformerDecoder needs [batch, positions, features]']],
+  },
+  rmsNormalization: {
+    layer: nn.rmsNormalization(),
+    inputs: [sequence],
+    output: sequence,
+    parameters: { gamma: [6] },
+    again: nn.rmsNormalization,
+    refused: [[[[]], 'rmsNormalization needs [batch, ..., features], received [batch]']],
+  },
+  groupNormalization: {
+    layer: nn.groupNormalization({ groups: 2 }),
+    inputs: [[4, 3, 2]],
+    output: [4, 3, 2],
+    parameters: { gamma: [4], beta: [4] },
+    again: nn.groupNormalization,
+    refused: [[[[5, 3]], 'groups (2) must divide the 5 channels']],
   },
 }

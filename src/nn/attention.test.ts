@@ -115,6 +115,31 @@ test('sines and cosines of the position', async () => {
   expectClose(y, [...row(0), ...row(1), ...row(2)], 'y', 1e-6)
 })
 
+test('RMS and group normalisation by their formulas', async () => {
+  const x = noise(1, [2, 4, 3], 2)
+  const normalized = (values: readonly number[], mean: number, epsilon: number) => {
+    const square = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length
+    return values.map((v) => (v - mean) / Math.sqrt(square + epsilon))
+  }
+  const apart = (size: number) =>
+    Array.from({ length: 24 / size }, (_, i) => [...data(x).subarray(i * size, (i + 1) * size)])
+  const parameter = (path: string, shape: StaticShape) =>
+    float32(shape, new Float32Array(shape[0]!).fill(path === 'beta' ? 0 : 1))
+  const rms = await runLayer(nn.rmsNormalization(), { inputs: [x], parameter })
+  expectClose(
+    rms.y,
+    apart(3).flatMap((row) => normalized(row, 0, 1e-6)),
+    'rms',
+  )
+  const groups = await runLayer(nn.groupNormalization({ groups: 2 }), { inputs: [x], parameter })
+  const mean = (row: readonly number[]) => row.reduce((a, b) => a + b, 0) / row.length
+  expectClose(
+    groups.y,
+    apart(6).flatMap((row) => normalized(row, mean(row), 1e-3)),
+    'groups',
+  )
+})
+
 test('options that cannot be are refused', () => {
   for (const [make, message] of [
     [() => nn.multiHeadAttention({ numHeads: 0 }), 'multiHeadAttention: numHeads must be a positive integer'],

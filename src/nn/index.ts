@@ -4,6 +4,7 @@ export { type MultiHeadAttentionOptions, multiHeadAttention } from './attention.
 export { type ConvolutionOptions, conv1d, conv2d } from './convolution.ts'
 export { type DenseOptions, dense } from './dense.ts'
 export { type EmbeddingOptions, embedding } from './embedding.ts'
+export { groupNormalization, rmsNormalization } from './group-normalization.ts'
 export { type Initializer, type InitializerName, initialValues } from './initializers.ts'
 export type {
   CommonOptions,
