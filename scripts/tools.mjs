@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-export const root = fileURLToPath(new URL('..', import.meta.url))
+/** Without a separator at its end: paths below it are cut off by its length. */
+export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
 
 /** Entry files of the tools, run by node itself: the links in .bin are shell scripts on Windows. */
 const entries = {
