@@ -5,23 +5,6 @@ import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 
 /**
- * Batch normalisation while training: y, and mean and population variance of this batch, [channels] each. One operator: the runtime's CPU kernel
- * has the training mode; with momentum 0 its running statistics are the batch's own, and the gradient reuses them.
- */
-export function batchNormalizationTraining(
-  g: Emitter,
-  x: Value,
-  scale: Value,
-  bias: Value,
-  epsilon = 1e-5,
-): { y: Value; mean: Value; variance: Value } {
-  // The running statistics that momentum 0 forgets: any finite values of the right shape.
-  const inputs = [x, scale, bias, bias, scale]
-  const [y, mean, variance] = g.ops('BatchNormalization', inputs, { training_mode: 1, momentum: 0, epsilon }, 3)
-  return { y: y!, mean: mean!, variance: variance! }
-}
-
-/**
  * Group normalisation (Wu and He 2018), x [batch, channels, ...], scale and bias [channels]: instance normalisation of groups of channels, then
  * scale and bias a channel.
  */

@@ -9,8 +9,6 @@ import type { Tensor } from '../core/tensor.ts'
 /** Where graphs run. `cpu` is always there; the others need a device and a build of the runtime that supports it. */
 export type Device = 'cpu' | 'cuda' | 'webgpu' | 'coreml' | 'dml'
 
-export const devices: readonly Device[] = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml']
-
 export interface SessionOptions {
   readonly device?: Device
   /** threads inside one operator; default: the runtime's choice, one a physical core */
