@@ -45,7 +45,6 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   fflate: ['bundle/'],
   hono: ['serve/'],
   jiti: ['cli/'],
-  'onnxruntime-common': ['runtime/'],
   'onnxruntime-node': ['runtime/onnxruntime-node.ts'],
   picocolors: ['cli/'],
   sharp: ['data/'],
