@@ -8,6 +8,7 @@ import { mnistCnn } from './mnist-cnn.ts'
 import { mnistMemory } from './mnist-memory.ts'
 import { mnistMlp } from './mnist-mlp.ts'
 import { predictLatency } from './predict-latency.ts'
+import { onnxConformance } from './onnx-conformance.ts'
 import type { BenchRecord } from './record.ts'
 
 export const records: readonly BenchRecord[] = [
@@ -20,4 +21,5 @@ export const records: readonly BenchRecord[] = [
   importTime,
   predictLatency,
   kernelSpeed,
+  onnxConformance,
 ]

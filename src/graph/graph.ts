@@ -16,11 +16,20 @@ export interface TensorType {
   readonly shape: Shape | undefined
 }
 
+/** What a value is that is no tensor; `element` and `value` are undefined where a file does not say. */
+export type ContainerType =
+  | { readonly kind: 'sequence' | 'optional'; readonly element: TensorType | ContainerType | undefined }
+  | { readonly kind: 'map'; readonly key: DType; readonly value: TensorType | ContainerType | undefined }
+  | { readonly kind: 'sparse'; readonly dtype: DType; readonly shape: Shape | undefined }
+  | { readonly kind: 'opaque'; readonly domain: string; readonly name: string }
+
 /** An edge of the graph. Identity is the object: two values are the same only when they are the same object. */
 export interface Value {
   /** unique in its graph; '' only while a builder has not named it */
   readonly name: string
   readonly type: TensorType | undefined
+  /** set when the value is a sequence or the like; then `type` is undefined, and shape rules and gradients pass it by */
+  readonly container?: ContainerType
   /** the elements, when the value is a constant of the graph (an ONNX initializer) */
   readonly constant: Tensor | undefined
 }

@@ -1,19 +1,9 @@
-/** Tensors and their types as messages. */
+/** Tensors as messages. */
 import { create } from '@bufbuild/protobuf'
 import { byteLength, type DType, dtypes } from '../core/dtype.ts'
-import { type Dim, sizeOf, unknownDim } from '../core/shape.ts'
+import { sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
-import type { TensorType } from '../graph/graph.ts'
-import {
-  type TensorProto,
-  TensorProtoSchema,
-  type TensorShapeProto_Dimension,
-  TensorShapeProto_DimensionSchema,
-  TensorShapeProtoSchema,
-  type TypeProto,
-  TypeProto_TensorSchema,
-  TypeProtoSchema,
-} from './generated/onnx_pb.ts'
+import { type TensorProto, TensorProtoSchema } from './generated/onnx_pb.ts'
 
 const utf8 = new TextEncoder()
 
@@ -39,20 +29,6 @@ export function tensorToProto(name: string, tensor: Tensor): TensorProto {
   if (Array.isArray(tensor.data)) message.stringData = tensor.data.map((text) => utf8.encode(text))
   else message.rawData = bytesOf(tensor as Parameters<typeof bytesOf>[0])
   return message
-}
-
-/** A number stands for itself, a name for a size known later, '?' for no statement at all. */
-function dimToProto(dim: Dim): TensorShapeProto_Dimension {
-  if (dim === unknownDim) return create(TensorShapeProto_DimensionSchema)
-  return create(TensorShapeProto_DimensionSchema, {
-    value: typeof dim === 'number' ? { case: 'dimValue', value: BigInt(dim) } : { case: 'dimParam', value: dim },
-  })
-}
-
-export function typeToProto({ dtype, shape }: TensorType): TypeProto {
-  const tensorType = create(TypeProto_TensorSchema, { elemType: dtypes[dtype].code })
-  if (shape) tensorType.shape = create(TensorShapeProtoSchema, { dim: shape.map(dimToProto) })
-  return create(TypeProtoSchema, { value: { case: 'tensorType', value: tensorType } })
 }
 
 /** The IR version that first knew an element type; 9 is what Quern writes otherwise. */

@@ -1,24 +1,20 @@
 /**
- * What an ONNX file holds and a graph has no place for: functions of the model, documentation, types that are not tensors.
+ * What an ONNX file holds and a graph has no place for: functions of the model and documentation.
  * Reading keeps it, writing puts it back, nothing else looks at it.
  */
-import type { Value } from '../graph/graph.ts'
-import type { ModelProto, TypeProto } from './generated/onnx_pb.ts'
+import type { ModelProto } from './generated/onnx_pb.ts'
 
 export interface ModelExtras {
-  /** types of values that are sequences, optionals, maps or sparse tensors */
-  readonly types: ReadonlyMap<Value, TypeProto>
   /** sets the fields of the file that are not made from the graph */
   restore(model: ModelProto): void
 }
 
 /** Keeps the message's functions, training information and texts; its weights are not held on to. */
-export function extrasFrom(message: ModelProto, types: ReadonlyMap<Value, TypeProto>): ModelExtras {
+export function extrasFrom(message: ModelProto): ModelExtras {
   const { functions, trainingInfo, docString, domain, modelVersion } = message
   const graphText = message.graph?.docString ?? ''
   const graphMetadata = message.graph?.metadataProps ?? []
   return {
-    types,
     restore(model) {
       model.functions = functions
       model.trainingInfo = trainingInfo

@@ -8,7 +8,7 @@ import { domainName } from './codes.ts'
 import { constantFromAttributes } from './constant-node.ts'
 import { attributeFromProto } from './decode-attribute.ts'
 import { denseFromSparse, type SideFiles, tensorFromProto } from './decode-tensor.ts'
-import { mergeTypes, typeFromProto } from './decode-type.ts'
+import { containerFromProto, mergeTypes, typeFromProto } from './decode-type.ts'
 import type { GraphProto, NodeProto, TypeProto, ValueInfoProto } from './generated/onnx_pb.ts'
 import type { NodeForm } from './node-form.ts'
 import { isCurrentForm, upgradeNode } from './upgrade.ts'
@@ -23,8 +23,8 @@ export interface ReadContext {
   /** which initializers of the outermost graph become parameters */
   readonly isParameter: (name: string, elements: Tensor) => boolean
   readonly parameters: Map<string, Tensor>
-  /** types that are not tensors */
-  readonly types: Map<Value, TypeProto>
+  /** whether types that the file states for what its nodes compute are passed over */
+  readonly ignoreStated: boolean
   /** names of inputs that are initializers too: their elements are defaults */
   readonly defaults: string[]
 }
@@ -72,7 +72,8 @@ class GraphReader {
 
   read(): Graph {
     const { message } = this
-    for (const info of [...message.valueInfo, ...message.output, ...message.input]) {
+    const computed = this.context.ignoreStated ? [] : [...message.valueInfo, ...message.output]
+    for (const info of [...computed, ...message.input]) {
       if (info.type) this.#stated.set(info.name, info.type)
     }
     for (const node of message.node) for (const name of node.output) this.#names.add(name)
@@ -126,10 +127,10 @@ class GraphReader {
 
   #value(name: string, inferred: TensorType | undefined): Value {
     const stated = this.#stated.get(name)
-    const type = mergeTypes(inferred, typeFromProto(stated, `value '${name}' of ${this.where}`))
-    const value: Value = { name, type, constant: undefined }
-    if (!type && stated && stated.value.case !== 'tensorType') this.context.types.set(value, stated)
-    return value
+    const what = `value '${name}' of ${this.where}`
+    const type = mergeTypes(inferred, typeFromProto(stated, what))
+    const container = type ? undefined : containerFromProto(stated, what)
+    return { name, type, constant: undefined, ...(container ? { container } : {}) }
   }
 
   #define(value: Value): void {

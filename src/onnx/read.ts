@@ -24,6 +24,8 @@ export interface ReadOptions {
    * true. Without it the graph is the file's own.
    */
   readonly upgrade?: boolean
+  /** pass over the types that the file states for what its nodes compute: those of the result are inferred, or unknown; default false */
+  readonly ignoreStatedTypes?: boolean
   /** leave Constant nodes as nodes; default false: they become constants */
   readonly keepConstantNodes?: boolean
   /** initializers that become parameters of the graph, to be trained: 'floats' for every floating-point one of rank 1 or more */
@@ -73,7 +75,7 @@ export async function readModel(bytes: Uint8Array, options: ReadOptions = {}): P
     keepConstantNodes: options.keepConstantNodes ?? false,
     isParameter: choice === 'floats' ? (_, elements) => isFloat(elements.dtype) && elements.shape.length > 0 : choice,
     parameters: new Map(),
-    types: new Map(),
+    ignoreStated: options.ignoreStatedTypes ?? false,
     defaults: [],
   }
   const graph = readGraph(message.graph as GraphProto, context)
@@ -86,7 +88,7 @@ export async function readModel(bytes: Uint8Array, options: ReadOptions = {}): P
     producer: { name: message.producerName, version: message.producerVersion },
     metadata: Object.fromEntries(message.metadataProps.map(({ key, value }) => [key, value])),
     defaults: context.defaults,
-    extras: extrasFrom(message, context.types),
+    extras: extrasFrom(message),
   }
 }
 

@@ -6,7 +6,8 @@ import type { Tensor } from '../core/tensor.ts'
 import { type Attribute, constantsOf, type Graph, type Node, type Value } from '../graph/graph.ts'
 import { opset } from '../ops/op.ts'
 import { attributeCodes, domainName, externalLocation } from './codes.ts'
-import { bytesOf, irVersionOf, storedBytes, tensorHeader, tensorToProto, typeToProto } from './encode-tensor.ts'
+import { bytesOf, irVersionOf, storedBytes, tensorHeader, tensorToProto } from './encode-tensor.ts'
+import { containerToProto, typeToProto } from './encode-type.ts'
 import { type ExternalFile, type ExternalOptions, ExternalWriter } from './external.ts'
 import type { ModelExtras } from './extras.ts'
 import {
@@ -165,7 +166,7 @@ class ModelWriter {
     if (this.options.intermediateTypes) {
       const outputs = new Set(graph.outputs)
       const inner = graph.nodes.flatMap((node) => node.outputs).filter((value) => value !== undefined)
-      message.valueInfo = inner.filter((v) => v.type && !outputs.has(v)).map((v) => this.#info(v, scope))
+      message.valueInfo = inner.filter((v) => (v.type ?? v.container) && !outputs.has(v)).map((v) => this.#info(v, scope))
     }
     return message
   }
@@ -229,10 +230,7 @@ class ModelWriter {
     if (value.type) {
       message.type = typeToProto(value.type)
       this.#irVersion = Math.max(this.#irVersion, irVersionOf(value.type.dtype))
-    } else {
-      const kept = this.options.extras?.types.get(value)
-      if (kept) message.type = kept
-    }
+    } else if (value.container) message.type = containerToProto(value.container)
     return message
   }
 }
