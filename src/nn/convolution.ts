@@ -1,18 +1,22 @@
-/** Convolutions over one or two axes. Images are `[batch, channels, height, width]`, sequences `[batch, channels, length]`. */
+/**
+ * Convolutions over one to three axes. Sequences are `[batch, channels, length]`, images `[batch, channels, height, width]`, volumes
+ * `[batch, channels, depth, height, width]`.
+ */
 import { QuernError } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { type Activation, activate, activationName } from './activations.ts'
 import type { Initializer } from './initializers.ts'
 import { type CommonOptions, type Layer, layer, type Regularizer } from './layer.ts'
-import { type Padding, paddingAttributes, perAxis, positiveInteger } from './options.ts'
+import { type Padding, paddingAttributes, perAxis, positiveInteger, reachOf } from './options.ts'
 
 export interface ConvolutionOptions extends CommonOptions {
   /** channels that come out */
   readonly filters: number
   readonly kernelSize: number | readonly number[]
   readonly strides?: number | readonly number[]
-  readonly padding?: Padding
+  /** default 'valid'; 'causal', for conv1d: an output sees its own place and those before it */
+  readonly padding?: Padding | 'causal'
   readonly dilationRate?: number | readonly number[]
   /** channels are split into groups that do not see each other */
   readonly groups?: number
@@ -33,17 +37,23 @@ export function conv2d(options: ConvolutionOptions): Layer {
   return convolution('conv2d', 2, options)
 }
 
+/** Convolution over a volume: `[batch, channels, depth, height, width]` -> `[batch, filters, depth', height', width']`. */
+export function conv3d(options: ConvolutionOptions): Layer {
+  return convolution('conv3d', 3, options)
+}
+
 function convolution(kind: string, axes: number, options: ConvolutionOptions): Layer {
   const { strides = 1, padding = 'valid', dilationRate = 1, groups = 1, activation, useBias = true } = options
   const { kernelInitializer = 'glorotUniform', biasInitializer = 'zeros', kernelRegularizer: regularizer } = options
   const filters = positiveInteger(kind, 'filters', options.filters)
   const window = perAxis(kind, 'kernelSize', options.kernelSize, axes)
+  const dilations = perAxis(kind, 'dilationRate', dilationRate, axes)
   const attributes = {
     kernel_shape: window,
     strides: perAxis(kind, 'strides', strides, axes),
-    dilations: perAxis(kind, 'dilationRate', dilationRate, axes),
+    dilations,
     group: positiveInteger(kind, 'groups', groups),
-    ...paddingAttributes(kind, padding),
+    ...paddingAttributes(kind, padding, axes, reachOf(window, dilations)),
   }
   return layer({
     kind,
@@ -54,7 +64,7 @@ function convolution(kind: string, axes: number, options: ConvolutionOptions): L
         kernelSize: window,
         strides: attributes.strides,
         padding,
-        dilationRate: attributes.dilations,
+        dilationRate: dilations,
         groups,
       },
       ...{ activation: activationName(activation), useBias, kernelInitializer, biasInitializer },

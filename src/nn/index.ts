@@ -1,7 +1,7 @@
 /** Layers, models and losses: everything that writes a network. */
 export type { Activation, ActivationName } from './activations.ts'
 export { type MultiHeadAttentionOptions, multiHeadAttention } from './attention.ts'
-export { type ConvolutionOptions, conv1d, conv2d } from './convolution.ts'
+export { type ConvolutionOptions, conv1d, conv2d, conv3d } from './convolution.ts'
 export { type DenseOptions, dense } from './dense.ts'
 export { type EmbeddingOptions, embedding } from './embedding.ts'
 export { groupNormalization, rmsNormalization } from './group-normalization.ts'
@@ -30,6 +30,8 @@ export {
   sparseCategoricalCrossentropy,
 } from './loss.ts'
 export { input, type Model, model, sequential } from './model.ts'
+export { type ResNetOptions, resnet18, resnet34, resnet50 } from './models/resnet.ts'
+export { type WaveNetBlockOptions, type WaveNetOptions, waveNet, waveNetBlock } from './models/wavenet.ts'
 export {
   type BatchNormalizationOptions,
   batchNormalization,
@@ -61,6 +63,7 @@ export {
   simpleRNN,
 } from './recurrent.ts'
 export { activation, dropout, spatialDropout } from './regularization.ts'
+export { type ResidualOptions, residual } from './residual.ts'
 export { add, concatenate, flatten, multiply, permute, reshape } from './shaping.ts'
 export { initialParameters, type Trace, type TracedMask, type TracedParameter, trace } from './trace.ts'
 export { type TransformerOptions, transformerDecoder, transformerEncoder } from './transformer.ts'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { attentionChecks } from '../../test/attention-checks.ts'
 import { checkLayer, type LayerCheck, messageFrom } from '../../test/check-layer.ts'
+import { networkChecks } from '../../test/network-checks.ts'
 import { recurrentChecks } from '../../test/recurrent-checks.ts'
 import { siamese } from '../../test/siamese-check.ts'
 import { table } from '../ops/index.ts'
@@ -12,6 +13,42 @@ const image = [3, 6, 5]
 const checks: Record<string, LayerCheck> = {
   ...attentionChecks,
   ...recurrentChecks,
+  ...networkChecks,
+  conv3d: {
+    layer: nn.conv3d({ filters: 4, kernelSize: [2, 3, 1], padding: [1, 0, 0], strides: [1, 2, 1] }),
+    inputs: [[2, 3, 5, 4]],
+    output: [4, 4, 2, 4],
+    parameters: { kernel: [4, 2, 2, 3, 1], bias: [4] },
+    again: nn.conv3d,
+    refused: [[[image], 'conv3d needs an input of rank 5']],
+  },
+  'conv1d, causal': {
+    layer: nn.conv1d({ filters: 4, kernelSize: 3, dilationRate: 2, padding: 'causal' }),
+    inputs: [[3, 9]],
+    output: [4, 9],
+    parameters: { kernel: [4, 3, 3], bias: [4] },
+    again: nn.conv1d,
+  },
+  residual: {
+    layer: nn.residual(nn.conv1d({ filters: 4, kernelSize: 3, strides: 2, padding: 1 }), {
+      shortcut: nn.conv1d({ filters: 4, kernelSize: 1, strides: 2, useBias: false }),
+      activation: 'relu',
+    }),
+    inputs: [[3, 9]],
+    output: [4, 5],
+    parameters: {
+      'layer/kernel': [4, 3, 3],
+      'layer/bias': [4],
+      'shortcut/kernel': [4, 3, 1],
+    },
+  },
+  'residual around nothing else': {
+    layer: nn.residual(nn.dense({ units: 3 })),
+    inputs: [[3]],
+    output: [3],
+    parameters: { 'layer/kernel': [3, 3], 'layer/bias': [3] },
+    refused: [[[[4]], 'the layer gives [batch, 3], the way around [batch, 4]: they cannot be added']],
+  },
   dense: {
     layer: nn.dense({ units: 4, activation: 'relu', kernelInitializer: 'heNormal' }),
     inputs: [[5]],
@@ -355,7 +392,10 @@ test('options that cannot be are refused with the layer, the option and the valu
     [() => nn.dense({ units: 0 }), 'dense: units must be a positive integer, received 0'],
     [() => nn.dense({ units: 1.5 }), 'received 1.5'],
     [() => nn.conv2d({ ...conv, strides: [1] }), 'conv2d: strides needs one number or 2, received 1'],
-    [() => nn.conv2d({ ...conv, padding: 'full' as 'same' }), "padding must be 'valid' or 'same', received 'full'"],
+    [
+      () => nn.conv2d({ ...conv, padding: 'full' as 'same' }),
+      "conv2d: padding must be 'valid', 'same' or numbers, received 'full'",
+    ],
     [() => nn.maxPooling1d({ poolSize: -1 }), 'maxPooling1d: poolSize must be a positive integer, received -1'],
     [() => nn.dropout({ rate: 1 }), 'dropout: rate must be at least 0 and below 1, received 1'],
     [() => nn.embedding({ inputDim: 0, outputDim: 2 }), 'embedding: inputDim must be a positive integer'],

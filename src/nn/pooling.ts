@@ -18,7 +18,7 @@ function pooling(kind: string, op: string, axes: number, options: PoolingOptions
   return layer({
     kind,
     config: { ...options, poolSize: window, strides, padding },
-    apply: (c, [x]) => c.g.op(op, [x], { kernel_shape: window, strides, ...paddingAttributes(kind, padding) }),
+    apply: (c, [x]) => c.g.op(op, [x], { kernel_shape: window, strides, ...paddingAttributes(kind, padding, axes) }),
   })
 }
 
