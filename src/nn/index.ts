@@ -17,18 +17,7 @@ export type {
   SymbolicTensor,
 } from './layer.ts'
 export { layer } from './layer.ts'
-export {
-  binaryCrossentropy,
-  type CrossEntropyOptions,
-  categoricalCrossentropy,
-  huber,
-  type Loss,
-  type LossName,
-  lossFrom,
-  meanAbsoluteError,
-  meanSquaredError,
-  sparseCategoricalCrossentropy,
-} from './loss.ts'
+export * from './losses/index.ts'
 export { input, type Model, model, sequential } from './model.ts'
 export { type ResNetOptions, resnet18, resnet34, resnet50 } from './models/resnet.ts'
 export { type WaveNetBlockOptions, type WaveNetOptions, waveNet, waveNetBlock } from './models/wavenet.ts'
