@@ -1,7 +1,5 @@
 /** ONNX' own test models through reader, shape inference, writer and runtime. */
-import { writeFileSync } from 'node:fs'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
-import { root } from './machine.ts'
 import { readTestModel, requireTestData, testModelNames } from './onnx-conformance-data.ts'
 import { judgeModel, type Verdict } from './onnx-conformance-judge.ts'
 import type { BenchRecord } from './record.ts'
@@ -16,7 +14,7 @@ export const onnxConformance: BenchRecord = {
     page: { default: false, summary: 'write docs/conformance.md' },
     only: { default: '', summary: 'models whose names hold this text' },
   },
-  async run({ flag, text, progress }) {
+  async run({ text, progress }) {
     const folder = await requireTestData(progress)
     const names = testModelNames(folder).filter((name) => name.includes(text('only')))
     const backend = createNodeBackend({ threads: 1 })

@@ -8,13 +8,13 @@ import {
   type TensorShapeProto_Dimension,
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
+  type TypeProto,
   TypeProto_MapSchema,
   TypeProto_OpaqueSchema,
   TypeProto_OptionalSchema,
   TypeProto_SequenceSchema,
   TypeProto_SparseTensorSchema,
   TypeProto_TensorSchema,
-  type TypeProto,
   TypeProtoSchema,
 } from './generated/onnx_pb.ts'
 

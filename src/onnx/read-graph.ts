@@ -2,13 +2,14 @@
 import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Attribute, Attributes, Graph, Node, TensorType, Value } from '../graph/graph.ts'
-import { inferTypes } from '../ops/infer.ts'
+import { mergeTypes } from '../graph/merge-types.ts'
+import { inferOpenTypes } from '../ops/infer-open.ts'
 import { type OpTable, opset } from '../ops/op.ts'
 import { domainName } from './codes.ts'
 import { constantFromAttributes } from './constant-node.ts'
 import { attributeFromProto } from './decode-attribute.ts'
 import { denseFromSparse, type SideFiles, tensorFromProto } from './decode-tensor.ts'
-import { containerFromProto, mergeTypes, typeFromProto } from './decode-type.ts'
+import { containerFromProto, typeFromProto } from './decode-type.ts'
 import type { GraphProto, NodeProto, TypeProto, ValueInfoProto } from './generated/onnx_pb.ts'
 import type { NodeForm } from './node-form.ts'
 import { isCurrentForm, upgradeNode } from './upgrade.ts'
@@ -231,7 +232,7 @@ class GraphReader {
 
   #infer({ op, inputs, attributes, outputCount }: NodeForm, domain: string, where: string) {
     const record = this.context.table.get(domain, op)
-    return record ? inferTypes(record, trimmed(inputs), attributes, outputCount, where) : []
+    return record ? inferOpenTypes(record, trimmed(inputs), attributes, outputCount, where, this.context.table) : []
   }
 
   #fresh(wanted: string): string {

@@ -166,7 +166,9 @@ class ModelWriter {
     if (this.options.intermediateTypes) {
       const outputs = new Set(graph.outputs)
       const inner = graph.nodes.flatMap((node) => node.outputs).filter((value) => value !== undefined)
-      message.valueInfo = inner.filter((v) => (v.type ?? v.container) && !outputs.has(v)).map((v) => this.#info(v, scope))
+      message.valueInfo = inner
+        .filter((v) => (v.type ?? v.container) && !outputs.has(v))
+        .map((v) => this.#info(v, scope))
     }
     return message
   }

@@ -7,7 +7,7 @@ import type { Attribute, Graph, Node, Value } from '../graph/graph.ts'
 import { rewrite } from './rewrite.ts'
 
 /** Operators that draw random numbers: two of them are never the same. */
-const drawing = new Set([
+export const drawing: ReadonlySet<string> = new Set([
   'Bernoulli',
   'Dropout',
   'Multinomial',
