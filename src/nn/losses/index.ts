@@ -1,10 +1,12 @@
 /** THE table of losses, with Keras' names where Keras has them. */
 import { QuernError, suggestion } from '../../core/errors.ts'
 import { binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy } from './cross-entropy.ts'
+import { ctc } from './ctc.ts'
 import type { Loss } from './loss.ts'
 import { huber, meanAbsoluteError, meanSquaredError } from './regression.ts'
 
 export * from './cross-entropy.ts'
+export * from './ctc.ts'
 export type { Loss, LossRule } from './loss.ts'
 export * from './regression.ts'
 
@@ -15,6 +17,7 @@ const lossNames = [
   'meanSquaredError',
   'meanAbsoluteError',
   'huber',
+  'ctc',
 ] as const
 
 export type LossName = (typeof lossNames)[number]
@@ -27,6 +30,7 @@ export const losses: Readonly<Record<LossName, () => Loss>> = {
   meanSquaredError,
   meanAbsoluteError,
   huber,
+  ctc,
 }
 
 /** A loss by name, or the loss itself. */
