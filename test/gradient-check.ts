@@ -20,6 +20,7 @@ import { writeModel } from '../src/onnx/write.ts'
 import { Emitter } from '../src/ops/emitter.ts'
 import { table } from '../src/ops/index.ts'
 import type { Op, Sample, SampleInput } from '../src/ops/op.ts'
+import { opsetOf } from '../src/ops/opset-of.ts'
 import type { Backend } from '../src/runtime/backend.ts'
 
 export interface Check {
@@ -89,7 +90,14 @@ function call(op: Op, sample: Sample, precision: Precision): Call {
     fed.push({ value, tensor: drawn })
     return value
   })
-  const outputs = g.ops(op.name, inputs, sample.attributes ?? {}, sample.outputs ?? 1, op.domain ?? '')
+  const captured = (sample.captured ?? []).map((input, i) => {
+    const drawn = drawInput(input, precision.dtype, random.fork(`captured ${i}`))
+    const value = g.builder.input(`captured${i}`, drawn)
+    fed.push({ value, tensor: drawn })
+    return value
+  })
+  const attributes = { ...sample.attributes, ...sample.graphs?.(g, captured, inputs) }
+  const outputs = g.ops(op.name, inputs, attributes, sample.outputs ?? 1, op.domain ?? '')
   return { g, fed, outputs }
 }
 
@@ -159,7 +167,7 @@ async function runCheck(op: Op, sample: Sample, backend: Backend, precision: Pre
     const analytic = await evaluate(on, grads, feeds, backend)
     const received = analytic.reduce((sum, t, i) => sum + dot(numbersOf(t), directions[i]!), 0)
     const graph = on.builder.finish([scalar])
-    const session = await backend.createSession(writeModel(graph).model)
+    const session = await backend.createSession(writeModel(graph, { opsets: { '': opsetOf(graph, table) } }).model)
     const at = async (h: number) => {
       const moved = variables.map(({ value, tensor }, i) => {
         const elements = numbersOf(tensor).map((v, j) => v + h * directions[i]![j]!)
@@ -217,7 +225,7 @@ async function evaluate(
   const returned = outputs.map((value) => g.op('Identity', [value]))
   const graph = g.builder.finish(returned)
   validate(graph)
-  const session = await backend.createSession(writeModel(graph).model)
+  const session = await backend.createSession(writeModel(graph, { opsets: { '': opsetOf(graph, table) } }).model)
   const results = await session.run(used(graph, feeds))
   await session.release()
   return returned.map((value) => results[value.name]!)

@@ -7,8 +7,8 @@
  */
 import { isFloat } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
-import { formatShape, sameShape } from '../core/shape.ts'
-import { dtypeOf, type Node, shapeOf, type Value, valuesUsedBy } from '../graph/graph.ts'
+import { type Dim, formatShape, type Shape, sameShape, unknownDim } from '../core/shape.ts'
+import { capturedBy, dtypeOf, type Node, shapeOf, type Value, valuesUsedBy } from '../graph/graph.ts'
 import { readAttributes } from '../ops/attributes.ts'
 import type { Emitter } from '../ops/emitter.ts'
 import type { GradientContext, Op } from '../ops/op.ts'
@@ -44,27 +44,49 @@ export function backward(g: Emitter, loss: Value, wrt: readonly Value[], seed?: 
     if (isFloat(dtypeOf(value))) continue
     throw new QuernError('input', `'${value.name}' is ${dtypeOf(value)}: only floating-point values have a gradient`)
   }
+  const found = propagate(g, [loss], [seed ?? g.scalar(1, dtypeOf(loss))], wrt)
+  return wrt.map((value, i) => found[i] ?? g.zerosLike(value))
+}
+
+/** Gradients of sum_i sum(outputs[i] seeds[i]) with respect to `wrt`; undefined for a value on which no output depends. */
+function propagate(
+  g: Emitter,
+  outputs: readonly Value[],
+  seeds: readonly Value[],
+  wrt: readonly Value[],
+): (Value | undefined)[] {
   const nodes = [...g.builder.nodes]
   const dependent = dependents(nodes, wrt)
   const gradients = new Map<Value, Value>()
-  gradients.set(loss, seed ?? g.scalar(1, dtypeOf(loss)))
+  const accumulate = (value: Value, part: Value): void => {
+    const sum = gradients.get(value)
+    gradients.set(value, sum ? g.add(sum, part) : part)
+  }
+  outputs.forEach((value, i) => {
+    accumulate(value, seeds[i]!)
+  })
 
   for (let i = nodes.length - 1; i >= 0; i--) {
     const node = nodes[i]!
     if (!node.outputs.some((value) => value && gradients.has(value))) continue
     if (!valuesUsedBy(node).some((value) => dependent.has(value))) continue
-    refuseCaptured(node, dependent)
-    const parts = g.builder.within('gradient', () => gradientOf(g, node, gradients))
-    node.inputs.forEach((input, index) => {
+    const captured = capturedOf(node)
+    const parts = g.builder.within('gradient', () => gradientOf(g, node, captured, gradients, dependent))
+    refuseCaptured(node, captured, parts, dependent)
+    for (const [index, input] of [...node.inputs, ...captured].entries()) {
       const part = parts[index]
-      if (!input || !dependent.has(input)) return
-      if (!part) return
+      if (!input || !part || !dependent.has(input)) continue
       checkPart(node, index, input, part)
-      const sum = gradients.get(input)
-      gradients.set(input, sum ? g.add(sum, part) : part)
-    })
+      accumulate(input, part)
+    }
   }
-  return wrt.map((value) => gradients.get(value) ?? g.zerosLike(value))
+  return wrt.map((value) => gradients.get(value))
+}
+
+/** Values of outer graphs that the sub-graphs of a node read, each once. */
+function capturedOf(node: Node): Value[] {
+  const graphs = Object.values(node.attributes).flatMap((a) => (a.kind === 'graph' ? [a.value] : []))
+  return graphs.length === 0 ? [] : [...new Set(graphs.flatMap(capturedBy))]
 }
 
 /** Values through which a change of `wrt` can reach the rest: floating-point results of nodes that read one of them. */
@@ -77,19 +99,31 @@ function dependents(nodes: readonly Node[], wrt: readonly Value[]): Set<Value> {
   return found
 }
 
+/** Whether two shapes can be the same: a size that nobody knows can be any. */
+function agree(a: Shape, b: Shape): boolean {
+  const fits = (one: Dim, other: Dim | undefined) => one === other || one === unknownDim || other === unknownDim
+  return a.length === b.length && a.every((dim, i) => fits(dim, b[i]))
+}
+
 /** A rule that is wrong by a transposition or a broadcast must not train on nonsense. */
 function checkPart(node: Node, index: number, input: Value, part: Value): void {
   const type = (value: Value) => `${dtypeOf(value)}${formatShape(shapeOf(value))}`
-  if (dtypeOf(part) === dtypeOf(input) && sameShape(shapeOf(part), shapeOf(input))) return
+  if (dtypeOf(part) === dtypeOf(input) && agree(shapeOf(part), shapeOf(input))) return
   throw new QuernError(
     'unsupported',
     `the gradient rule of ${node.op} at '${node.name}' gave ${type(part)} for input ${index}, which is ${type(input)}`,
   )
 }
 
-/** Rules answer for inputs alone: what a sub-graph reads from outside would lose its gradient in silence. */
-function refuseCaptured(node: Node, dependent: ReadonlySet<Value>): void {
-  const lost = valuesUsedBy(node).find((value) => dependent.has(value) && !node.inputs.includes(value))
+/** A rule that answers for inputs alone would lose the gradient of what a sub-graph reads from outside, in silence. */
+function refuseCaptured(
+  node: Node,
+  captured: readonly Value[],
+  parts: readonly unknown[],
+  dependent: ReadonlySet<Value>,
+): void {
+  if (parts.length >= node.inputs.length + captured.length) return
+  const lost = captured.find((value) => dependent.has(value))
   if (!lost) return
   throw new QuernError(
     'unsupported',
@@ -97,17 +131,30 @@ function refuseCaptured(node: Node, dependent: ReadonlySet<Value>): void {
   )
 }
 
-function gradientOf(g: Emitter, node: Node, gradients: ReadonlyMap<Value, Value>): readonly (Value | undefined)[] {
+function gradientOf(
+  g: Emitter,
+  node: Node,
+  captured: readonly Value[],
+  gradients: ReadonlyMap<Value, Value>,
+  dependent: ReadonlySet<Value>,
+): readonly (Value | undefined)[] {
   const op = g.record(node.op, node.domain)
   if (typeof op.grad !== 'function') {
     throw new QuernError('unsupported', `no gradient through ${node.op} at '${node.name}': ${op.grad.none}`, {
       hint: 'Train only what lies behind this node, or replace it by operators that have a gradient.',
     })
   }
-  return op.grad(gradientContext(g, op, node, gradients))
+  const inner = { captured, wanted: (value: Value) => dependent.has(value), differentiate: propagate }
+  return op.grad(gradientContext(g, op, node, gradients, inner))
 }
 
-function gradientContext(g: Emitter, op: Op, node: Node, gradients: ReadonlyMap<Value, Value>): GradientContext {
+function gradientContext(
+  g: Emitter,
+  op: Op,
+  node: Node,
+  gradients: ReadonlyMap<Value, Value>,
+  inner: Pick<GradientContext, 'captured' | 'wanted' | 'differentiate'>,
+): GradientContext {
   const required = (values: readonly (Value | undefined)[], index: number, side: string): Value => {
     const value = values[index]
     if (value) return value
@@ -138,5 +185,6 @@ function gradientContext(g: Emitter, op: Op, node: Node, gradients: ReadonlyMap<
     output,
     gradient,
     attributes: readAttributes(op, node.attributes),
+    ...inner,
   }
 }

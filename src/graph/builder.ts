@@ -20,10 +20,12 @@ export class GraphBuilder {
   readonly nodes: Node[] = []
   /** names of the layers that are being applied, outermost first: they prefix node names */
   readonly scope: string[] = []
-  readonly #names = new Map<string, number>()
+  readonly #names: Map<string, number>
 
-  constructor(name: string) {
+  /** `outer`: the builder of the graph in which this one is a sub-graph; no name is then used twice in the two. */
+  constructor(name: string, outer?: GraphBuilder) {
     this.name = name
+    this.#names = outer ? outer.#names : new Map()
   }
 
   /** A builder that goes on where a finished graph (that passes have rewritten, say) ends. */

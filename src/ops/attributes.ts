@@ -1,6 +1,6 @@
 /** Attributes between the plain values that code writes and the tagged ones that a graph holds. */
 import { QuernError, suggestion } from '../core/errors.ts'
-import type { Attribute, Attributes } from '../graph/graph.ts'
+import type { Attribute, Attributes, Graph } from '../graph/graph.ts'
 import type { AttributeReader, AttributeSpec, Op, PlainAttributes } from './op.ts'
 
 /** What a plain value must be to be an attribute of a kind. */
@@ -53,6 +53,7 @@ export function readAttributes(op: Op, attributes: Attributes): AttributeReader 
     float: (name) => read(name, 'float') as number,
     string: (name) => read(name, 'string') as string,
     ints: (name) => read(name, 'ints') as readonly number[],
+    graph: (name) => read(name, 'graph') as Graph,
     raw: (name) => attributes[name],
   }
 }

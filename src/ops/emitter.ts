@@ -7,7 +7,7 @@
  */
 import { type DType, dtypes, isFloat } from '../core/dtype.ts'
 import { QuernError, suggestion } from '../core/errors.ts'
-import { requireStatic, type Shape, sameShape } from '../core/shape.ts'
+import { isStatic, requireStatic, type Shape, sameShape } from '../core/shape.ts'
 import { int64, type Tensor, tensorFromNumbers } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
 import { dtypeOf, type Node, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
@@ -44,11 +44,11 @@ export class Emitter {
   ): Value[] {
     const op = this.record(name, domain)
     let count = inputs.length
-    while (count > 0 && inputs[count - 1] === undefined) count--
+    while (count > op.inputs[0] && inputs[count - 1] === undefined) count--
     const given = inputs.slice(0, count)
     const tagged = tagAttributes(op, attributes)
     const where = [...this.builder.scope, name].join('/')
-    const types = known(inferTypes(op, given, tagged, outputCount, where), outputCount, name, where)
+    const types = known(inferTypes(op, given, tagged, outputCount, where, this.table), outputCount, name, where)
     return this.builder.node({ op: name, domain, inputs: given, attributes: tagged, outputs: types }) as Value[]
   }
 
@@ -64,7 +64,7 @@ export class Emitter {
     names?: readonly (string | undefined)[],
   ): readonly (Value | undefined)[] {
     const op = this.record(node.op, node.domain)
-    const types = inferTypes(op, inputs, node.attributes, node.outputs.length, node.name)
+    const types = inferTypes(op, inputs, node.attributes, node.outputs.length, node.name, this.table)
     const outputs = node.outputs.map((value, i) => value && (types[i] ?? value.type))
     known(
       outputs.filter((_, i) => node.outputs[i]),
@@ -114,7 +114,8 @@ export class Emitter {
   }
 
   zerosLike(x: Value): Value {
-    return this.full(shapeOf(x), 0, dtypeOf(x))
+    if (isStatic(shapeOf(x))) return this.full(shapeOf(x), 0, dtypeOf(x))
+    return this.op('Expand', [this.scalar(0, dtypeOf(x)), this.op('Shape', [x])])
   }
 
   onesLike(x: Value): Value {

@@ -3,6 +3,7 @@ import { activation } from './activation.ts'
 import { arrange } from './arrange.ts'
 import { compare } from './compare.ts'
 import { contrib } from './contrib.ts'
+import { controlFlow } from './control-flow.ts'
 import { convolution } from './conv.ts'
 import { create } from './create.ts'
 import { einsum } from './einsum.ts'
@@ -40,6 +41,7 @@ const families: readonly (readonly Op[])[] = [
   normalization,
   losses,
   recurrent,
+  controlFlow,
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */

@@ -1,13 +1,15 @@
 /** Output types of a node, from its operator's record. */
 import { QuernError } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
-import type { Attributes, TensorType, Value } from '../graph/graph.ts'
+import type { Attributes, Graph, TensorType, Value } from '../graph/graph.ts'
+import { substitute } from '../graph/substitute.ts'
 import { readAttributes } from './attributes.ts'
-import type { Op } from './op.ts'
+import type { Op, OpTable } from './op.ts'
 
 /**
  * Types of the first `outputCount` outputs; all undefined when the rank of an input is not known, since the rules need ranks.
- * Throws an error that names the operator, the node (`where`) and the shapes when they do not fit.
+ * Throws an error that names the operator, the node (`where`) and the shapes when they do not fit. With a table, the types inside
+ * sub-graphs are inferred too.
  */
 export function inferTypes(
   op: Op,
@@ -15,6 +17,7 @@ export function inferTypes(
   attributes: Attributes,
   outputCount: number,
   where: string,
+  table?: OpTable,
 ): readonly (TensorType | undefined)[] {
   const received = () =>
     inputs.map((v) => (!v ? 'none' : v.type?.shape ? `${v.type.dtype}${formatShape(v.type.shape)}` : '?')).join(', ')
@@ -22,11 +25,12 @@ export function inferTypes(
     throw new QuernError('input', `${op.name} at '${where}': ${message}. Received inputs: ${received() || 'none'}`)
   }
   const [least, most] = op.inputs
-  if (inputs.length < least || inputs.length > most) {
+  if ((inputs.length < least && !op.lenient) || inputs.length > most) {
     fail(`expected ${least === most ? least : `${least} to ${most}`} inputs, received ${inputs.length}`)
   }
-  if (inputs.some((value) => value && !value.type?.shape)) return new Array(outputCount).fill(undefined)
+  if (!op.lenient && inputs.some((value) => value && !value.type?.shape)) return new Array(outputCount).fill(undefined)
   const optional = (index: number) => inputs[index]?.type as { dtype: never; shape: never } | undefined
+  const reader = readAttributes(op, attributes)
   try {
     const types = op.infer({
       optional,
@@ -34,7 +38,9 @@ export function inferTypes(
       inputCount: inputs.length,
       outputCount,
       constant: (index) => inputs[index]?.constant,
-      attributes: readAttributes(op, attributes),
+      type: (index) => inputs[index]?.type,
+      subGraph: (name, types) => inferGraph(reader.graph(name), types, table),
+      attributes: reader,
       fail,
     })
     return types.slice(0, outputCount)
@@ -43,4 +49,26 @@ export function inferTypes(
     if (error instanceof QuernError && !error.message.includes(` at '${where}'`)) fail(error.message)
     throw error
   }
+}
+
+/** Types of the outputs of a graph for inputs of other types than it states; what cannot be inferred keeps the stated type. */
+function inferGraph(
+  graph: Graph,
+  inputs: readonly (TensorType | undefined)[],
+  table: OpTable | undefined,
+): readonly (TensorType | undefined)[] {
+  const typed = new Map<Value, Value>()
+  const state = (value: Value, type: TensorType | undefined) => {
+    if (type) typed.set(value, { ...value, type })
+  }
+  graph.inputs.forEach((value, i) => {
+    state(value, inputs[i])
+  })
+  for (const original of table ? graph.nodes : []) {
+    const node = substitute(original, typed)
+    const op = table?.get(node.domain, node.op)
+    const types = op ? inferTypes(op, node.inputs, node.attributes, node.outputs.length, node.name, table) : []
+    for (const [i, value] of node.outputs.entries()) if (value) state(value, types[i])
+  }
+  return graph.outputs.map((value) => (typed.get(value) ?? value).type)
 }

@@ -3,22 +3,28 @@
  * inference, autodiff, import checks, the gradient tests and docs/operators.md are generic code over the table
  * of these records (index.ts). To add an operator, write its record and add it to its family's list.
  *
- * Records describe the operator as of opset 20, which is what Quern emits; the importer upgrades older forms.
+ * Records describe the operator as of the newest opset that the runtime knows; what opset 20 lacks of it says `since`. Graphs are
+ * written in opset 20 unless something in them is newer (opset-of.ts). The importer upgrades older forms.
  */
 import type { DType } from '../core/dtype.ts'
 import type { Dim, Shape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
-import type { Attribute, AttributeKind, Node, TensorType, Value } from '../graph/graph.ts'
+import type { Attribute, AttributeKind, Graph, Node, TensorType, Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 
-/** The opset that graphs are written in. */
+/** The opset that graphs are written in, when nothing in them is newer. */
 export const opset = 20
+
+/** The newest opset that the runtime knows: onnxruntime 1.30 refuses 27 as under development. */
+export const newestOpset = 26
 
 /** Kind and default of an attribute. Without a default it is required, unless it is marked optional. */
 export interface AttributeSpec {
   readonly kind: AttributeKind
   readonly default?: number | string | readonly number[]
   readonly optional?: true
+  /** opset that brought the attribute, when it is later than the operator's own */
+  readonly since?: number
 }
 
 /** Reads attributes with the record's defaults filled in. */
@@ -28,6 +34,7 @@ export interface AttributeReader {
   float(name: string): number
   string(name: string): string
   ints(name: string): readonly number[]
+  graph(name: string): Graph
   /** the attribute as written in the node, or undefined */
   raw(name: string): Attribute | undefined
 }
@@ -43,6 +50,8 @@ export interface InferContext {
   input(index: number): RankedType
   /** type of an input that may be left out */
   optional(index: number): RankedType | undefined
+  /** what is known of the type of an input: for rules that are `lenient` */
+  type(index: number): TensorType | undefined
   /** number of inputs, trailing left-out ones not counted */
   readonly inputCount: number
   /** number of outputs that the node has */
@@ -50,6 +59,8 @@ export interface InferContext {
   /** elements of an input that is a constant of the graph, such as the axes of a reduction */
   constant(index: number): Tensor | undefined
   readonly attributes: AttributeReader
+  /** types of the outputs of a sub-graph for inputs of these types */
+  subGraph(name: string, inputs: readonly (TensorType | undefined)[]): readonly (TensorType | undefined)[]
   /** throws an error that names the operator and its inputs */
   fail(message: string): never
 }
@@ -69,10 +80,40 @@ export interface GradientContext {
   /** gradient with respect to an output, or undefined when nothing depends on it */
   gradient(index: number): Value | undefined
   readonly attributes: AttributeReader
+  /** values of outer graphs that the sub-graphs of the node read */
+  readonly captured: readonly Value[]
+  /** whether a gradient with respect to a value is asked for */
+  wanted(value: Value): boolean
+  /** gradients of sum_i sum(outputs[i] seeds[i]) in a graph that is being written, undefined where nothing depends: for rules of sub-graphs */
+  differentiate(
+    g: Emitter,
+    outputs: readonly Value[],
+    seeds: readonly Value[],
+    wrt: readonly Value[],
+  ): readonly (Value | undefined)[]
 }
 
-/** Gradients with respect to the inputs, in order; undefined where there is none (indices, shapes, masks). Missing entries count as undefined. */
+/**
+ * Gradients with respect to the inputs, in order, then the captured values; undefined where there is none (indices, shapes, masks). Missing
+ * entries count as undefined.
+ */
 export type GradientRule = (context: GradientContext) => readonly (Value | undefined)[]
+
+/** What a lowering sees of a node. */
+export interface LowerContext {
+  readonly g: Emitter
+  /** an input; an error when it is left out */
+  input(index: number): Value
+  optional(index: number): Value | undefined
+  readonly inputCount: number
+  readonly outputCount: number
+  readonly attributes: AttributeReader
+  /** throws an error that names the operator and the node: it has a form that is not covered */
+  fail(message: string): never
+}
+
+/** The outputs of a node written in standard operators; undefined for one that has no equivalent. */
+export type LowerRule = (context: LowerContext) => readonly (Value | undefined)[]
 
 /** One input of a sample: random elements in [from, to], or given ones. */
 export interface SampleInput {
@@ -95,6 +136,10 @@ export interface Sample {
   readonly title?: string
   readonly inputs: readonly (SampleInput | undefined)[]
   readonly attributes?: PlainAttributes
+  /** more inputs of the graph, which sub-graphs capture */
+  readonly captured?: readonly SampleInput[]
+  /** attributes that are sub-graphs, given the values of `captured` */
+  readonly graphs?: (g: Emitter, captured: readonly Value[], inputs: readonly (Value | undefined)[]) => PlainAttributes
   /** number of outputs asked for; default 1 */
   readonly outputs?: number
   /** outputs that the loss of the gradient test is made of; default all floating-point ones */
@@ -103,7 +148,9 @@ export interface Sample {
   readonly gradients?: readonly (readonly number[] | undefined)[]
 }
 
-export type PlainAttributes = Readonly<Record<string, number | string | readonly number[] | readonly string[] | Tensor>>
+export type PlainAttributes = Readonly<
+  Record<string, number | string | readonly number[] | readonly string[] | Tensor | Graph>
+>
 
 export interface Op {
   readonly name: string
@@ -115,9 +162,13 @@ export interface Op {
   readonly inputs: readonly [least: number, most: number]
   readonly attributes?: Readonly<Record<string, AttributeSpec>>
   /** types of the outputs (at least as many as the node has) */
-  readonly infer: (context: InferContext) => readonly TensorType[]
+  readonly infer: (context: InferContext) => readonly (TensorType | undefined)[]
+  /** `infer` runs also when the types or ranks of inputs are not known; it asks for them by `type` */
+  readonly lenient?: true
   /** the rule, or why there is none: it is the error message when a gradient is asked for */
   readonly grad: GradientRule | { readonly none: string }
+  /** writes standard operators that compute the same, for fused operators; passes/lower.ts puts them in its place */
+  readonly lower?: LowerRule
   /** the function has a second derivative worth testing */
   readonly smooth?: true
   readonly samples: readonly Sample[]

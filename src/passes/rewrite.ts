@@ -2,7 +2,8 @@
  * One walk over a graph that several passes share: each node is seen in order, with its inputs already replaced, and may be kept,
  * changed or dropped in favour of an older value. Knows no operator.
  */
-import { type Attributes, type Graph, type Node, reachable, type Value } from '../graph/graph.ts'
+import { type Graph, type Node, reachable, type Value } from '../graph/graph.ts'
+import { substitute } from '../graph/substitute.ts'
 
 export interface Rewriting {
   /** the node (as rewritten) that computes a value; undefined for inputs, parameters and constants */
@@ -30,7 +31,7 @@ export function rewrite(graph: Graph, visit: (node: Node, rewriting: Rewriting) 
   }
   const nodes: Node[] = []
   for (const original of graph.nodes) {
-    const node = visit(withInputs(original, replaced), rewriting)
+    const node = visit(substitute(original, replaced), rewriting)
     if (!node) continue
     nodes.push(node)
     for (const value of node.outputs) if (value) producers.set(value, node)
@@ -52,29 +53,4 @@ function countUses(graph: Graph): Map<Value, number> {
   }
   visit(graph)
   return counts
-}
-
-/** The node with replaced inputs, sub-graphs included; the node itself when nothing changes. */
-function withInputs(node: Node, replaced: ReadonlyMap<Value, Value>): Node {
-  if (replaced.size === 0) return node
-  const inputs = node.inputs.map((value) => value && (replaced.get(value) ?? value))
-  const attributes = withCaptured(node.attributes, replaced)
-  if (attributes === node.attributes && inputs.every((value, i) => value === node.inputs[i])) return node
-  return { ...node, inputs, attributes }
-}
-
-function withCaptured(attributes: Attributes, replaced: ReadonlyMap<Value, Value>): Attributes {
-  if (!Object.values(attributes).some((attribute) => attribute.kind === 'graph')) return attributes
-  return Object.fromEntries(
-    Object.entries(attributes).map(([name, attribute]) => {
-      if (attribute.kind !== 'graph') return [name, attribute]
-      const { nodes, outputs } = attribute.value
-      const value: Graph = {
-        ...attribute.value,
-        nodes: nodes.map((inner) => withInputs(inner, replaced)),
-        outputs: outputs.map((output) => replaced.get(output) ?? output),
-      }
-      return [name, { kind: 'graph', value }]
-    }),
-  )
 }
