@@ -67,11 +67,11 @@ function checkShapes(check: LayerCheck): void {
   for (const batch of [1, batchSize, 'batch']) {
     for (const training of batch === 'batch' ? [false] : [true, false]) {
       const shapes = check.inputs.map((shape) => [batch, ...shape])
-      const { g, output, parameters, masks } = traced(check.layer, check, shapes, training)
+      const { g, output, parameters, draws } = traced(check.layer, check, shapes, training)
       expect(shapeOf(output)).toEqual([batch, ...check.output])
       const found = parameters.map(({ path, spec }) => [path, spec.shape])
       expect(found).toEqual(Object.entries(check.parameters ?? {}))
-      if (!training) expect(masks).toEqual([])
+      if (!training) expect(draws).toEqual([])
       validate(g.builder.finish([g.op('Identity', [output])]))
     }
   }

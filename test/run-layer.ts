@@ -51,7 +51,7 @@ export async function runLayer(layer: Layer, options: LayerRunOptions): Promise<
   const { g, parameters, output } = traced
   const feeds: Record<string, Tensor> = Object.fromEntries(named.map(({ name, type }) => [name, type]))
   for (const { path, spec } of parameters) feeds[path] = parameter(path, spec.shape)
-  for (const { value } of traced.masks) {
+  for (const { value } of traced.draws) {
     const shape = shapeOf(value) as StaticShape
     feeds[value.name] = float32(shape, new Float32Array(sizeOf(shape)).fill(mask))
   }

@@ -54,5 +54,5 @@ export {
 export { activation, dropout, spatialDropout } from './regularization.ts'
 export { type ResidualOptions, residual } from './residual.ts'
 export { add, concatenate, flatten, multiply, permute, reshape } from './shaping.ts'
-export { initialParameters, type Trace, type TracedMask, type TracedParameter, trace } from './trace.ts'
+export { initialParameters, type Trace, type TracedDraw, type TracedParameter, Tracer, trace } from './trace.ts'
 export { type TransformerOptions, transformerDecoder, transformerEncoder } from './transformer.ts'

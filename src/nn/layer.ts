@@ -7,6 +7,7 @@ import type { DType } from '../core/dtype.ts'
 import type { Shape, StaticShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
 import type { Emitter } from '../ops/emitter.ts'
+import type { Distribution } from './distribution.ts'
 import type { Initializer, KernelLayout } from './initializers.ts'
 
 /** Penalty on a parameter, added to the loss: l1 * sum |w| + l2 * sum w^2, as in Keras. */
@@ -32,12 +33,17 @@ export interface LayerContext {
   readonly training: boolean
   /** A trained parameter by its name within the layer. */
   parameter(name: string, spec: ParameterSpec): Value
-  /** A value that training carries along but does not train, such as a moving mean. */
+  /**
+   * A value that training carries along but does not train, such as a moving mean. Where a layer is applied twice in a step, the
+   * second time reads what the first one has updated it to.
+   */
   state(name: string, spec: ParameterSpec): Value
   /** The state's value after this training step. Ignored in inference. */
   update(name: string, value: Value): void
   /** A fresh random mask at every step, each element 0 with probability `rate` and 1 / (1 - rate) otherwise. */
   dropoutMask(shape: Shape, rate: number): Value
+  /** Fresh random numbers at every step, standard normal unless said otherwise. */
+  random(shape: Shape, distribution?: Distribution): Value
   /** Applies an inner layer; its parameters get `name/` in front. */
   inner(name: string, layer: Layer, inputs: readonly Value[]): Value
 }
@@ -52,6 +58,8 @@ export interface LayerDefinition {
   /** how many inputs it takes; default 'one' */
   readonly arity?: 'one' | 'many'
   readonly apply: (c: LayerContext, inputs: readonly Value[]) => Value
+  /** a model of several outputs: all of them by name; its `apply` refuses to choose one */
+  readonly applyAll?: (c: LayerContext, inputs: readonly Value[]) => Readonly<Record<string, Value>>
 }
 
 /** A layer: plain data, and a function that connects it to symbolic tensors (the functional style). */

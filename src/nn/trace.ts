@@ -1,4 +1,4 @@
-/** Applies a model once, on symbolic or static shapes, and collects what it declared: parameters, states, updates, masks. */
+/** Applies models on symbolic or static shapes, and collects what they declared: parameters, states, updates, draws. */
 import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { formatShape, type Shape, sameShape } from '../core/shape.ts'
@@ -7,6 +7,7 @@ import { GraphBuilder } from '../graph/builder.ts'
 import type { TensorType, Value } from '../graph/graph.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
+import { type Distribution, type ResolvedDistribution, resolveDistribution } from './distribution.ts'
 import { initialValues } from './initializers.ts'
 import type { Layer, LayerContext, ParameterSpec } from './layer.ts'
 
@@ -18,21 +19,24 @@ export interface TracedParameter {
   readonly trainable: boolean
 }
 
-/** A mask that the training loop fills before every step. `site` names the place: it keys the random numbers. */
-export interface TracedMask {
+/** Random numbers that the training loop draws before every step. `site` names the place: it keys them. */
+export interface TracedDraw {
   readonly value: Value
-  readonly rate: number
+  readonly distribution: ResolvedDistribution
   readonly site: string
 }
 
 export interface Trace {
   readonly g: Emitter
   readonly inputs: readonly Value[]
+  /** of a model of several outputs, the first */
   readonly output: Value
+  /** of a model of several outputs, by name */
+  readonly outputs: Readonly<Record<string, Value>> | undefined
   readonly parameters: readonly TracedParameter[]
   /** new values of states, by path; empty in inference */
   readonly updates: ReadonlyMap<string, Value>
-  readonly masks: readonly TracedMask[]
+  readonly draws: readonly TracedDraw[]
 }
 
 export interface TraceInput {
@@ -48,56 +52,96 @@ export function trace(
 ): Trace {
   const g = new Emitter(options.table, new GraphBuilder(options.name ?? 'model'))
   const values = inputs.map(({ name, type }) => g.builder.input(name, type))
-  const parameters = new Map<string, TracedParameter>()
-  const updates = new Map<string, Value>()
-  const masks: TracedMask[] = []
-  // A layer that occurs in two containers shares its parameters too: they stay where it was met first.
-  const homes = new Map<Layer, string>()
+  const tracer = new Tracer(g)
+  const { training } = options
+  const outputs = model.applyAll && tracer.applyAll('', model, values, training)
+  const output = outputs ? Object.values(outputs)[0]! : tracer.apply('', model, values, training)
+  const { parameters, updates, draws } = tracer
+  return { g, inputs: values, output, outputs, parameters: [...parameters.values()], updates, draws }
+}
 
-  const contextAt = (prefix: string): LayerContext => {
-    const pathOf = (name: string) => (prefix === '' ? name : `${prefix}/${name}`)
-    const declare = (name: string, spec: ParameterSpec, trainable: boolean): Value => {
-      const path = pathOf(name)
-      const known = parameters.get(path)
-      if (known) {
-        if (sameShape(known.spec.shape, spec.shape)) return known.value
-        throw new QuernError(
-          'config',
-          `layer '${prefix}' is shared by inputs of different sizes: '${name}' is ${formatShape(known.spec.shape)} and ${formatShape(spec.shape)}`,
-        )
-      }
-      const value = g.builder.parameter(path, { dtype: 'float32', shape: spec.shape })
-      if (value.name !== path) {
-        throw new QuernError('config', `the parameter '${path}' has the name of an input`, {
-          hint: 'Name the input otherwise.',
-        })
-      }
-      parameters.set(path, { path, spec, value, trainable })
-      return value
+/** Applies any number of models in one graph. What lies at the same path, or is the same layer, shares its parameters. */
+export class Tracer {
+  readonly g: Emitter
+  readonly parameters: Map<string, TracedParameter> = new Map()
+  /** new values of states, by path */
+  readonly updates: Map<string, Value> = new Map()
+  readonly draws: TracedDraw[] = []
+  // A layer that occurs in two containers shares its parameters too: they stay where it was met first.
+  readonly #homes = new Map<Layer, string>()
+
+  constructor(g: Emitter) {
+    this.g = g
+  }
+
+  /** Applies a model; its parameters get `path/` in front, unless that is empty. */
+  apply(path: string, model: Layer, inputs: readonly Value[], training: boolean): Value {
+    return atLayer(path, model, inputs, () => model.apply(this.#contextAt(path, training), inputs))
+  }
+
+  /** As `apply`, for a model of several outputs. */
+  applyAll(path: string, model: Layer, inputs: readonly Value[], training: boolean): Readonly<Record<string, Value>> {
+    return atLayer(path, model, inputs, () => {
+      if (model.applyAll) return model.applyAll(this.#contextAt(path, training), inputs)
+      throw new QuernError('config', `the ${model.kind} has one output, asked for several by name`)
+    })
+  }
+
+  /** A draw at a place of its own. */
+  draw(site: string, shape: Shape, distribution: ResolvedDistribution): Value {
+    const value = this.g.builder.input(site, { dtype: 'float32', shape })
+    if (value.name !== site) {
+      throw new QuernError('config', `the random numbers '${site}' have the name of an input or a parameter`, {
+        hint: 'Name one of them otherwise.',
+      })
     }
+    this.draws.push({ value, distribution, site })
+    return value
+  }
+
+  #contextAt(prefix: string, training: boolean): LayerContext {
+    const pathOf = (name: string) => (prefix === '' ? name : `${prefix}/${name}`)
     return {
-      g,
-      training: options.training,
-      parameter: (name, spec) => declare(name, spec, true),
-      state: (name, spec) => declare(name, spec, false),
+      g: this.g,
+      training,
+      parameter: (name, spec) => this.#declare(prefix, name, spec, true),
+      state: (name, spec) => {
+        const value = this.#declare(prefix, name, spec, false)
+        return (training && this.updates.get(pathOf(name))) || value
+      },
       update: (name, value) => {
-        if (options.training) updates.set(pathOf(name), value)
+        if (training) this.updates.set(pathOf(name), value)
       },
-      dropoutMask: (shape: Shape, rate) => {
-        const site = pathOf(`mask_${masks.length}`)
-        const value = g.builder.input(site, { dtype: 'float32', shape })
-        masks.push({ value, rate, site })
-        return value
-      },
+      dropoutMask: (shape, rate) => this.draw(pathOf(`mask_${this.draws.length}`), shape, { name: 'dropout', rate }),
+      random: (shape, distribution: Distribution = 'normal') =>
+        this.draw(pathOf(`random_${this.draws.length}`), shape, resolveDistribution(distribution)),
       inner: (name, layer, from) => {
-        const path = homes.get(layer) ?? pathOf(name)
-        homes.set(layer, path)
-        return g.builder.within(name, () => atLayer(path, layer, from, () => layer.apply(contextAt(path), from)))
+        const path = this.#homes.get(layer) ?? pathOf(name)
+        this.#homes.set(layer, path)
+        return this.g.builder.within(name, () => this.apply(path, layer, from, training))
       },
     }
   }
-  const output = atLayer('', model, values, () => model.apply(contextAt(''), values))
-  return { g, inputs: values, output, parameters: [...parameters.values()], updates, masks }
+
+  #declare(prefix: string, name: string, spec: ParameterSpec, trainable: boolean): Value {
+    const path = prefix === '' ? name : `${prefix}/${name}`
+    const known = this.parameters.get(path)
+    if (known) {
+      if (sameShape(known.spec.shape, spec.shape)) return known.value
+      throw new QuernError(
+        'config',
+        `layer '${prefix}' is shared by inputs of different sizes: '${name}' is ${formatShape(known.spec.shape)} and ${formatShape(spec.shape)}`,
+      )
+    }
+    const value = this.g.builder.parameter(path, { dtype: 'float32', shape: spec.shape })
+    if (value.name !== path) {
+      throw new QuernError('config', `the parameter '${path}' has the name of an input`, {
+        hint: 'Name the input otherwise.',
+      })
+    }
+    this.parameters.set(path, { path, spec, value, trainable })
+    return value
+  }
 }
 
 /** Says at which layer, fed with what, an error came up. Only the innermost layer speaks. */

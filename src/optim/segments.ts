@@ -15,11 +15,12 @@ export function standardTreatment(place: TensorPlace): Treatment {
  * The arena's regions that training the parameters of a layout needs: `parameters`, `gradients` and one per slot of
  * the optimizer.
  *
+ * @param suffix behind every name, where several optimizers each have parameters of their own
  * @example
  * const arena = createArena({ regions: { ...trainingRegions(layout, adam()), batch } })
  */
-export function trainingRegions(layout: Layout, optimizer: Optimizer): Record<string, Layout> {
-  return Object.fromEntries(['parameters', 'gradients', ...optimizer.slots].map((name) => [name, layout]))
+export function trainingRegions(layout: Layout, optimizer: Optimizer, suffix = ''): Record<string, Layout> {
+  return Object.fromEntries(['parameters', 'gradients', ...optimizer.slots].map((name) => [`${name}${suffix}`, layout]))
 }
 
 /**
@@ -27,6 +28,7 @@ export function trainingRegions(layout: Layout, optimizer: Optimizer): Record<st
  * factor 0) are in no segment. An optimizer that asks for it gets a segment for each parameter.
  *
  * @param treat `(place) => treatment`, by name or shape; standardTreatment unless given
+ * @param suffix of the regions, as given to trainingRegions
  * @throws QuernError for a parameter that is not float32 and for regions that do not mirror each other
  * @example
  * const head = (place) => ({ ...standardTreatment(place), learningRateFactor: place.name.startsWith('head/') ? 1 : 0.1 })
@@ -36,13 +38,14 @@ export function segmentsOf(
   arena: Arena,
   optimizer: Optimizer,
   treat: (place: TensorPlace) => Treatment = standardTreatment,
+  suffix = '',
 ): Segment[] {
-  const parameters = arena.region('parameters')
+  const parameters = arena.region(`parameters${suffix}`)
   const { layout } = parameters
   const starts = ['gradients', ...optimizer.slots].map((name) => {
-    const region = arena.region(name)
+    const region = arena.region(`${name}${suffix}`)
     if (region.layout === layout) return region.byteOffset
-    throw new QuernError('input', `region '${name}' of the arena must have the layout object of 'parameters'`)
+    throw new QuernError('input', `region '${region.name}' of the arena must have the layout object of 'parameters'`)
   })
   const places = [...layout.places.values()]
   const segments: Segment[] = []

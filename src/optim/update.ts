@@ -54,18 +54,39 @@ export function applyUpdate(
   rules: GradientRules,
   scalars: UpdateScalars,
 ): UpdateReport {
+  return applyUpdates(kernels, [{ optimizer, segments }], rules, scalars)
+}
+
+/** Parameters that one optimizer updates. */
+export interface OptimizerSegments {
+  readonly optimizer: Optimizer
+  readonly segments: readonly Segment[]
+}
+
+/** As `applyUpdate`, for parameters of one loss that several optimizers share: rules see all gradients together. */
+export function applyUpdates(
+  kernels: Kernels,
+  groups: readonly OptimizerSegments[],
+  rules: GradientRules,
+  scalars: UpdateScalars,
+): UpdateReport {
   let gradientScale = scalars.gradientScale
   if (rules.l1 > 0 || rules.l2 > 0 || rules.clipValue > 0) {
-    for (const segment of segments) rewrite(kernels, segment, rules, gradientScale)
+    for (const { segments } of groups) {
+      for (const segment of segments) rewrite(kernels, segment, rules, gradientScale)
+    }
     gradientScale = 1
   }
   let gradientNorm: number | undefined
   if (rules.clipNorm > 0) {
-    gradientNorm = normOf(kernels, segments) * gradientScale
+    gradientNorm = Math.hypot(...groups.map(({ segments }) => normOf(kernels, segments))) * gradientScale
     if (!Number.isFinite(gradientNorm)) return { gradientNorm, applied: false }
     if (gradientNorm > rules.clipNorm) gradientScale *= rules.clipNorm / gradientNorm
   }
-  for (const segment of segments) optimizer.update(kernels, segment, { ...scalars, gradientScale })
+  const scaled = { ...scalars, gradientScale }
+  for (const { optimizer, segments } of groups) {
+    for (const segment of segments) optimizer.update(kernels, segment, scaled)
+  }
   return { gradientNorm, applied: true }
 }
 

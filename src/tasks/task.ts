@@ -13,7 +13,7 @@ import type { SourceReport, SplitName } from '../data/source.ts'
 import type { MetricSpec } from '../metrics/index.ts'
 import type { Layer } from '../nn/layer.ts'
 import type { Loss } from '../nn/losses/index.ts'
-import type { ColumnSpec } from '../train/graphs.ts'
+import type { ColumnSpec } from '../train/network.ts'
 
 /** Configuration sections that every task's schema has, after defaults. */
 export interface TaskConfig {

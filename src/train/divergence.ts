@@ -24,6 +24,8 @@ export interface DivergedStep {
   readonly batch: Readonly<Record<string, Tensor>>
   /** number of those examples */
   readonly count: number
+  /** regions that hold parameters and states */
+  readonly parameters: readonly string[]
   /** regions that hold gradients of this step */
   readonly gradients: readonly string[]
 }
@@ -35,8 +37,8 @@ export function divergence(kernels: Kernels, arena: Arena, at: DivergedStep): Qu
   return new QuernError('numeric', message, { hint: divergenceHint })
 }
 
-function blame(kernels: Kernels, arena: Arena, { batch, count, gradients }: DivergedStep): string {
-  const parameter = nameOfNonFinite(kernels, arena, 'parameters', 'states')
+function blame(kernels: Kernels, arena: Arena, { batch, count, parameters, gradients }: DivergedStep): string {
+  const parameter = nameOfNonFinite(kernels, arena, ...parameters)
   if (parameter) return `parameter '${parameter}' already holds values that are not finite`
   for (const [name, { dtype, data }] of Object.entries(batch)) {
     if (dtype !== 'float32') continue
@@ -47,13 +49,13 @@ function blame(kernels: Kernels, arena: Arena, { batch, count, gradients }: Dive
   }
   const gradient = nameOfNonFinite(kernels, arena, ...gradients)
   if (gradient) return `the first gradient that is not finite belongs to parameter '${gradient}'`
-  return largest(arena)
+  return largest(arena, parameters)
 }
 
 /** All is finite but the loss: a value too large is the usual reason. */
-function largest(arena: Arena): string {
+function largest(arena: Arena, regions: readonly string[]): string {
   let [name, most] = ['', 0]
-  for (const [path, { data }] of arena.region('parameters').views) {
+  for (const [path, { data }] of regions.flatMap((region) => [...arena.region(region).views])) {
     for (const value of data as Float32Array) if (Math.abs(value) > most) [name, most] = [path, Math.abs(value)]
   }
   return `all parameters are finite, the largest value is ${most.toPrecision(3)} in '${name}'`

@@ -1,110 +1,102 @@
 /**
- * The graphs of training. One step is ONE graph: preprocessing, forward pass, loss, gradients and new states, with parameters as
+ * The graphs of training. One step is ONE graph: preprocessing, forward pass, losses, gradients and new states, with parameters as
  * inputs. Evaluation is a second graph over the same parameters. Shapes are numbers here; export traces the model again with a
  * symbolic batch.
  */
 import { backward } from '../autodiff/backward.ts'
-import type { DType } from '../core/dtype.ts'
-import type { StaticShape } from '../core/shape.ts'
 import { GraphBuilder } from '../graph/builder.ts'
 import type { Graph, Value } from '../graph/graph.ts'
-import type { Layer } from '../nn/layer.ts'
-import type { Loss } from '../nn/losses/index.ts'
-import { type TracedMask, type TracedParameter, trace } from '../nn/trace.ts'
+import type { TracedDraw, TracedParameter } from '../nn/trace.ts'
 import { Emitter } from '../ops/emitter.ts'
-import type { OpTable } from '../ops/op.ts'
 import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
+import type { ParameterPlan } from './assign.ts'
+import { type JointTrace, traceJoint } from './joint-trace.ts'
+import type { JointNetwork } from './network.ts'
 
-/** A column of the data as the graph takes it: one example, without the batch axis. */
-export interface ColumnSpec {
-  readonly name: string
-  readonly dtype: DType
-  readonly shape: StaticShape
-}
-
-export interface Network {
-  readonly model: Layer
-  readonly loss: Loss
-  readonly inputs: readonly ColumnSpec[]
-  readonly target: ColumnSpec
-  readonly table: OpTable
-}
-
-interface TracedGraph {
+export interface TracedGraph {
   readonly graph: Graph
   readonly parameters: readonly TracedParameter[]
-  /** scalar: the mean loss of the batch, penalties included while training */
-  readonly loss: Value
+  /** scalars: the mean losses of the batch by objective, penalties included while training; then what objectives report */
+  readonly losses: ReadonlyMap<string, Value>
   /** `[batch, ...]` */
-  readonly predictions: Value
+  readonly outputs: ReadonlyMap<string, Value>
+  readonly draws: readonly TracedDraw[]
 }
 
 export interface TrainingGraph extends TracedGraph {
-  /** one for every trainable parameter, in their order */
-  readonly gradients: readonly Value[]
+  /** by the path of the parameter, each of the loss of the objective that trains it */
+  readonly gradients: ReadonlyMap<string, Value>
   /** new values of states, by path */
   readonly updates: ReadonlyMap<string, Value>
-  readonly masks: readonly TracedMask[]
 }
 
-const batched = ({ name, dtype, shape }: ColumnSpec, batch: number) => ({
-  name,
-  type: { dtype, shape: [batch, ...shape] },
-})
-
-/** Forward pass and loss of a batch of a fixed size. */
-export function evaluationGraph(network: Network, batch: number): TracedGraph {
-  const { g, output, parameters } = trace(
-    network.model,
-    network.inputs.map((column) => batched(column, batch)),
-    { table: network.table, training: false, name: 'evaluation' },
-  )
-  const target = addTarget(g, network, batch)
-  const loss = network.loss.apply(g, output, target)
-  const graph = optimizeInference(g.builder.finish(distinct(g, [loss, output])))
-  return { graph, parameters, loss: graph.outputs[0]!, predictions: graph.outputs[1]! }
+/** Forward pass and losses of a batch of a fixed size, in inference mode. */
+export function evaluationGraph(network: JointNetwork, batch: number): TracedGraph {
+  const { objectives } = network
+  const traced = traceJoint(network, { batch, training: false, objectives })
+  const { g, parameters, tracer } = traced
+  const named = results(traced, traced.losses)
+  const graph = optimizeInference(g.builder.finish(distinct(g, named.values)))
+  return { graph, parameters, draws: tracer.draws, ...named.of(graph.outputs) }
 }
 
-/** Forward pass, loss, gradients and new states of a batch of a fixed size. */
-export function trainingGraph(network: Network, batch: number): TrainingGraph {
-  const traced = trace(
-    network.model,
-    network.inputs.map((column) => batched(column, batch)),
-    { table: network.table, training: true, name: 'step' },
+/** Losses, gradients and new states of a forward pass in training mode, with the objectives that it was traced for. */
+export function trainingGraph(network: JointNetwork, traced: JointTrace, plan: ParameterPlan): TrainingGraph {
+  const { g, parameters, tracer } = traced
+  const losses = new Map(
+    [...traced.losses].map(([name, loss]) => {
+      const penalty = penalties(g, parameters, (path) => plan.get(path)?.objective === name)
+      return [name, penalty ? g.add(loss, penalty) : loss]
+    }),
   )
-  const { g, parameters, masks } = traced
-  const target = addTarget(g, network, batch)
-  const data = network.loss.apply(g, traced.output, target)
-  const penalty = penalties(g, parameters)
-  const loss = penalty ? g.add(data, penalty) : data
-  const paths = [...traced.updates.keys()]
-  const outputs = [loss, traced.output, ...traced.updates.values()]
-  const forward = optimizeForward(g.builder.finish(outputs), network.table)
+  const named = results(traced, losses)
+  const states = [...tracer.updates.keys()]
+  const forward = optimizeForward(g.builder.finish([...named.values, ...tracer.updates.values()]), network.table)
 
   const step = new Emitter(network.table, GraphBuilder.resume(forward))
-  const trainable = parameters.filter((parameter) => parameter.trainable).map((parameter) => parameter.value)
-  const gradients = backward(step, forward.outputs[0]!, trainable)
-  const graph = optimizeStep(step.builder.finish(distinct(step, [...forward.outputs, ...gradients])))
-  const [total, predictions, ...rest] = graph.outputs
+  const gradients = new Map<string, Value>()
+  for (const [name, loss] of named.of(forward.outputs).losses) {
+    const trained = parameters.filter(({ path }) => plan.get(path)?.objective === name)
+    if (trained.length === 0) continue
+    const found = backward(
+      step,
+      loss,
+      trained.map(({ value }) => value),
+    )
+    for (const [i, { path }] of trained.entries()) gradients.set(path, found[i]!)
+  }
+  const graph = optimizeStep(step.builder.finish(distinct(step, [...forward.outputs, ...gradients.values()])))
+  const rest = graph.outputs.slice(named.values.length)
   return {
     graph,
     parameters,
-    loss: total!,
-    predictions: predictions!,
-    updates: new Map(paths.map((path, i) => [path, rest[i]!])),
-    gradients: rest.slice(paths.length),
-    masks,
+    draws: tracer.draws,
+    ...named.of(graph.outputs),
+    updates: new Map(states.map((path, i) => [path, rest[i]!])),
+    gradients: new Map([...gradients.keys()].map((path, i) => [path, rest[states.length + i]!])),
   }
 }
 
-function addTarget(g: Emitter, { target }: Network, batch: number): Value {
-  return g.builder.input(target.name, { dtype: target.dtype, shape: [batch, ...target.shape] })
+/** Losses, reports and outputs as one list, and the list of a finished graph by their names again. */
+function results({ reports, outputs }: JointTrace, losses: ReadonlyMap<string, Value>) {
+  const scalars = [...losses.keys(), ...reports.keys()]
+  return {
+    values: [...losses.values(), ...reports.values(), ...outputs.values()],
+    of: (values: readonly Value[]) => ({
+      losses: new Map(scalars.map((name, i) => [name, values[i]!])),
+      outputs: new Map([...outputs.keys()].map((name, i) => [name, values[scalars.length + i]!])),
+    }),
+  }
 }
 
 /** Sum of l1 |w| + l2 w^2 over the regularised parameters; undefined when there are none. */
-function penalties(g: Emitter, parameters: readonly TracedParameter[]): Value | undefined {
-  const terms = parameters.flatMap(({ value, spec, trainable }) => {
-    const { l1 = 0, l2 = 0 } = (trainable && spec.regularizer) || {}
+function penalties(
+  g: Emitter,
+  parameters: readonly TracedParameter[],
+  isTrained: (path: string) => boolean,
+): Value | undefined {
+  const terms = parameters.flatMap(({ path, value, spec }) => {
+    const { l1 = 0, l2 = 0 } = (isTrained(path) && spec.regularizer) || {}
     return [
       ...(l1 > 0 ? [g.mul(g.sum(g.abs(value)), l1)] : []),
       ...(l2 > 0 ? [g.mul(g.sum(g.mul(value, value)), l2)] : []),

@@ -4,10 +4,13 @@ import type { Random } from '../core/random.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import type { GradientRules } from '../optim/update.ts'
 import type { Backend, SessionOptions } from '../runtime/backend.ts'
-import type { Network } from './graphs.ts'
+import type { JointNetwork, Network } from './network.ts'
+import type { ParameterGroup } from './parameter-groups.ts'
+import { mostObjectives } from './sessions.ts'
 
 export interface StepOptions {
-  readonly network: Network
+  readonly network: Network | JointNetwork
+  /** of objectives and groups that have none of their own; a schedule moves its learning rate and, in proportion, theirs */
   readonly optimizer: Optimizer
   readonly backend: Backend
   readonly session?: SessionOptions
@@ -17,7 +20,9 @@ export interface StepOptions {
   readonly batchSize: number
   /** most examples of an evaluation run; default 256 */
   readonly evaluationBatchSize?: number
-  /** clipping and penalties on all parameters */
+  /** parameters that are trained differently */
+  readonly groups?: readonly ParameterGroup[] | undefined
+  /** clipping and penalties on all parameters; the norm that is clipped is that of one objective's gradient */
   readonly rules: GradientRules
   /** evaluates and exports a moving average of the parameters in place of them */
   readonly ema?: ParameterAverage | undefined
@@ -34,8 +39,9 @@ export interface ParameterAverage {
   readonly decay: number
 }
 
-/** @throws QuernError 'config' for an average or parts that cannot be */
+/** @throws QuernError 'config' for an average, parts or objectives that cannot be */
 export function checkStepOptions(options: StepOptions): void {
+  if ('objectives' in options.network) checkObjectives(options.network)
   const { accumulate = 1, batchSize, ema: { decay } = { decay: 0 } } = options
   if (!(decay >= 0 && decay < 1)) {
     throw new QuernError('config', `ema.decay must be a number >= 0 and < 1, received ${decay}`)
@@ -46,4 +52,23 @@ export function checkStepOptions(options: StepOptions): void {
       `accumulate must be a whole number from 1 to batchSize (${batchSize}), received ${accumulate}`,
     )
   }
+}
+
+function checkObjectives({ objectives }: JointNetwork): void {
+  if (objectives.length < 1 || objectives.length > mostObjectives) {
+    throw new QuernError('config', `a network has 1 to ${mostObjectives} objectives, received ${objectives.length}`)
+  }
+  const names = new Set<string>()
+  for (const { name, every = 1 } of objectives) {
+    if (name === '' || (objectives.length > 1 && name === 'loss') || names.has(name)) {
+      throw new QuernError('config', `objectives need names of their own, other than 'loss', received '${name}'`)
+    }
+    names.add(name)
+    if (Number.isInteger(every) && every >= 1) continue
+    throw new QuernError('config', `objective '${name}': every must be a whole number of at least 1, received ${every}`)
+  }
+  if (objectives.some(({ every = 1 }) => every === 1)) return
+  throw new QuernError('config', 'no objective takes part in every step', {
+    hint: "Leave out 'every' for the one that is trained most often.",
+  })
 }

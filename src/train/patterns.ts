@@ -1,0 +1,48 @@
+/** Parameters by the names of their paths: 'encoder', 'encoder/**' and '**\/bias' as files are named, or regular expressions. */
+import { QuernError, suggestion } from '../core/errors.ts'
+
+/**
+ * `*` stands for any text within one name, `**` for any number of names. A pattern that names a layer or a model means all below it.
+ * A RegExp, or the text of one between slashes ('/^block_[0-5]\//'), is looked for anywhere in the path.
+ */
+export type Pattern = string | RegExp
+
+/**
+ * The paths that a pattern means.
+ *
+ * @param what names the setting in the message
+ * @throws QuernError 'config' when it means none, with the nearest path or layer
+ */
+export function matching(pattern: Pattern, paths: readonly string[], what: string): readonly string[] {
+  const expression = expressionOf(pattern, what)
+  const found = paths.filter((path) => expression.test(path))
+  if (found.length > 0) return found
+  const known = new Set(paths.flatMap((path) => [...above(path), path]))
+  throw new QuernError(
+    'config',
+    `${what}: no trained parameter matches '${String(pattern)}'. ${suggestion(String(pattern), known)}`,
+  )
+}
+
+/** 'a/b/c' -> 'a', 'a/b' */
+function above(path: string): string[] {
+  const names = path.split('/')
+  return names.slice(1).map((_, i) => names.slice(0, i + 1).join('/'))
+}
+
+function expressionOf(pattern: Pattern, what: string): RegExp {
+  if (pattern instanceof RegExp) return new RegExp(pattern.source, pattern.flags.replaceAll(/[gy]/g, ''))
+  const between = /^\/(.+)\/([a-z]*)$/.exec(pattern)
+  try {
+    return between ? new RegExp(between[1]!, between[2]) : expressionOfGlob(pattern)
+  } catch (cause) {
+    throw new QuernError('config', `${what}: '${pattern}' is no regular expression`, { cause })
+  }
+}
+
+function expressionOfGlob(glob: string): RegExp {
+  const escaped = glob.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&')
+  const parts: Readonly<Record<string, string>> = { '**/': '(?:[^/]+/)*', '/**': '(?:/.*)?', '**': '.*', '*': '[^/]*' }
+  const source = escaped.replaceAll(/\*\*\/|\/\*\*|\*\*|\*/g, (part) => parts[part]!)
+  return new RegExp(`^${source}(?:/.*)?$`)
+}
