@@ -1,22 +1,72 @@
 /** THE table of losses, with Keras' names where Keras has them. */
 import { QuernError, suggestion } from '../../core/errors.ts'
+import { clip, contrastive, infoNce, ntXent } from './contrastive.ts'
 import { binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy } from './cross-entropy.ts'
 import { ctc } from './ctc.ts'
+import { jensenShannon, klDivergence } from './divergence.ts'
+import { binaryFocalCrossentropy, categoricalFocalCrossentropy } from './focal.ts'
+import { categoricalHinge, hinge, multiMargin, squaredHinge } from './hinge.ts'
+import { gaussianMixture, gaussianNll, latentKl, logisticMixture } from './likelihood.ts'
 import type { Loss } from './loss.ts'
-import { huber, meanAbsoluteError, meanSquaredError } from './regression.ts'
+import { dice, jaccard, tversky } from './overlap.ts'
+import {
+  cosineSimilarity,
+  huber,
+  logCosh,
+  meanAbsoluteError,
+  meanAbsolutePercentageError,
+  meanSquaredError,
+  poisson,
+  quantile,
+} from './regression.ts'
+import { triplet } from './triplet.ts'
 
+export * from './adversarial.ts'
+export * from './combine.ts'
+export * from './contrastive.ts'
 export * from './cross-entropy.ts'
 export * from './ctc.ts'
+export * from './divergence.ts'
+export * from './focal.ts'
+export * from './hinge.ts'
+export * from './likelihood.ts'
 export type { Loss, LossRule } from './loss.ts'
+export * from './overlap.ts'
 export * from './regression.ts'
+export * from './triplet.ts'
 
 const lossNames = [
   'sparseCategoricalCrossentropy',
   'categoricalCrossentropy',
   'binaryCrossentropy',
+  'categoricalFocalCrossentropy',
+  'binaryFocalCrossentropy',
   'meanSquaredError',
   'meanAbsoluteError',
+  'meanAbsolutePercentageError',
   'huber',
+  'logCosh',
+  'quantile',
+  'poisson',
+  'cosineSimilarity',
+  'klDivergence',
+  'jensenShannon',
+  'hinge',
+  'squaredHinge',
+  'categoricalHinge',
+  'multiMargin',
+  'dice',
+  'tversky',
+  'jaccard',
+  'infoNce',
+  'ntXent',
+  'clip',
+  'contrastive',
+  'triplet',
+  'gaussianNll',
+  'gaussianMixture',
+  'logisticMixture',
+  'latentKl',
   'ctc',
 ] as const
 
@@ -27,9 +77,34 @@ export const losses: Readonly<Record<LossName, () => Loss>> = {
   sparseCategoricalCrossentropy,
   categoricalCrossentropy,
   binaryCrossentropy,
+  categoricalFocalCrossentropy,
+  binaryFocalCrossentropy,
   meanSquaredError,
   meanAbsoluteError,
+  meanAbsolutePercentageError,
   huber,
+  logCosh,
+  quantile,
+  poisson,
+  cosineSimilarity,
+  klDivergence,
+  jensenShannon,
+  hinge,
+  squaredHinge,
+  categoricalHinge,
+  multiMargin,
+  dice,
+  tversky,
+  jaccard,
+  infoNce,
+  ntXent,
+  clip,
+  contrastive,
+  triplet,
+  gaussianNll,
+  gaussianMixture,
+  logisticMixture,
+  latentKl,
   ctc,
 }
 
