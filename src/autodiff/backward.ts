@@ -5,7 +5,7 @@
  *
  * Knows no operator by name except Add, with which gradients are summed.
  */
-import { isFloat } from '../core/dtype.ts'
+import { isFloat, isQuantized } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import { type Dim, formatShape, type Shape, sameShape, unknownDim } from '../core/shape.ts'
 import { capturedBy, dtypeOf, type Node, shapeOf, type Value, valuesUsedBy } from '../graph/graph.ts'
@@ -56,7 +56,7 @@ function propagate(
   wrt: readonly Value[],
 ): (Value | undefined)[] {
   const nodes = [...g.builder.nodes]
-  const dependent = dependents(nodes, wrt)
+  const dependent = dependents(g, nodes, wrt)
   const gradients = new Map<Value, Value>()
   const accumulate = (value: Value, part: Value): void => {
     const sum = gradients.get(value)
@@ -75,7 +75,9 @@ function propagate(
     refuseCaptured(node, captured, parts, dependent)
     for (const [index, input] of [...node.inputs, ...captured].entries()) {
       const part = parts[index]
-      if (!input || !part || !dependent.has(input)) continue
+      if (!input || !dependent.has(input)) continue
+      if (!part && !isFloat(dtypeOf(input))) refuseQuantized(node, input)
+      if (!part) continue
       checkPart(node, index, input, part)
       accumulate(input, part)
     }
@@ -89,12 +91,24 @@ function capturedOf(node: Node): Value[] {
   return graphs.length === 0 ? [] : [...new Set(graphs.flatMap(capturedBy))]
 }
 
-/** Values through which a change of `wrt` can reach the rest: floating-point results of nodes that read one of them. */
-function dependents(nodes: readonly Node[], wrt: readonly Value[]): Set<Value> {
+/**
+ * Values through which a change of `wrt` can reach the rest: floating-point results of nodes that read one of them. Quantised integers too, and what
+ * is made of them without leaving their type.
+ */
+function dependents(g: Emitter, nodes: readonly Node[], wrt: readonly Value[]): Set<Value> {
   const found = new Set<Value>(wrt)
   for (const node of nodes) {
-    if (!valuesUsedBy(node).some((value) => found.has(value))) continue
-    for (const value of node.outputs) if (value?.type && isFloat(value.type.dtype)) found.add(value)
+    const read = valuesUsedBy(node).filter((value) => found.has(value))
+    if (read.length === 0) continue
+    const carried = new Set(read.map(dtypeOf).filter(isQuantized))
+    const quantizes = g.table.get(node.domain, node.op)?.quantizes
+    for (const value of node.outputs) {
+      const dtype = value?.type?.dtype
+      if (!value || !dtype) continue
+      // int32 is what products of quantised integers are summed in.
+      const isCarrying = carried.size > 0 && (isQuantized(dtype) || dtype === 'int32')
+      if (isFloat(dtype) || isCarrying || (quantizes && isQuantized(dtype))) found.add(value)
+    }
   }
   return found
 }
@@ -108,10 +122,21 @@ function agree(a: Shape, b: Shape): boolean {
 /** A rule that is wrong by a transposition or a broadcast must not train on nonsense. */
 function checkPart(node: Node, index: number, input: Value, part: Value): void {
   const type = (value: Value) => `${dtypeOf(value)}${formatShape(shapeOf(value))}`
-  if (dtypeOf(part) === dtypeOf(input) && agree(shapeOf(part), shapeOf(input))) return
+  const standsForReal = !isFloat(dtypeOf(input)) || isQuantized(dtypeOf(input))
+  const fits = standsForReal ? isFloat(dtypeOf(part)) : dtypeOf(part) === dtypeOf(input)
+  if (fits && agree(shapeOf(part), shapeOf(input))) return
   throw new QuernError(
     'unsupported',
     `the gradient rule of ${node.op} at '${node.name}' gave ${type(part)} for input ${index}, which is ${type(input)}`,
+  )
+}
+
+/** Quantised integers have a gradient that only rules made for them hand on. */
+function refuseQuantized(node: Node, input: Value): never {
+  throw new QuernError(
+    'unsupported',
+    `no gradient through ${node.op} at '${node.name}': it computes with '${input.name}', quantised ${dtypeOf(input)}`,
+    { hint: 'Put a DequantizeLinear in front of it.' },
   )
 }
 

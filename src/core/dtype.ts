@@ -103,6 +103,12 @@ export function isFloat(dtype: DType): boolean {
   return dtypes[dtype].kind === 'float'
 }
 
+/** Types that stand for real numbers when a scale goes with them: integers of up to 16 bits, floats of up to 8. */
+export function isQuantized(dtype: DType): boolean {
+  const { bits, kind } = dtypes[dtype]
+  return kind === 'float' ? bits <= 8 : (kind === 'int' || kind === 'uint') && bits <= 16
+}
+
 /** True when an element of the array is an element of the tensor as a number: not a string, raw bits or half a complex number. */
 export function holdsNumbers(dtype: DType): boolean {
   const { array, bits, kind } = dtypes[dtype]

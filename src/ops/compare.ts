@@ -139,11 +139,14 @@ const castGradient: Op['grad'] = ({ g, x, dy }) => [isFloat(dtypeOf(x)) ? g.cast
 
 const castSamples = (...rest: Sample[]): Sample[] => rest
 
+/** How float8e8m0 is rounded; other types ignore it. */
+const round_mode = { kind: 'string', default: 'up', since: 24 } as const
+
 const cast: Op = {
   name: 'Cast',
   since: 19,
   inputs: [1, 1],
-  attributes: { to: { kind: 'int' }, saturate: { kind: 'int', default: 1 } },
+  attributes: { to: { kind: 'int' }, saturate: { kind: 'int', default: 1 }, round_mode },
   infer: (c: InferContext) => {
     const code = c.attributes.int('to')
     const dtype = dtypeFromCode(code)
@@ -165,7 +168,7 @@ const castLike: Op = {
   name: 'CastLike',
   since: 19,
   inputs: [2, 2],
-  attributes: { saturate: { kind: 'int', default: 1 } },
+  attributes: { saturate: { kind: 'int', default: 1 }, round_mode },
   infer: (c) => typed(c.input(1).dtype, c.input(0).shape),
   grad: castGradient,
   samples: castSamples(

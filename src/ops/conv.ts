@@ -6,7 +6,7 @@ import { type AttributeReader, type InferContext, type Op, type Sample, typed } 
 import { extent, outputSizes, perAxis, splitPadding, type Windows, windowAttributes, windowsOf } from './window.ts'
 
 /** Kernel sizes from the attribute or from the weights [.., .., k1, k2, ..]. */
-function kernelOf(attributes: AttributeReader, weights: Shape): number[] {
+export function kernelOf(attributes: AttributeReader, weights: Shape): number[] {
   if (attributes.has('kernel_shape')) return [...attributes.ints('kernel_shape')]
   return weights.slice(2).map((size) => (typeof size === 'number' ? size : Number.NaN))
 }
@@ -119,6 +119,11 @@ const convSamples: readonly Sample[] = [
   },
 ]
 
+/** [batch, channels, ...sizes] of a convolution of x with weights. */
+export function outputShape(attributes: AttributeReader, x: Shape, weights: Shape, kernel: readonly number[]): Dim[] {
+  return [x[0]!, weights[0]!, ...outputSizes(attributes, kernel, x.slice(2))]
+}
+
 /** y[n, m, o] = b[m] + sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - before] */
 const conv: Op = {
   name: 'Conv',
@@ -129,12 +134,12 @@ const conv: Op = {
     const [x, w] = [c.input(0), c.input(1)]
     const group = c.attributes.int('group')
     const kernel = kernelOf(c.attributes, w.shape)
-    const spatial = spatialSizes(c, times(w.shape[1]!, group), kernel)
+    spatialSizes(c, times(w.shape[1]!, group), kernel)
     const channels = w.shape[0]!
     if (typeof channels === 'number' && channels % group !== 0)
       c.fail(`${channels} output channels do not divide into ${group} groups`)
     checkBias(c, channels)
-    return typed(x.dtype, [x.shape[0]!, channels, ...outputSizes(c.attributes, kernel, spatial)])
+    return typed(x.dtype, outputShape(c.attributes, x.shape, w.shape, kernel))
   },
   grad({ g, x, dy, input, optional, attributes }) {
     const w = input(1)

@@ -14,6 +14,7 @@ import { losses } from './loss.ts'
 import { normalization } from './normalization.ts'
 import type { Op, OpTable } from './op.ts'
 import { pooling } from './pool.ts'
+import { quantization } from './quantization.ts'
 import { recurrent } from './recurrent.ts'
 import { reduce } from './reduce.ts'
 import { resizing } from './resize.ts'
@@ -42,6 +43,7 @@ const families: readonly (readonly Op[])[] = [
   losses,
   recurrent,
   controlFlow,
+  quantization,
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */

@@ -169,6 +169,8 @@ export interface Op {
   readonly grad: GradientRule | { readonly none: string }
   /** writes standard operators that compute the same, for fused operators; passes/lower.ts puts them in its place */
   readonly lower?: LowerRule
+  /** integers that come out stand for real numbers: they carry a gradient, of a floating-point type, to whatever computes with them */
+  readonly quantizes?: true
   /** the function has a second derivative worth testing */
   readonly smooth?: true
   readonly samples: readonly Sample[]
