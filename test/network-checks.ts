@@ -41,8 +41,8 @@ function resnetParameters(depths: readonly number[], stem: number, block = basic
   return { ...shapes, 'dense/kernel': [from, 4], 'dense/bias': [4] }
 }
 
-const block = (at: string, filters: number, outputs: number, kernelSize = 2) => ({
-  [`${at}gate/kernel`]: [2 * filters, filters, kernelSize],
+const block = (at: string, filters: number, outputs: number) => ({
+  [`${at}gate/kernel`]: [2 * filters, filters, 2],
   [`${at}gate/bias`]: [2 * filters],
   [`${at}output/kernel`]: [outputs, filters, 1],
   [`${at}output/bias`]: [outputs],
@@ -50,27 +50,19 @@ const block = (at: string, filters: number, outputs: number, kernelSize = 2) => 
 
 export const networkChecks: Readonly<Record<string, LayerCheck>> = {
   resnet18: {
-    layer: nn.resnet18({ classes: 4, filters: 2 }),
-    inputs: [[3, 8, 8]],
+    layer: nn.resnet18({ classes: 4, filters: 2, activation: 'linear' }),
+    inputs: [[3, 16, 16]],
     output: [4],
     parameters: resnetParameters([2, 2, 2, 2], 3),
     trainingDiffers: true,
     again: nn.resnet18,
-    refused: [[[[3, 8]], 'conv2d needs an input of rank 4']],
+    refused: [[[[3, 8]], 'resnet18 needs [batch, channels, height, width], received [batch, 3, 8]']],
   },
-  'resnet34 for large images': {
-    layer: nn.resnet34({ classes: 4, filters: 2, stem: 'large', activation: 'linear' }),
-    inputs: [[3, 32, 32]],
+  'resnet50 for large images': {
+    layer: nn.resnet50({ classes: 4, filters: 2, stem: 'large', activation: 'linear' }),
+    inputs: [[3, 64, 64]],
     output: [4],
-    parameters: resnetParameters([3, 4, 6, 3], 7),
-    trainingDiffers: true,
-    again: nn.resnet34,
-  },
-  resnet50: {
-    layer: nn.resnet50({ classes: 4, filters: 2 }),
-    inputs: [[3, 8, 8]],
-    output: [4],
-    parameters: resnetParameters([3, 4, 6, 3], 3, bottleneck, 4),
+    parameters: resnetParameters([3, 4, 6, 3], 7, bottleneck, 4),
     trainingDiffers: true,
     again: nn.resnet50,
   },
@@ -89,7 +81,13 @@ export const networkChecks: Readonly<Record<string, LayerCheck>> = {
     layer: nn.waveNetBlock({ filters: 3, skipFilters: 2, kernelSize: 3 }),
     inputs: [[3, 7], [5]],
     output: [5, 7],
-    parameters: { ...block('', 3, 5, 3), 'condition/kernel': [5, 6] },
+    parameters: {
+      'gate/kernel': [6, 3, 3],
+      'gate/bias': [6],
+      'condition/kernel': [5, 6],
+      'output/kernel': [5, 3, 1],
+      'output/bias': [5],
+    },
     again: nn.waveNetBlock,
   },
   waveNet: {

@@ -10,6 +10,7 @@ import type { Emitter } from '../ops/emitter.ts'
 import { dense } from './dense.ts'
 import type { Initializer } from './initializers.ts'
 import { type CommonOptions, type Layer, type LayerContext, layer } from './layer.ts'
+import { maskOf, scoreMask } from './mask.ts'
 import { positiveInteger, rate } from './options.ts'
 import { rotate } from './positions.ts'
 
@@ -35,6 +36,7 @@ const masked = -1e9
 /**
  * softmax(Q K' / sqrt(size)) V in several heads (Vaswani et al. 2017), `[batch, positions, features]` -> the same shape.
  * One input attends to itself; of two, the query attends to the second; of three, the inputs are query, value and key as in Keras.
+ * Values and keys that are padding (masking, embedding with maskZero) get no weight.
  * Parameters: `queryKeyValue`, or `query` and `keyValue`, or `query`, `key` and `value`; then `output`; each a dense layer.
  * Errors: `config` when the heads do not fit the features, `input` for other ranks and for causal attention between different lengths.
  */
@@ -52,6 +54,7 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Layer {
     kind,
     config: { ...options, numHeads, numKeyValueHeads, causal, dropout, rotary, useBias, kernelInitializer },
     arity: 'many',
+    keepsMask: 'first',
     apply: (c, inputs) => {
       const { g } = c
       const { features, shape } = checkInputs(kind, inputs, causal)
@@ -65,7 +68,9 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Layer {
         c.inner(name, dense({ units, useBias, kernelInitializer }), [x])
       const [query, key, value] = headsOf(g, inputs, [numHeads, numKeyValueHeads, numKeyValueHeads], size, project)
       const turned = rotary ? ([rotate(g, query), rotate(g, key)] as const) : ([query, key] as const)
-      const attended = attend(c, [...turned, value], { causal, dropout })
+      // Keys and values are steps of one sequence; either may say which are real.
+      const mask = inputs.length === 1 ? maskOf(inputs[0]!) : (maskOf(inputs[1]!) ?? (inputs[2] && maskOf(inputs[2])))
+      const attended = attend(c, [...turned, value], { causal, dropout, mask })
       // [heads, batch, positions, size] -> [batch, positions, heads * size]
       const joined = g.reshape(g.transpose(attended, [1, 2, 0, 3]), [...shape.slice(0, 2), numHeads * size])
       return project('output', joined, features)
@@ -122,12 +127,19 @@ function headsOf(
 }
 
 /** softmax(Q K' / sqrt(size)) V, [heads, batch, positions, size]. */
-function attend(c: LayerContext, heads: Heads, { causal, dropout }: { causal: boolean; dropout: number }): Value {
+function attend(
+  c: LayerContext,
+  heads: Heads,
+  { causal, dropout, mask }: { causal: boolean; dropout: number; mask: Value | undefined },
+): Value {
   const { g } = c
   const shape = shapeOf(heads[0])
   const [query, key, value] = shapeOf(heads[1])[0] === shape[0] ? heads : grouped(g, heads)
   const scores = g.mul(g.matMul(query, g.swapLast(key)), 1 / Math.sqrt(shape[3] as number))
-  const weights = g.softmax(causal ? g.add(scores, causalMask(g, shape[2] as number)) : scores)
+  const later = causal ? causalMask(g, shape[2] as number) : undefined
+  const padding = mask && scoreMask(g, mask)
+  const hidden = later && padding ? g.add(later, padding) : (later ?? padding)
+  const weights = g.softmax(hidden ? g.add(scores, hidden) : scores)
   const kept = c.training && dropout > 0 ? g.mul(weights, c.dropoutMask(shapeOf(weights), dropout)) : weights
   return g.reshape(g.matMul(kept, value), shape)
 }

@@ -29,6 +29,7 @@ export function dense(options: DenseOptions): Layer {
   return layer({
     kind: 'dense',
     config: { ...rest, units, useBias, activation: activationName(activation), kernelInitializer, biasInitializer },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       const { g } = c
       const shape = shapeOf(x!)

@@ -1,9 +1,10 @@
 /** Vectors for integers. */
 import { dtypes } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
-import { dtypeOf } from '../graph/graph.ts'
+import { dtypeOf, shapeOf } from '../graph/graph.ts'
 import type { Initializer } from './initializers.ts'
 import { type CommonOptions, type Layer, layer, type Regularizer } from './layer.ts'
+import { setMask } from './mask.ts'
 import { positiveInteger } from './options.ts'
 
 export interface EmbeddingOptions extends CommonOptions {
@@ -13,6 +14,8 @@ export interface EmbeddingOptions extends CommonOptions {
   readonly outputDim: number
   readonly embeddingsInitializer?: Initializer
   readonly embeddingsRegularizer?: Regularizer
+  /** 0 is padding: the layers behind, up to those that read it, get a mask; default false */
+  readonly maskZero?: boolean
 }
 
 /**
@@ -28,6 +31,7 @@ export function embedding(options: EmbeddingOptions): Layer {
   return layer({
     kind: 'embedding',
     config: { ...options },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       const dtype = dtypeOf(x!)
       const { kind } = dtypes[dtype]
@@ -37,7 +41,11 @@ export function embedding(options: EmbeddingOptions): Layer {
         })
       }
       const indices = dtype === 'int64' ? x! : c.g.cast(x!, 'int32')
-      return c.g.op('Gather', [c.parameter('embeddings', { shape, initializer, regularizer }), indices], { axis: 0 })
+      const vectors = c.g.op('Gather', [c.parameter('embeddings', { shape, initializer, regularizer }), indices], {
+        axis: 0,
+      })
+      if (!options.maskZero || shapeOf(x!).length !== 2) return vectors
+      return setMask(vectors, c.g.cast(c.g.op('Not', [c.g.equal(indices, 0)]), 'float32'))
     },
   })
 }

@@ -1,6 +1,7 @@
 /** Normalisations that look at one example alone and need no statistics of a batch. */
 import { QuernError } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
+import { float32 } from '../core/tensor.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { groupNormalization as normalizeGroups } from '../ops/normalization-forms.ts'
 import { type CommonOptions, type Layer, layer } from './layer.ts'
@@ -14,6 +15,7 @@ export function rmsNormalization(options: CommonOptions & { epsilon?: number; sc
   return layer({
     kind,
     config: { ...options, epsilon, scale },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       const { g } = c
       const shape = shapeOf(x!)
@@ -53,6 +55,33 @@ export function groupNormalization(options: CommonOptions & { groups?: number; e
       const gamma = c.parameter('gamma', { shape: [channels], initializer: 'ones' })
       const beta = c.parameter('beta', { shape: [channels], initializer: 'zeros' })
       return normalizeGroups(c.g, x!, gamma, beta, groups, epsilon)
+    },
+  })
+}
+
+/**
+ * Mean 0 and variance 1 over each channel of an example, `[batch, channels, ...]`, then a scale and a shift a channel (Ulyanov et al. 2016).
+ * Epsilon: default 1e-3.
+ */
+export function instanceNormalization(
+  options: CommonOptions & { epsilon?: number; center?: boolean; scale?: boolean } = {},
+): Layer {
+  const kind = 'instanceNormalization'
+  const { epsilon = 1e-3, center = true, scale = true } = options
+  within(kind, 'epsilon', epsilon, 0, Infinity)
+  return layer({
+    kind,
+    config: { ...options, epsilon, center, scale },
+    apply: (c, [x]) => {
+      const shape = shapeOf(x!)
+      const channels = shape[1]
+      if (shape.length < 3 || typeof channels !== 'number') {
+        throw new QuernError('input', `${kind} needs [batch, channels, size, ...], received ${formatShape(shape)}`)
+      }
+      const filled = (value: number) => c.g.constant(float32([channels], new Array<number>(channels).fill(value)))
+      const gamma = scale ? c.parameter('gamma', { shape: [channels], initializer: 'ones' }) : filled(1)
+      const beta = center ? c.parameter('beta', { shape: [channels], initializer: 'zeros' }) : filled(0)
+      return c.g.op('InstanceNormalization', [x, gamma, beta], { epsilon })
     },
   })
 }

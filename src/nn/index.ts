@@ -1,10 +1,20 @@
 /** Layers, models and losses: everything that writes a network. */
+
 export type { Activation, ActivationName } from './activations.ts'
+export { type AdaptivePoolingOptions, adaptiveAveragePooling, adaptiveMaxPooling } from './adaptive-pooling.ts'
 export { type MultiHeadAttentionOptions, multiHeadAttention } from './attention.ts'
 export { type ConvolutionOptions, conv1d, conv2d, conv3d } from './convolution.ts'
 export { type DenseOptions, dense } from './dense.ts'
+export {
+  type DepthwiseConvolutionOptions,
+  depthwiseConv1d,
+  depthwiseConv2d,
+  type SeparableConvolutionOptions,
+  separableConv1d,
+  separableConv2d,
+} from './depthwise-convolution.ts'
 export { type EmbeddingOptions, embedding } from './embedding.ts'
-export { groupNormalization, rmsNormalization } from './group-normalization.ts'
+export { groupNormalization, instanceNormalization, rmsNormalization } from './group-normalization.ts'
 export { type Initializer, type InitializerName, initialValues } from './initializers.ts'
 export type {
   CommonOptions,
@@ -18,8 +28,9 @@ export type {
 } from './layer.ts'
 export { layer } from './layer.ts'
 export * from './losses/index.ts'
+export { masking } from './masking.ts'
 export { input, type Model, model, sequential } from './model.ts'
-export { type ResNetOptions, resnet18, resnet34, resnet50 } from './models/resnet.ts'
+export { type ResNetOptions, resnet18, resnet50 } from './models/resnet.ts'
 export { type WaveNetBlockOptions, type WaveNetOptions, waveNet, waveNetBlock } from './models/wavenet.ts'
 export {
   type BatchNormalizationOptions,
@@ -27,14 +38,17 @@ export {
   type LayerNormalizationOptions,
   layerNormalization,
 } from './normalization.ts'
+export { identity, type OperatorOptions, operator } from './operator.ts'
 export {
   averagePooling1d,
   averagePooling2d,
+  averagePooling3d,
   type GlobalPoolingOptions,
   globalAveragePooling,
   globalMaxPooling,
   maxPooling1d,
   maxPooling2d,
+  maxPooling3d,
   type PoolingOptions,
 } from './pooling.ts'
 export { type PositionEmbeddingOptions, positionEmbedding, sinusoidalPositions } from './positions.ts'
@@ -52,7 +66,24 @@ export {
   simpleRNN,
 } from './recurrent.ts'
 export { activation, dropout, spatialDropout } from './regularization.ts'
+export {
+  type Interpolation,
+  pixelShuffle,
+  type UpSamplingOptions,
+  upSampling1d,
+  upSampling2d,
+  upSampling3d,
+} from './resampling.ts'
 export { type ResidualOptions, residual } from './residual.ts'
 export { add, concatenate, flatten, multiply, permute, reshape } from './shaping.ts'
+export { spectralNormalization } from './spectral-normalization.ts'
+export { type SqueezeExciteOptions, squeezeExcite } from './squeeze-excite.ts'
+export { timeDistributed } from './time-distributed.ts'
 export { initialParameters, type Trace, type TracedDraw, type TracedParameter, Tracer, trace } from './trace.ts'
 export { type TransformerOptions, transformerDecoder, transformerEncoder } from './transformer.ts'
+export {
+  conv1dTranspose,
+  conv2dTranspose,
+  conv3dTranspose,
+  type TransposedConvolutionOptions,
+} from './transposed-convolution.ts'

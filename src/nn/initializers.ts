@@ -1,6 +1,7 @@
 /**
  * Initial values of parameters, with Keras' names and definitions. `fan in` and `fan out` are the numbers of connections into
- * and out of a unit. A dense kernel is stored [in, out]; a convolution kernel [out, in / groups, ...window], as in ONNX.
+ * and out of a unit. A dense kernel is stored [in, out]; a convolution kernel [out, in / groups, ...window], a transposed one
+ * [in, out / groups, ...window], as in ONNX.
  */
 import { QuernError, suggestion } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
@@ -29,7 +30,7 @@ export type Initializer =
   | { readonly name: 'randomUniform'; readonly minval?: number; readonly maxval?: number }
 
 /** How the dimensions of a kernel are read: see the head of this file. */
-export type KernelLayout = 'dense' | 'convolution'
+export type KernelLayout = 'dense' | 'convolution' | 'transposedConvolution'
 
 interface Fans {
   readonly fanIn: number
@@ -40,7 +41,8 @@ function fansOf(shape: StaticShape, layout: KernelLayout): Fans {
   if (shape.length < 2) return { fanIn: shape[0] ?? 1, fanOut: shape[0] ?? 1 }
   if (layout === 'dense') return { fanIn: sizeOf(shape.slice(0, -1)), fanOut: shape.at(-1)! }
   const window = sizeOf(shape.slice(2))
-  return { fanIn: shape[1]! * window, fanOut: shape[0]! * window }
+  const [first, second] = [shape[0]! * window, shape[1]! * window]
+  return layout === 'convolution' ? { fanIn: second, fanOut: first } : { fanIn: first, fanOut: second }
 }
 
 /** Standard deviation of a normal distribution cut at two deviations, relative to the uncut one. */

@@ -9,6 +9,7 @@ import type { Value } from '../graph/graph.ts'
 import type { Emitter } from '../ops/emitter.ts'
 import type { Distribution } from './distribution.ts'
 import type { Initializer, KernelLayout } from './initializers.ts'
+import { keepMask } from './mask.ts'
 
 /** Penalty on a parameter, added to the loss: l1 * sum |w| + l2 * sum w^2, as in Keras. */
 export interface Regularizer {
@@ -57,6 +58,8 @@ export interface LayerDefinition {
   readonly config: PlainConfig
   /** how many inputs it takes; default 'one' */
   readonly arity?: 'one' | 'many'
+  /** its output has the steps of its first input, or of all, `[batch, time, ...]`: their padding masks are handed on (mask.ts) */
+  readonly keepsMask?: 'first' | 'all'
   readonly apply: (c: LayerContext, inputs: readonly Value[]) => Value
   /** a model of several outputs: all of them by name; its `apply` refuses to choose one */
   readonly applyAll?: (c: LayerContext, inputs: readonly Value[]) => Readonly<Record<string, Value>>
@@ -85,7 +88,13 @@ export function layer(definition: LayerDefinition): Layer {
     layer: self,
     inputs: 'kind' in input ? [input] : input,
   })
-  const self: Layer = Object.assign(call, definition)
+  const { apply, keepsMask } = definition
+  const self: Layer = Object.assign(call, definition, {
+    apply: keepsMask
+      ? (c: LayerContext, inputs: readonly Value[]) =>
+          keepMask(c.g, keepsMask === 'all' ? inputs : inputs.slice(0, 1), apply(c, inputs))
+      : apply,
+  })
   return self
 }
 

@@ -74,6 +74,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
   return layer({
     kind: 'layerNormalization',
     config: { ...options, axis, epsilon, center, scale },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       const { g } = c
       const shape = shapeOf(x!)

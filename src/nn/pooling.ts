@@ -32,6 +32,11 @@ export function maxPooling2d(options: PoolingOptions = {}): Layer {
   return pooling('maxPooling2d', 'MaxPool', 2, options)
 }
 
+/** `[batch, channels, depth, height, width]` -> `[batch, channels, depth', height', width']` */
+export function maxPooling3d(options: PoolingOptions = {}): Layer {
+  return pooling('maxPooling3d', 'MaxPool', 3, options)
+}
+
 /** `[batch, channels, length]` -> `[batch, channels, length']` */
 export function averagePooling1d(options: PoolingOptions = {}): Layer {
   return pooling('averagePooling1d', 'AveragePool', 1, options)
@@ -40,6 +45,11 @@ export function averagePooling1d(options: PoolingOptions = {}): Layer {
 /** `[batch, channels, height, width]` -> `[batch, channels, height', width']` */
 export function averagePooling2d(options: PoolingOptions = {}): Layer {
   return pooling('averagePooling2d', 'AveragePool', 2, options)
+}
+
+/** `[batch, channels, depth, height, width]` -> `[batch, channels, depth', height', width']` */
+export function averagePooling3d(options: PoolingOptions = {}): Layer {
+  return pooling('averagePooling3d', 'AveragePool', 3, options)
 }
 
 export interface GlobalPoolingOptions extends CommonOptions {

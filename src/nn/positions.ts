@@ -22,6 +22,7 @@ export function positionEmbedding(options: PositionEmbeddingOptions = {}): Layer
   return layer({
     kind,
     config: { ...options, initializer },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       const [positions, features] = sequenceSizes(kind, x!)
       const { maxLength = positions } = options
@@ -43,6 +44,7 @@ export function sinusoidalPositions(options: CommonOptions = {}): Layer {
   return layer({
     kind,
     config: { ...options },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       const [positions, features] = sequenceSizes(kind, x!)
       const values = Float32Array.from({ length: positions * features }, (_, i) => {

@@ -1,7 +1,8 @@
 /**
  * Recurrent layers over `[batch, time, features]`. Training and the exported model both use ONNX' RNN, LSTM and GRU, so they give the
  * same numbers. Kernels are stored as those operators take them, `[gates * units, in]`, the transpose of Keras'; the gates stand
- * in ONNX' order: i, o, f, c for LSTM (Keras: i, f, c, o) and z, r, h for GRU (as in Keras).
+ * in ONNX' order: i, o, f, c for LSTM (Keras: i, f, c, o) and z, r, h for GRU (as in Keras). Of a sequence with padding (masking, embedding with
+ * maskZero) the real steps alone are read: the last output is that of the last of them, the outputs of padding are 0.
  */
 import { QuernError } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
@@ -17,6 +18,7 @@ import {
   type PlainConfig,
   type Regularizer,
 } from './layer.ts'
+import { lengthsOf, maskOf } from './mask.ts'
 import { positiveInteger } from './options.ts'
 
 export interface RecurrentOptions extends CommonOptions {
@@ -111,8 +113,14 @@ function recurrent(kind: string, cell: Cell, given: RecurrentOptions, own: Plain
   const made = layer({
     kind,
     config: { ...options, ...own },
+    ...(returnSequences ? { keepsMask: 'first' } : {}),
     apply: (c, [x]) => {
       const { g } = c
+      if (returnSequences && goBackwards && maskOf(x!)) {
+        throw new QuernError('unsupported', `${kind}: goBackwards with returnSequences puts the padding in front`, {
+          hint: 'Use bidirectional, or take the last output alone.',
+        })
+      }
       const y = write(c, kind, cell, options, x!)
       return returnSequences && goBackwards ? turned(g, y) : y
     },
@@ -146,7 +154,10 @@ function write(c: LayerContext, kind: string, cell: Cell, options: RecurrentOpti
     regularizer: options.recurrentRegularizer,
   })
   const bias = options.useBias === false ? undefined : biasOf(c, cell, options)
-  const inputs = [g.transpose(x, [1, 0, 2]), g.unsqueeze(kernel, [0]), g.unsqueeze(recurrentKernel, [0]), bias]
+  const mask = maskOf(x)
+  const lengths = mask && lengthsOf(g, mask)
+  const kernels = [g.unsqueeze(kernel, [0]), g.unsqueeze(recurrentKernel, [0])]
+  const inputs = [g.transpose(x, [1, 0, 2]), ...kernels, bias, lengths]
   const direction = options.goBackwards ? 'reverse' : 'forward'
   // The gradient reads all outputs: they are asked for even when the last one is all that is returned.
   const [all, last] = g.ops(cell.op, inputs, { hidden_size: units, direction, ...cell.attributes }, 2)
@@ -215,6 +226,7 @@ export function bidirectional(options: BidirectionalOptions): Layer {
   return layer({
     kind: 'bidirectional',
     config,
+    ...(own.returnSequences ? { keepsMask: 'first' } : {}),
     apply: (c, [x]) => merges[mergeMode](c.g, c.inner('forward', first, [x!]), c.inner('backward', second, [x!])),
   })
 }

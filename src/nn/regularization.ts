@@ -10,6 +10,7 @@ export function activation(name: Activation, options: CommonOptions = {}): Layer
   return layer({
     kind: 'activation',
     config: { ...options, activation: activationName(name) },
+    keepsMask: 'first',
     apply: (c, [x]) => activate(c.g, x!, name),
   })
 }
@@ -26,6 +27,7 @@ export function dropout(
   return layer({
     kind: 'dropout',
     config: { ...options, ...(noiseShape ? { noiseShape: noiseShape.map((dim) => dim ?? null) } : {}) },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       if (!c.training || rate === 0) return x!
       if (noiseShape && noiseShape.length !== shapeOf(x!).length) {

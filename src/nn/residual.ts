@@ -27,6 +27,7 @@ export function residual(inner: Layer, options: ResidualOptions = {}): Layer {
       layer: { kind: inner.kind, ...inner.config },
       ...(shortcut ? { shortcut: { kind: shortcut.kind, ...shortcut.config } } : {}),
     },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       const through = c.inner('layer', inner, [x!])
       const around = shortcut ? c.inner('shortcut', shortcut, [x!]) : x!

@@ -58,6 +58,7 @@ function merging(kind: string, options: CommonOptions, merge: (g: Emitter, value
     kind,
     config: { ...options },
     arity: 'many',
+    keepsMask: 'all',
     apply: (c, inputs) => {
       if (inputs.length < 2)
         throw new QuernError('config', `${kind} joins two or more inputs, received ${inputs.length}`)

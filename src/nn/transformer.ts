@@ -7,6 +7,7 @@ import { multiHeadAttention } from './attention.ts'
 import { dense } from './dense.ts'
 import type { Initializer } from './initializers.ts'
 import { type CommonOptions, type Layer, type LayerContext, layer } from './layer.ts'
+import { keepMask } from './mask.ts'
 import { layerNormalization } from './normalization.ts'
 import { positiveInteger, rate } from './options.ts'
 import { dropout as dropoutLayer } from './regularization.ts'
@@ -75,7 +76,9 @@ function transformer(kind: 'transformerEncoder' | 'transformerDecoder', options:
   }
 
   /** x + f(norm(x)), or norm(x + f(x)) */
-  const around = (c: LayerContext, part: string, x: Value, f: (x: Value) => Value): Value => {
+  const around = (c: LayerContext, part: string, x: Value, f: (x: Value) => Value): Value =>
+    keepMask(c.g, [x], summed(c, part, x, f))
+  const summed = (c: LayerContext, part: string, x: Value, f: (x: Value) => Value): Value => {
     const normalize = (value: Value): Value => c.inner(`${part}Normalization`, layerNormalization({ epsilon }), [value])
     const dropped = (value: Value): Value => c.inner(`${part}Dropout`, dropoutLayer({ rate: dropout }), [value])
     if (normalizeFirst) return c.g.add(x, dropped(f(normalize(x))))
@@ -89,6 +92,7 @@ function transformer(kind: 'transformerEncoder' | 'transformerDecoder', options:
       ...{ activation: name, normalizeFirst, dropout, epsilon, useBias, kernelInitializer, rotary },
     },
     arity: isDecoder ? 'many' : 'one',
+    keepsMask: 'first',
     apply: (c, inputs) => {
       const [x, memory] = inputs
       const shape = x && shapeOf(x)

@@ -1,7 +1,8 @@
 /** Residual networks for images (He et al. 2016), with the layers and shapes of torchvision's. */
 import { QuernError } from '../../core/errors.ts'
-import type { Activation } from '../activations.ts'
-import { activationName } from '../activations.ts'
+import { formatShape } from '../../core/shape.ts'
+import { shapeOf } from '../../graph/graph.ts'
+import { type Activation, activationName } from '../activations.ts'
 import { conv2d } from '../convolution.ts'
 import { dense } from '../dense.ts'
 import { type CommonOptions, type Layer, layer } from '../layer.ts'
@@ -25,11 +26,6 @@ export interface ResNetOptions extends CommonOptions {
 /** 18 layers, blocks of two 3x3 convolutions: `[batch, channels, height, width]` -> `[batch, classes]`. 11.2 M parameters for 10 classes. */
 export function resnet18(options: ResNetOptions): Layer {
   return resnet('resnet18', [2, 2, 2, 2], basic, options)
-}
-
-/** 34 layers, blocks of two 3x3 convolutions. */
-export function resnet34(options: ResNetOptions): Layer {
-  return resnet('resnet34', [3, 4, 6, 3], basic, options)
 }
 
 /** 50 layers, bottleneck blocks, which end in four times the stage's channels. The stride is at the 3x3 convolution. */
@@ -86,7 +82,11 @@ function resnet(kind: string, depths: readonly number[], block: Block, options: 
   return layer({
     kind,
     config: { ...rest, classes, filters, stem, activation: activationName(output) },
-    apply: inner.apply,
+    apply: (c, inputs) => {
+      const shape = shapeOf(inputs[0]!)
+      if (shape.length === 4) return inner.apply(c, inputs)
+      throw new QuernError('input', `${kind} needs [batch, channels, height, width], received ${formatShape(shape)}`)
+    },
   })
 }
 

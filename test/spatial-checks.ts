@@ -1,0 +1,361 @@
+/** What test/check-layer.ts is to look at, of layers for sequences, images and volumes with channels first. */
+import * as nn from '../src/nn/index.ts'
+import type { LayerCheck } from './check-layer.ts'
+
+const [sequence, image, volume] = [
+  [3, 9],
+  [3, 6, 5],
+  [2, 3, 5, 4],
+]
+
+const convolutions: Record<string, LayerCheck> = {
+  conv1d: {
+    layer: nn.conv1d({ filters: 4, kernelSize: 3, strides: 2, padding: 'same' }),
+    inputs: [sequence],
+    output: [4, 5],
+    parameters: { kernel: [4, 3, 3], bias: [4] },
+    again: nn.conv1d,
+    refused: [[[image], 'conv1d needs an input of rank 3, [batch, channels, ...]']],
+  },
+  'conv1d, causal': {
+    layer: nn.conv1d({ filters: 4, kernelSize: 3, dilationRate: 2, padding: 'causal' }),
+    inputs: [sequence],
+    output: [4, 9],
+    parameters: { kernel: [4, 3, 3], bias: [4] },
+    again: nn.conv1d,
+  },
+  conv2d: {
+    layer: nn.conv2d({ filters: 4, kernelSize: [3, 2], dilationRate: [2, 1], activation: 'tanh' }),
+    inputs: [image],
+    output: [4, 2, 4],
+    parameters: { kernel: [4, 3, 3, 2], bias: [4] },
+    again: nn.conv2d,
+    refused: [
+      [[[3, 6]], 'conv2d needs an input of rank 4'],
+      [[[3, 2, 2]], 'a window of 5 elements does not fit axis 2 of size 2'],
+    ],
+  },
+  'conv2d in groups': {
+    layer: nn.conv2d({ filters: 6, kernelSize: 3, groups: 3, useBias: false }),
+    inputs: [image],
+    output: [6, 4, 3],
+    parameters: { kernel: [6, 1, 3, 3] },
+    again: nn.conv2d,
+    refused: [[[[4, 6, 5]], 'groups (3) must divide the 4 channels and the 6 filters']],
+  },
+  conv3d: {
+    layer: nn.conv3d({ filters: 4, kernelSize: [2, 3, 1], padding: [1, 0, 0], strides: [1, 2, 1] }),
+    inputs: [volume],
+    output: [4, 4, 2, 4],
+    parameters: { kernel: [4, 2, 2, 3, 1], bias: [4] },
+    again: nn.conv3d,
+    refused: [[[image], 'conv3d needs an input of rank 5']],
+  },
+  conv1dTranspose: {
+    layer: nn.conv1dTranspose({ filters: 4, kernelSize: 3, strides: 2, padding: 'same' }),
+    inputs: [sequence],
+    output: [4, 18],
+    parameters: { kernel: [3, 4, 3], bias: [4] },
+    again: nn.conv1dTranspose,
+    refused: [[[image], 'conv1dTranspose needs an input of rank 3, [batch, channels, ...]']],
+  },
+  conv2dTranspose: {
+    layer: nn.conv2dTranspose({ filters: 4, kernelSize: 4, strides: 2, padding: 1, activation: 'tanh' }),
+    inputs: [image],
+    output: [4, 12, 10],
+    parameters: { kernel: [3, 4, 4, 4], bias: [4] },
+    again: nn.conv2dTranspose,
+    refused: [[[[3, 6]], 'conv2dTranspose needs an input of rank 4']],
+  },
+  'conv2dTranspose in groups, with more at the end': {
+    layer: nn.conv2dTranspose({
+      ...{ filters: 6, kernelSize: 3, strides: [2, 3], outputPadding: [1, 2], groups: 3, useBias: false },
+      kernelInitializer: 'heNormal',
+    }),
+    inputs: [image],
+    output: [6, 14, 17],
+    parameters: { kernel: [3, 2, 3, 3] },
+    again: nn.conv2dTranspose,
+    refused: [[[[4, 6, 5]], 'groups (3) must divide the 4 channels and the 6 filters']],
+  },
+  conv3dTranspose: {
+    layer: nn.conv3dTranspose({ filters: 2, kernelSize: 2, strides: [1, 2, 2] }),
+    inputs: [volume],
+    output: [2, 4, 10, 8],
+    parameters: { kernel: [2, 2, 2, 2, 2], bias: [2] },
+    again: nn.conv3dTranspose,
+  },
+  depthwiseConv1d: {
+    layer: nn.depthwiseConv1d({ kernelSize: 3, padding: 'causal', dilationRate: 2 }),
+    inputs: [sequence],
+    output: sequence,
+    parameters: { kernel: [3, 1, 3], bias: [3] },
+    again: nn.depthwiseConv1d,
+    refused: [[[image], 'needs an input of rank 3, [batch, channels, ...]']],
+  },
+  depthwiseConv2d: {
+    layer: nn.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2, strides: 2, padding: 'same', useBias: false }),
+    inputs: [image],
+    output: [6, 3, 3],
+    parameters: { kernel: [6, 1, 3, 3] },
+    again: nn.depthwiseConv2d,
+    refused: [[[[3, 6]], 'needs an input of rank 4']],
+  },
+  separableConv1d: {
+    layer: nn.separableConv1d({ filters: 5, kernelSize: 3, padding: 'causal', activation: 'relu' }),
+    inputs: [sequence],
+    output: [5, 9],
+    parameters: { 'depthwise/kernel': [3, 1, 3], 'pointwise/kernel': [5, 3, 1], 'pointwise/bias': [5] },
+    again: nn.separableConv1d,
+  },
+  separableConv2d: {
+    layer: nn.separableConv2d({ filters: 5, kernelSize: [3, 2], depthMultiplier: 2, useBias: false }),
+    inputs: [image],
+    output: [5, 4, 4],
+    parameters: { 'depthwise/kernel': [6, 1, 3, 2], 'pointwise/kernel': [5, 6, 1, 1] },
+    again: nn.separableConv2d,
+  },
+}
+
+const pools: Record<string, LayerCheck> = {
+  maxPooling1d: {
+    layer: nn.maxPooling1d(),
+    inputs: [sequence],
+    output: [3, 4],
+    again: nn.maxPooling1d,
+    refused: [[[image], 'kernel_shape must have 2 numbers, received [2]']],
+  },
+  maxPooling2d: {
+    layer: nn.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same' }),
+    inputs: [image],
+    output: [3, 3, 3],
+    again: nn.maxPooling2d,
+    refused: [[[[6, 5]], 'kernel_shape must have 1 numbers']],
+  },
+  'maxPooling2d, padded by a number': {
+    layer: nn.maxPooling2d({ poolSize: 3, strides: 2, padding: 1 }),
+    inputs: [image],
+    output: [3, 3, 3],
+    again: nn.maxPooling2d,
+  },
+  maxPooling3d: { layer: nn.maxPooling3d(), inputs: [volume], output: [2, 1, 2, 2], again: nn.maxPooling3d },
+  averagePooling1d: {
+    layer: nn.averagePooling1d({ poolSize: 3, strides: 1 }),
+    inputs: [sequence],
+    output: [3, 7],
+    again: nn.averagePooling1d,
+    refused: [[[image], 'kernel_shape must have 2 numbers, received [3]']],
+  },
+  averagePooling2d: {
+    layer: nn.averagePooling2d({ padding: 'same' }),
+    inputs: [image],
+    output: [3, 3, 3],
+    again: nn.averagePooling2d,
+    refused: [[[[6, 5]], 'kernel_shape must have 1 numbers']],
+  },
+  averagePooling3d: {
+    layer: nn.averagePooling3d({ poolSize: [1, 2, 3], strides: 1 }),
+    inputs: [volume],
+    output: [2, 3, 4, 2],
+    again: nn.averagePooling3d,
+  },
+  globalAveragePooling: {
+    layer: nn.globalAveragePooling(),
+    inputs: [image],
+    output: [3],
+    again: nn.globalAveragePooling,
+    refused: [[[[]], 'the input must be [batch, channels, size, ...]']],
+  },
+  'globalMaxPooling, keepDims': {
+    layer: nn.globalMaxPooling({ keepDims: true }),
+    inputs: [image],
+    output: [3, 1, 1],
+    again: nn.globalMaxPooling,
+    refused: [[[[]], 'the input must be [batch, channels, size, ...]']],
+  },
+  adaptiveAveragePooling: {
+    layer: nn.adaptiveAveragePooling({ outputSize: [4, 5] }),
+    inputs: [image],
+    output: [3, 4, 5],
+    again: nn.adaptiveAveragePooling,
+    refused: [
+      [[[3]], 'adaptiveAveragePooling needs [batch, channels, size, ...], received [batch, 3]'],
+      [[sequence], 'adaptiveAveragePooling: outputSize needs one number or 1, received 2'],
+    ],
+  },
+  'adaptiveAveragePooling of a volume': {
+    layer: nn.adaptiveAveragePooling({ outputSize: 2 }),
+    inputs: [volume],
+    output: [2, 2, 2, 2],
+    again: nn.adaptiveAveragePooling,
+  },
+  'adaptiveAveragePooling into equal parts': {
+    layer: nn.adaptiveAveragePooling({ outputSize: 3 }),
+    inputs: [sequence],
+    output: [3, 3],
+    again: nn.adaptiveAveragePooling,
+  },
+  adaptiveMaxPooling: {
+    layer: nn.adaptiveMaxPooling({ outputSize: [4, 3] }),
+    inputs: [image],
+    output: [3, 4, 3],
+    again: nn.adaptiveMaxPooling,
+    refused: [[[[3]], 'adaptiveMaxPooling needs [batch, channels, size, ...], received [batch, 3]']],
+  },
+}
+
+const resampling: Record<string, LayerCheck> = {
+  upSampling1d: {
+    layer: nn.upSampling1d({ size: 3 }),
+    inputs: [sequence],
+    output: [3, 27],
+    again: nn.upSampling1d,
+    refused: [[[image], 'upSampling1d needs an input of rank 3, [batch, channels, ...]']],
+  },
+  'upSampling1d, linear': {
+    layer: nn.upSampling1d({ interpolation: 'linear' }),
+    inputs: [sequence],
+    output: [3, 18],
+    again: nn.upSampling1d,
+  },
+  upSampling2d: {
+    layer: nn.upSampling2d({ size: [2, 3], interpolation: 'bilinear' }),
+    inputs: [image],
+    output: [3, 12, 15],
+    again: nn.upSampling2d,
+  },
+  'upSampling2d, cubic': {
+    layer: nn.upSampling2d({ interpolation: 'cubic' }),
+    inputs: [image],
+    output: [3, 12, 10],
+    again: nn.upSampling2d,
+  },
+  upSampling3d: { layer: nn.upSampling3d(), inputs: [volume], output: [2, 6, 10, 8], again: nn.upSampling3d },
+  'upSampling3d, linear': {
+    layer: nn.upSampling3d({ interpolation: 'linear' }),
+    inputs: [volume],
+    output: [2, 6, 10, 8],
+    again: nn.upSampling3d,
+  },
+  pixelShuffle: {
+    layer: nn.pixelShuffle(),
+    inputs: [[8, 3, 4]],
+    output: [2, 6, 8],
+    again: nn.pixelShuffle,
+    refused: [[[image], 'needs [batch, a multiple of 4 channels, height, width], received [batch, 3, 6, 5]']],
+  },
+}
+
+const blocks: Record<string, LayerCheck> = {
+  instanceNormalization: {
+    layer: nn.instanceNormalization(),
+    inputs: [image],
+    output: image,
+    parameters: { gamma: [3], beta: [3] },
+    again: nn.instanceNormalization,
+    refused: [[[[3]], 'instanceNormalization needs [batch, channels, size, ...], received [batch, 3]']],
+  },
+  'instanceNormalization without shift and scale': {
+    layer: nn.instanceNormalization({ center: false, scale: false }),
+    inputs: [sequence],
+    output: sequence,
+    again: nn.instanceNormalization,
+  },
+  squeezeExcite: {
+    layer: nn.squeezeExcite({ ratio: 2, activation: 'silu' }),
+    inputs: [[4, 3, 3]],
+    output: [4, 3, 3],
+    parameters: {
+      'squeeze/kernel': [4, 2],
+      'squeeze/bias': [2],
+      'excite/kernel': [2, 4],
+      'excite/bias': [4],
+    },
+    again: nn.squeezeExcite,
+    refused: [[[[3]], 'squeezeExcite needs [batch, channels, size, ...], received [batch, 3]']],
+  },
+  residual: {
+    layer: nn.residual(nn.conv1d({ filters: 4, kernelSize: 3, strides: 2, padding: 1 }), {
+      shortcut: nn.conv1d({ filters: 4, kernelSize: 1, strides: 2, useBias: false }),
+      activation: 'relu',
+    }),
+    inputs: [sequence],
+    output: [4, 5],
+    parameters: { 'layer/kernel': [4, 3, 3], 'layer/bias': [4], 'shortcut/kernel': [4, 3, 1] },
+  },
+  'residual around nothing else': {
+    layer: nn.residual(nn.dense({ units: 3 })),
+    inputs: [[3]],
+    output: [3],
+    parameters: { 'layer/kernel': [3, 3], 'layer/bias': [3] },
+    refused: [[[[4]], 'the layer gives [batch, 3], the way around [batch, 4]: they cannot be added']],
+  },
+  spectralNormalization: {
+    layer: nn.spectralNormalization(nn.conv1d({ filters: 4, kernelSize: 3 })),
+    inputs: [sequence],
+    output: [4, 7],
+    parameters: { 'layer/kernel': [4, 3, 3], 'layer/kernel_u': [4], 'layer/bias': [4] },
+    trainingDiffers: true,
+  },
+  'spectralNormalization of layers in layers': {
+    layer: nn.spectralNormalization(
+      nn.sequential([
+        nn.conv1dTranspose({ filters: 4, kernelSize: 3, useBias: false }),
+        nn.flatten(),
+        nn.dense({ units: 2 }),
+      ]),
+      { powerIterations: 3 },
+    ),
+    inputs: [[3, 2]],
+    output: [2],
+    parameters: {
+      'layer/conv1dTranspose/kernel': [3, 4, 3],
+      'layer/conv1dTranspose/kernel_u': [4],
+      'layer/dense/kernel': [16, 2],
+      'layer/dense/kernel_u': [2],
+      'layer/dense/bias': [2],
+    },
+    trainingDiffers: true,
+  },
+  identity: { layer: nn.identity(), inputs: [sequence], output: sequence, again: nn.identity },
+  timeDistributed: {
+    layer: nn.timeDistributed(nn.conv1d({ filters: 4, kernelSize: 3 })),
+    inputs: [[2, 3, 9]],
+    output: [2, 4, 7],
+    parameters: { 'layer/kernel': [4, 3, 3], 'layer/bias': [4] },
+    refused: [[[[]], 'timeDistributed needs [batch, time, ...], received [batch]']],
+  },
+  'timeDistributed residual with batch normalisation': {
+    layer: nn.timeDistributed(nn.residual(nn.sequential([nn.batchNormalization(), nn.dense({ units: 3 })]))),
+    inputs: [[2, 3]],
+    output: [2, 3],
+    parameters: {
+      'layer/layer/batchNormalization/gamma': [3],
+      'layer/layer/batchNormalization/beta': [3],
+      'layer/layer/batchNormalization/movingMean': [3],
+      'layer/layer/batchNormalization/movingVariance': [3],
+      'layer/layer/dense/kernel': [3, 3],
+      'layer/layer/dense/bias': [3],
+    },
+    trainingDiffers: true,
+  },
+  operator: {
+    layer: nn.operator({ op: 'ThresholdedRelu', attributes: { alpha: 0.5 } }),
+    inputs: [image],
+    output: image,
+    again: nn.operator,
+  },
+  'operator on two inputs': {
+    layer: nn.operator({ op: 'Max' }),
+    inputs: [image, image],
+    output: image,
+    again: nn.operator,
+    refused: [[[image, [3, 6, 4]], '5 against 4']],
+  },
+}
+export const spatialChecks: Readonly<Record<string, LayerCheck>> = {
+  ...convolutions,
+  ...pools,
+  ...resampling,
+  ...blocks,
+}
