@@ -8,6 +8,7 @@ import { convolution } from './conv.ts'
 import { create } from './create.ts'
 import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
+import { gridSampling } from './grid-sample.ts'
 import { indexing } from './indexing.ts'
 import { linearAlgebra } from './linear-algebra.ts'
 import { losses } from './loss.ts'
@@ -44,6 +45,7 @@ const families: readonly (readonly Op[])[] = [
   recurrent,
   controlFlow,
   quantization,
+  gridSampling,
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */

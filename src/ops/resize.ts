@@ -1,6 +1,6 @@
 /** Resize: interpolation of an image or a volume to another size. Source: ONNX operator Resize, opset 19. */
 import { QuernError } from '../core/errors.ts'
-import { type Dim, normalizeAxis, requireStatic, unknownDim } from '../core/shape.ts'
+import { type Dim, isStatic, normalizeAxis, requireStatic, unknownDim } from '../core/shape.ts'
 import { numbersOf, type Tensor } from '../core/tensor.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { type AxisMatrix, transposedProduct } from './axis-matrix.ts'
@@ -16,11 +16,23 @@ function listOf(constant: Tensor | undefined): number[] | undefined {
   return constant && constant.data.length > 0 ? numbersOf(constant) : undefined
 }
 
+/** How one axis is stretched: `roi` is the part of it, in normalised coordinates, that tf_crop_and_resize keeps. */
+interface Stretch {
+  readonly inputs: number
+  readonly outputs: number
+  readonly scale: number
+  readonly roi: readonly [start: number, end: number]
+}
+
 /** Where output o lies in the input's coordinates. */
-function coordinate(mode: string, o: number, outputs: number, inputs: number, scale: number): number {
+function coordinate(mode: string, o: number, { inputs, outputs, scale, roi: [start, end] }: Stretch): number {
   if (mode === 'asymmetric') return o / scale
   if (mode === 'align_corners') return outputs === 1 ? 0 : (o * (inputs - 1)) / (outputs - 1)
   if (mode === 'pytorch_half_pixel' && outputs === 1) return 0
+  if (mode === 'tf_crop_and_resize') {
+    if (outputs === 1) return ((start + end) * (inputs - 1)) / 2
+    return start * (inputs - 1) + (o * (end - start) * (inputs - 1)) / (outputs - 1)
+  }
   const centred = (o + 0.5) / scale - 0.5
   // The output size was rounded down from inputs * scale: keep its centre on the input's.
   if (mode === 'half_pixel_symmetric') return centred + (inputs / 2) * (1 - outputs / (inputs * scale))
@@ -34,30 +46,54 @@ const rounding: Readonly<Record<string, (x: number) => number>> = {
   round_prefer_ceil: (x) => Math.floor(x + 0.5),
 }
 
+/** Elements and their weights for a position, by cubic convolution (Keys 1981). */
+function cubicParts(at: number, a: number): [number, number][] {
+  const low = Math.floor(at)
+  return [-1, 0, 1, 2].map((offset) => {
+    const d = Math.abs(at - low - offset)
+    const weight = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return [low + offset, weight]
+  })
+}
+
+function linearParts(at: number): [number, number][] {
+  const low = Math.floor(at)
+  return [
+    [low, 1 - (at - low)],
+    [low + 1, at - low],
+  ]
+}
+
 /** The interpolation along one axis as a matrix [outputs, inputs]. */
-function interpolation(
-  attributes: AttributeReader,
-  axis: number,
-  inputs: number,
-  outputs: number,
-  scale: number,
-): AxisMatrix {
-  const nearest = attributes.string('mode') === 'nearest'
+function interpolation(attributes: AttributeReader, axis: number, stretch: Stretch): AxisMatrix {
+  const { inputs, outputs } = stretch
+  const mode = attributes.string('mode')
+  const way = attributes.string('coordinate_transformation_mode')
   const round = rounding[attributes.string('nearest_mode')]!
+  const partsAt = (at: number): [number, number][] => {
+    if (mode === 'nearest') return [[round(at), 1]]
+    if (mode === 'linear') return linearParts(at)
+    const parts = cubicParts(at, attributes.float('cubic_coeff_a'))
+    if (attributes.int('exclude_outside') === 0) return parts
+    const inner = parts.filter(([i]) => i >= 0 && i < inputs)
+    const total = inner.reduce((sum, [, weight]) => sum + weight, 0)
+    return inner.map(([i, weight]) => [i, weight / total])
+  }
   const elements = new Array<number>(outputs * inputs).fill(0)
   const inside = (i: number) => Math.min(Math.max(i, 0), inputs - 1)
   for (let o = 0; o < outputs; o++) {
-    const at = coordinate(attributes.string('coordinate_transformation_mode'), o, outputs, inputs, scale)
-    const low = Math.floor(at)
-    const parts: [number, number][] = nearest
-      ? [[round(at), 1]]
-      : [
-          [low, 1 - (at - low)],
-          [low + 1, at - low],
-        ]
-    for (const [i, weight] of parts) elements[o * inputs + inside(i)]! += weight
+    const at = coordinate(way, o, stretch)
+    // Beyond the input stands extrapolation_value, whatever the input is.
+    if (way === 'tf_crop_and_resize' && (at < 0 || at > inputs - 1)) continue
+    for (const [i, weight] of partsAt(at)) elements[o * inputs + inside(i)]! += weight
   }
   return { axis, outputs, inputs, elements }
+}
+
+/** Scale of each axis of `axes` when sizes are given, and the aspect ratio is to be kept: one for all, none larger (or smaller) than asked for. */
+function keptScale(policy: string, sizes: readonly number[], from: readonly number[]): number {
+  const scales = sizes.map((size, i) => size / from[i]!)
+  return policy === 'not_larger' ? Math.min(...scales) : Math.max(...scales)
 }
 
 const attributes = {
@@ -85,6 +121,20 @@ function sample(
   }
 }
 
+/** A part of the input, and more than it, brought to given sizes. */
+function crop(mode: string, shape: readonly number[], roi: readonly number[], sizes: readonly number[]): Sample {
+  return {
+    title: `${mode}, a region`,
+    inputs: [
+      { shape },
+      { shape: [roi.length], dtype: 'float32', values: roi, constant: true },
+      undefined,
+      { shape: [sizes.length], dtype: 'int64', values: sizes, constant: true },
+    ],
+    attributes: { mode, coordinate_transformation_mode: 'tf_crop_and_resize', extrapolation_value: 0.5 },
+  }
+}
+
 const resize: Op = {
   name: 'Resize',
   since: 19,
@@ -94,12 +144,19 @@ const resize: Op = {
     const x = c.input(0)
     const axes = axesOf(c.attributes, x.shape.length)
     const [scales, sizes] = [listOf(c.constant(2)), listOf(c.constant(3))]
-    const stretched = c.attributes.string('keep_aspect_ratio_policy') === 'stretch'
+    const policy = c.attributes.string('keep_aspect_ratio_policy')
+    const stretched = policy === 'stretch'
+    const from = axes.map((axis) => x.shape[axis]!)
+    const kept = sizes && !stretched && isStatic(from) ? keptScale(policy, sizes, from) : undefined
+    const roi =
+      c.attributes.string('coordinate_transformation_mode') === 'tf_crop_and_resize' ? listOf(c.constant(1)) : undefined
     const shape = x.shape.map((dim, axis): Dim => {
       const place = axes.indexOf(axis)
       if (place < 0) return dim
       if (sizes && stretched) return sizes[place] ?? c.fail(`sizes needs ${axes.length} numbers`)
-      const scale = scales?.[place]
+      if (kept !== undefined) return Math.floor((dim as number) * kept + 0.5)
+      const part = roi ? roi[axes.length + place]! - roi[place]! : 1
+      const scale = scales && scales[place]! * part
       if (scale === 1) return dim
       return scale === undefined || typeof dim !== 'number' ? unknownDim : Math.floor(dim * scale)
     })
@@ -108,18 +165,24 @@ const resize: Op = {
   // Linear in x and apart for each axis: dx is dy with the transposed interpolation matrices.
   grad({ g, node, x, dy, optional, attributes: a }) {
     const refuse = (what: string): never => {
-      throw new QuernError('unsupported', `no gradient through Resize with ${what} at '${node.name}'`)
+      throw new QuernError('unsupported', `no gradient through Resize ${what} at '${node.name}'`)
     }
-    if (a.string('mode') === 'cubic') refuse('cubic interpolation')
-    if (a.int('antialias') === 1) refuse('antialias')
-    if (a.string('coordinate_transformation_mode') === 'tf_crop_and_resize') refuse('tf_crop_and_resize')
-    if (a.string('keep_aspect_ratio_policy') !== 'stretch') refuse('a kept aspect ratio')
+    if (a.int('antialias') === 1) refuse('with antialias: its filter, which grows with the scale, is not written here')
+    const isCrop = a.string('coordinate_transformation_mode') === 'tf_crop_and_resize'
+    const roi = isCrop ? listOf(optional(1)?.constant) : undefined
+    if (isCrop && !roi) refuse('with tf_crop_and_resize whose region is not a constant')
     const from = requireStatic(shapeOf(x), 'the gradient of Resize')
     const to = requireStatic(shapeOf(dy), 'the gradient of Resize')
-    const scales = listOf(optional(2)?.constant)
-    const matrices = axesOf(a, from.length).flatMap((axis, place) => {
-      const scale = scales?.[place] ?? to[axis]! / from[axis]!
-      return scale === 1 ? [] : [interpolation(a, axis, from[axis]!, to[axis]!, scale)]
+    const [scales, sizes] = [listOf(optional(2)?.constant), listOf(optional(3)?.constant)]
+    const axes = axesOf(a, from.length)
+    const policy = a.string('keep_aspect_ratio_policy')
+    const own = axes.map((axis) => from[axis]!)
+    const kept = sizes && policy !== 'stretch' ? keptScale(policy, sizes, own) : undefined
+    const matrices = axes.flatMap((axis, place) => {
+      const scale = kept ?? scales?.[place] ?? to[axis]! / from[axis]!
+      const part = [roi?.[place] ?? 0, roi?.[axes.length + place] ?? 1] as const
+      if (scale === 1 && part[0] === 0 && part[1] === 1) return []
+      return [interpolation(a, axis, { inputs: from[axis]!, outputs: to[axis]!, scale, roi: part })]
     })
     return [
       transposedProduct(
@@ -146,6 +209,35 @@ const resize: Op = {
       mode: 'linear',
       coordinate_transformation_mode: 'asymmetric',
     }),
+    ...['half_pixel', 'half_pixel_symmetric', 'pytorch_half_pixel', 'align_corners', 'asymmetric'].map((way) =>
+      sample(`cubic, ${way}`, [1, 2, 4, 5], [1, 1, 1.8, 0.7], {
+        mode: 'cubic',
+        coordinate_transformation_mode: way,
+      }),
+    ),
+    sample('cubic, nothing from outside', [1, 1, 4, 5], [1, 1, 2, 1.5], { mode: 'cubic', exclude_outside: 1 }),
+    sample('cubic, another coefficient', [1, 1, 4, 5], [1, 1, 2, 1.5], { mode: 'cubic', cubic_coeff_a: -0.5 }),
+    sample('linear, symmetric', [1, 1, 5, 3], [1, 1, 0.5, 1.7], {
+      mode: 'linear',
+      coordinate_transformation_mode: 'half_pixel_symmetric',
+    }),
+    sample('linear, one axis', [1, 1, 5], [1, 1, 2], { mode: 'linear' }),
+    sample('linear, 3-D', [1, 1, 2, 3, 2], [1, 1, 2, 1.5, 2], { mode: 'linear' }),
+    ...['linear', 'cubic', 'nearest'].map((mode) =>
+      crop(mode, [1, 1, 4, 5], [0, 0, 0.2, -0.1, 1, 1, 0.9, 1.3], [1, 1, 3, 4]),
+    ),
+    ...['not_larger', 'not_smaller'].map(
+      (keep_aspect_ratio_policy): Sample => ({
+        title: keep_aspect_ratio_policy,
+        inputs: [
+          { shape: [1, 1, 3, 4] },
+          undefined,
+          undefined,
+          { shape: [2], dtype: 'int64', values: [5, 6], constant: true },
+        ],
+        attributes: { mode: 'linear', axes: [2, 3], keep_aspect_ratio_policy },
+      }),
+    ),
     sample('two axes', [1, 2, 3, 4], [2, 3], { axes: [2, 3] }),
     {
       title: 'sizes',
