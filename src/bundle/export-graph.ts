@@ -27,7 +27,7 @@ export interface ExportOptions {
   /** preprocessing and network in one: it takes the raw columns */
   readonly model: Layer
   readonly inputs: readonly ExportedInput[]
-  /** name of the output */
+  /** name of the output; those of a model with several have names of their own */
   readonly output: string
   /** elements of every parameter and state by path; those that inference does not use are left out */
   readonly parameters: ReadonlyMap<string, Tensor>
@@ -41,9 +41,10 @@ export interface ExportOptions {
 }
 
 /**
- * The bytes of model.onnx. Inputs and output are `[batch, ...]` and keep the names given here.
+ * The bytes of model.onnx. Inputs and outputs are `[batch, ...]` and keep the names given here.
  *
- * Errors: a parameter that is missing or of another shape, an output that is named like an input or a parameter.
+ * Errors: a parameter that is missing or of another shape, an output that is named like an input or a parameter, a model that draws
+ * random numbers in inference.
  *
  * @example
  * const model = exportGraph({
@@ -58,11 +59,22 @@ export function exportGraph(options: ExportOptions): Uint8Array {
     { table, training: false, name },
   )
   const { g } = traced
-  const given = new Set<Value>([...g.builder.inputs, ...g.builder.parameters])
-  const isComputed = !given.has(traced.output) && traced.output.constant === undefined
-  // A graph may not hand out its own input: ONNX wants the output computed by a node.
-  const last = isComputed ? traced.output : g.op('Identity', [traced.output])
-  const graph = renameOutput(withoutUnused(optimizeInference(g.builder.finish([last]))), output)
+  const [draw] = traced.draws
+  if (draw) {
+    throw new QuernError('unsupported', `the model draws random numbers in inference ('${draw.site}'): a file cannot`, {
+      hint: 'Let the layer draw where c.training is true, or make the numbers an input of the model.',
+    })
+  }
+  const outputs = traced.outputs ?? { [output]: traced.output }
+  const taken = new Set<Value>([...g.builder.inputs, ...g.builder.parameters])
+  // A graph may not hand out its own input: ONNX wants each output computed by a node.
+  const last = Object.values(outputs).map((value) => {
+    const isFree = !taken.has(value) && value.constant === undefined
+    taken.add(value)
+    return isFree ? value : g.op('Identity', [value])
+  })
+  const optimized = withoutUnused(optimizeInference(g.builder.finish(last)))
+  const graph = Object.keys(outputs).reduce((graph, name, i) => renameOutput(graph, i, name), optimized)
   return writeModel(graph, {
     parameters,
     metadata,
@@ -77,9 +89,9 @@ function withoutUnused(graph: Graph): Graph {
   return { ...graph, parameters: graph.parameters.filter((value) => used.has(value)) }
 }
 
-/** Gives the only output the name that users of the model will ask for. */
-function renameOutput(graph: Graph, name: string): Graph {
-  const from = graph.outputs[0]!
+/** Gives an output the name that users of the model will ask for. */
+function renameOutput(graph: Graph, index: number, name: string): Graph {
+  const from = graph.outputs[index]!
   if (from.name === name) return graph
   const values = graph.nodes.flatMap((node) => [...node.inputs, ...node.outputs])
   const taken = [...graph.inputs, ...graph.parameters, ...values].some((value) => value?.name === name)
@@ -97,5 +109,5 @@ function renameOutput(graph: Graph, name: string): Graph {
   const nodes = graph.nodes.map(
     (node): Node => ({ ...node, inputs: node.inputs.map(swap), outputs: node.outputs.map(swap) }),
   )
-  return { ...graph, nodes, outputs: [to] }
+  return { ...graph, nodes, outputs: graph.outputs.map((value) => (value === from ? to : value)) }
 }

@@ -3,7 +3,7 @@
  * them as JSON lines, tests collect them. Plain JSON. Numbers that are not finite do not occur: such a run ends with an error.
  */
 
-/** Means over a split: `loss`, and metrics by their names. */
+/** Means over a split: `loss`, losses of several objectives and what they report by their names, and metrics by theirs. */
 export type Scores = Readonly<Record<string, number>>
 
 export interface StartedEvent {
@@ -30,7 +30,10 @@ export interface StepEvent {
   readonly epoch: number
   /** counted from 1 within the epoch */
   readonly stepOfEpoch: number
+  /** with several objectives the sum over those that took part in the step */
   readonly loss: number
+  /** of the objectives that took part, where there are several, and what they report */
+  readonly losses?: Scores
   /** running means of the epoch so far */
   readonly scores: Scores
   readonly learningRate: number

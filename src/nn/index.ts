@@ -5,6 +5,7 @@ export { type AdaptivePoolingOptions, adaptiveAveragePooling, adaptiveMaxPooling
 export { type MultiHeadAttentionOptions, multiHeadAttention } from './attention.ts'
 export { type ConvolutionOptions, conv1d, conv2d, conv3d } from './convolution.ts'
 export { type DenseOptions, dense } from './dense.ts'
+export type { Distribution } from './distribution.ts'
 export {
   type DepthwiseConvolutionOptions,
   depthwiseConv1d,
@@ -65,7 +66,7 @@ export {
   type SimpleRnnOptions,
   simpleRNN,
 } from './recurrent.ts'
-export { activation, dropout, spatialDropout } from './regularization.ts'
+export { activation, dropout, gaussianDropout, gaussianNoise, spatialDropout } from './regularization.ts'
 export {
   type Interpolation,
   pixelShuffle,

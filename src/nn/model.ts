@@ -4,7 +4,7 @@ import type { DType } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import type { StaticShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
-import { type InputSpec, type Layer, layer, type SymbolicTensor } from './layer.ts'
+import { type InputSpec, type Layer, type LayerContext, layer, type SymbolicTensor } from './layer.ts'
 
 /**
  * Names for the inner layers: the config's own, or the kind, numbered from the second on (conv2d, conv2d_1). A number that a
@@ -72,16 +72,18 @@ export function input(options: { shape: StaticShape; dtype?: DType; name?: strin
 /** A model of the functional style; it knows what it is fed. */
 export interface Model extends Layer {
   readonly inputs: readonly InputSpec[]
+  /** names of its outputs, where there are several */
+  readonly outputs?: readonly string[]
 }
 
 /**
- * A model from symbolic inputs to a symbolic output. A layer that was called twice shares its parameters.
+ * A model from symbolic inputs to a symbolic output, or to several by name. A layer that was called twice shares its parameters.
  * Errors: `config` when the output needs an input that is not given or does not need one that is, for an input given twice, and
  * for names that two layers or inputs have.
  */
 export function model(options: {
   inputs: SymbolicTensor | readonly SymbolicTensor[]
-  outputs: SymbolicTensor
+  outputs: SymbolicTensor | Readonly<Record<string, SymbolicTensor>>
   name?: string
 }): Model {
   const inputs = 'kind' in options.inputs ? [options.inputs] : options.inputs
@@ -95,8 +97,25 @@ export function model(options: {
       hint: "Name them: input({ name: 'left', shape: [8] }).",
     })
   }
-  const order = callsInOrder(options.outputs, inputs)
+  const { outputs } = options
+  // A call is a wire only if its kind says so: an output may be named 'kind'.
+  const named = isWire(outputs) ? undefined : outputs
+  const wires = named ? Object.values(named) : [outputs as SymbolicTensor]
+  if (wires.length === 0) throw new QuernError('config', 'a model needs at least one output, received none')
+  const order = callsInOrder(wires, inputs)
   const names = nameLayers(order.map((call) => call.layer))
+  const run = (c: LayerContext, given: readonly Value[]): readonly Value[] => {
+    if (given.length !== inputs.length) {
+      const names = specs.map((spec) => `'${spec.name}'`).join(', ')
+      throw new QuernError('input', `the model takes ${inputs.length} inputs (${names}), received ${given.length}`)
+    }
+    const values = new Map<SymbolicTensor, Value>(inputs.map((wire, i) => [wire, given[i]!]))
+    for (const call of order) {
+      const from = call.inputs.map((wire) => values.get(wire)!)
+      values.set(call, c.inner(names.get(call.layer)!, call.layer, from))
+    }
+    return wires.map((wire) => values.get(wire)!)
+  }
   const made = layer({
     kind: 'model',
     arity: 'many',
@@ -105,28 +124,32 @@ export function model(options: {
       layers: [...names].map(([inner, name]) => ({ kind: inner.kind, ...inner.config, name })),
     },
     apply: (c, given) => {
-      if (given.length !== inputs.length) {
-        const names = specs.map((spec) => `'${spec.name}'`).join(', ')
-        throw new QuernError('input', `the model takes ${inputs.length} inputs (${names}), received ${given.length}`)
-      }
-      const values = new Map<SymbolicTensor, Value>(inputs.map((wire, i) => [wire, given[i]!]))
-      for (const call of order) {
-        const from = call.inputs.map((wire) => values.get(wire)!)
-        values.set(call, c.inner(names.get(call.layer)!, call.layer, from))
-      }
-      return values.get(options.outputs)!
+      if (!named) return run(c, given)[0]!
+      throw new QuernError('config', `the model has several outputs: ${Object.keys(named).join(', ')}`, {
+        hint: 'Train and export it as it is, or make a model of one of them to go on with.',
+      })
     },
+    ...(named && {
+      applyAll: (c, given) => {
+        const results = run(c, given)
+        return Object.fromEntries(Object.keys(named).map((name, i) => [name, results[i]!]))
+      },
+    }),
   })
-  return Object.assign(made, { inputs: specs })
+  return Object.assign(made, { inputs: specs }, named && { outputs: Object.keys(named) })
+}
+
+function isWire(outputs: SymbolicTensor | Readonly<Record<string, SymbolicTensor>>): outputs is SymbolicTensor {
+  return typeof outputs.kind === 'string'
 }
 
 type Call = Extract<SymbolicTensor, { kind: 'call' }>
 
-/** Calls that the output needs, each after those that it reads. No recursion: a network may be deeper than the stack. */
-function callsInOrder(output: SymbolicTensor, inputs: readonly SymbolicTensor[]): Call[] {
+/** Calls that the outputs need, each after those that it reads. No recursion: a network may be deeper than the stack. */
+function callsInOrder(outputs: readonly SymbolicTensor[], inputs: readonly SymbolicTensor[]): Call[] {
   const order: Call[] = []
   const done = new Set<SymbolicTensor>()
-  const pending: { wire: SymbolicTensor; next: number }[] = [{ wire: output, next: 0 }]
+  const pending: { wire: SymbolicTensor; next: number }[] = outputs.map((wire) => ({ wire, next: 0 })).reverse()
   while (pending.length > 0) {
     const top = pending.at(-1)!
     const { wire } = top

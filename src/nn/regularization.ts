@@ -1,9 +1,9 @@
-/** Dropout, which acts while training only, and activations as layers. */
+/** Dropout and noise, which act while training only, and activations as layers. */
 import { QuernError } from '../core/errors.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { type Activation, activate, activationName } from './activations.ts'
 import { type CommonOptions, type Layer, layer } from './layer.ts'
-import { rate as checkRate } from './options.ts'
+import { rate as checkRate, within } from './options.ts'
 
 /** An activation as a layer of its own. */
 export function activation(name: Activation, options: CommonOptions = {}): Layer {
@@ -52,6 +52,36 @@ export function spatialDropout(options: CommonOptions & { rate: number }): Layer
       if (!c.training || rate === 0) return x!
       const [batch = 1, channels = 1, ...positions] = shapeOf(x!)
       return c.g.mul(x!, c.dropoutMask([batch, channels, ...positions.map(() => 1)], rate))
+    },
+  })
+}
+
+/** Adds normal noise of mean 0 while training. */
+export function gaussianNoise(options: CommonOptions & { stddev: number }): Layer {
+  const deviation = within('gaussianNoise', 'stddev', options.stddev, 0, Infinity)
+  return layer({
+    kind: 'gaussianNoise',
+    config: { ...options },
+    apply: (c, [x]) => {
+      if (!c.training || deviation === 0) return x!
+      return c.g.add(x!, c.random(shapeOf(x!), { name: 'normal', deviation }))
+    },
+  })
+}
+
+/**
+ * Multiplies by normal noise of mean 1 and variance rate / (1 - rate) while training, as dropout of that rate does (Srivastava et al.
+ * 2014, section 10).
+ */
+export function gaussianDropout(options: CommonOptions & { rate: number }): Layer {
+  const rate = checkRate('gaussianDropout', 'rate', options.rate)
+  const deviation = Math.sqrt(rate / (1 - rate))
+  return layer({
+    kind: 'gaussianDropout',
+    config: { ...options },
+    apply: (c, [x]) => {
+      if (!c.training || rate === 0) return x!
+      return c.g.mul(x!, c.random(shapeOf(x!), { name: 'normal', mean: 1, deviation }))
     },
   })
 }

@@ -17,6 +17,12 @@ export interface CheckpointStore {
   read(kind: CheckpointKind): Promise<Uint8Array | undefined>
 }
 
+/** A mean in the making: the sum, weighted by examples, and their number. */
+export interface MeanSoFar {
+  readonly sum: number
+  readonly examples: number
+}
+
 /** Position of the loop, as plain JSON: every number in it is finite. */
 export interface Position {
   /** optimiser steps done */
@@ -28,6 +34,8 @@ export interface Position {
   /** sum of the losses of those steps, weighted by examples, and the number of examples */
   readonly lossSum: number
   readonly examples: number
+  /** the same two for each named loss, of the steps that it took part in */
+  readonly losses?: Readonly<Record<string, MeanSoFar>>
   /** states of the running metrics */
   readonly scores: readonly unknown[]
   readonly history: readonly EpochEvent[]

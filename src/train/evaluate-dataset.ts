@@ -4,12 +4,13 @@ import type { NumericArray } from '../core/dtype.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { createBatches } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
+import { createMeans } from './means.ts'
 import type { Scorer } from './scores.ts'
 import type { TrainingStep } from './step.ts'
 
 export interface EvaluationOptions {
-  /** column that holds the targets */
-  readonly target: string
+  /** column that holds the targets; without it the scorer is fed by its parts, or not at all */
+  readonly target?: string | undefined
   readonly batchSize: number
   readonly scorer: Scorer
   /** sees the predictions of each batch, valid until it returns, and the position of its first example */
@@ -29,16 +30,26 @@ export async function evaluateDataset(
 ): Promise<Scores | undefined> {
   const { target, batchSize, scorer, onBatch, signal } = options
   const batches = createBatches(dataset, { batchSize, into: arraysOf(step) })
+  const means = createMeans()
   let sum = 0
   for (let i = 0; i < batches.steps; i++) {
     if (signal?.aborted) return undefined
     const count = batches.fill(i)
-    sum += (await step.evaluate(count)) * count
-    const predictions = step.predictions(count)
-    scorer.add(predictions, firstTargets(step, target, count))
-    onBatch?.(predictions, i * batchSize)
+    sum += (await step.evaluate(count, i)) * count
+    means.add(step.scalars(), count)
+    feedScorer(scorer, step, target, count)
+    onBatch?.(step.predictions(count), i * batchSize)
   }
-  return { loss: sum / dataset.length, ...scorer.values() }
+  return { loss: sum / dataset.length, ...means.values(), ...scorer.values() }
+}
+
+/** Gives a scorer the predictions and targets of a run. */
+export function feedScorer(scorer: Scorer, step: TrainingStep, target: string | undefined, count: number): void {
+  if (scorer.parts) {
+    for (const part of scorer.parts) {
+      part.scorer.add(step.predictions(count, part.output), firstTargets(step, part.target, count))
+    }
+  } else if (target !== undefined) scorer.add(step.predictions(count), firstTargets(step, target, count))
 }
 
 /** The step's batch as arrays by column, for `createBatches` to write to. */
@@ -47,7 +58,7 @@ export function arraysOf(step: TrainingStep): Record<string, NumericArray> {
 }
 
 /** The targets of the first `count` examples of the step's batch, as a view. */
-export function firstTargets(step: TrainingStep, target: string, count: number): Tensor {
+function firstTargets(step: TrainingStep, target: string, count: number): Tensor {
   const { dtype, shape, data } = step.batch[target]!
   const [capacity = 1, ...example] = shape
   const size = data.length / capacity

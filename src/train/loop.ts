@@ -19,7 +19,8 @@ import {
   type Position,
   restoreTensors,
 } from './checkpoint.ts'
-import { arraysOf, evaluateDataset, firstTargets } from './evaluate-dataset.ts'
+import { arraysOf, evaluateDataset, feedScorer } from './evaluate-dataset.ts'
+import { createMeans, type Means } from './means.ts'
 import { isBetter, type Monitor, monitoredValue, resolveMonitor } from './monitor.ts'
 import type { Scorer } from './scores.ts'
 import type { TrainingStep } from './step.ts'
@@ -35,7 +36,8 @@ export interface LoopOptions {
   readonly step: TrainingStep
   readonly train: Dataset
   readonly validation?: Dataset | undefined
-  readonly target: string
+  /** column that the first output is scored against; without it the scorer is fed by its parts, or not at all */
+  readonly target?: string | undefined
   readonly epochs: number
   readonly batchSize: number
   /** default: as many as the step has room for */
@@ -45,7 +47,10 @@ export interface LoopOptions {
   readonly scorer: () => Scorer
   readonly random: Random
   readonly augment?: { readonly column: string; readonly apply: Augment } | undefined
-  /** what decides which epoch is best, such as 'validationLoss'; default: validation loss, or loss without validation */
+  /**
+   * what decides which epoch is best, such as 'validationLoss', or 'latest': the last one is; default: validation loss, or loss
+   * without validation
+   */
   readonly monitor?: string | undefined
   readonly earlyStopping?: EarlyStopping | undefined
   readonly checkpoints: CheckpointStore
@@ -79,6 +84,7 @@ class Loop {
   readonly #total: number
   readonly #monitor: Monitor
   #scorer: Scorer
+  #means: Means = createMeans()
   /** milliseconds in steps, validation not counted */
   #training = 0
   #position: Moving
@@ -94,7 +100,12 @@ class Loop {
     })
     this.#total = this.#batches.steps * epochs
     this.#scorer = options.scorer()
-    this.#monitor = resolveMonitor(options.monitor, this.#scorer, options.validation !== undefined)
+    this.#monitor = resolveMonitor(
+      options.monitor,
+      this.#scorer,
+      options.validation !== undefined,
+      options.step.scalarNames,
+    )
     checkPatience(options.earlyStopping)
     checkMode(options.schedule, this.#monitor, options.monitor)
     this.#position = {
@@ -191,19 +202,25 @@ class Loop {
     const count = this.#batches.fill(position.stepOfEpoch)
     const learningRate = schedule.at(position.step, this.#total)
     const { loss, gradientNorm } = await step.run(count, position.step + 1, learningRate)
-    this.#scorer.add(step.predictions(count), firstTargets(step, target, count))
+    const losses = step.scalars()
+    this.#means.add(losses, count)
+    feedScorer(this.#scorer, step, target, count)
     position.step++
     position.stepOfEpoch++
     position.lossSum += loss * count
     position.examples += count
     const { step: done, epoch, stepOfEpoch } = position
     const scores = this.#trainScores()
-    if (gradientNorm === undefined) return { type: 'step', step: done, epoch, stepOfEpoch, loss, scores, learningRate }
-    return { type: 'step', step: done, epoch, stepOfEpoch, loss, scores, learningRate, gradientNorm }
+    return {
+      ...{ type: 'step', step: done, epoch, stepOfEpoch, loss, scores, learningRate },
+      ...(step.scalarNames.length > 0 && { losses }),
+      ...(gradientNorm !== undefined && { gradientNorm }),
+    }
   }
 
   #trainScores(): Scores {
-    return { loss: this.#position.lossSum / this.#position.examples, ...this.#scorer.values() }
+    const { lossSum, examples } = this.#position
+    return { loss: lossSum / examples, ...this.#means.values(), ...this.#scorer.values() }
   }
 
   /** Validates and moves the position to the next epoch; undefined when the signal came before the end of the validation. */
@@ -231,6 +248,7 @@ class Loop {
     const seconds = (clock.now() - start) / 1000
     const event: EpochEvent = { type: 'epoch', epoch, step: done, ...scores, learningRate, seconds, best: improved }
     this.#scorer = scorer()
+    this.#means = createMeans()
     this.#position = {
       ...this.#position,
       epoch: epoch + 1,
@@ -262,7 +280,8 @@ class Loop {
   async #checkpoint(kind: 'last' | 'best'): Promise<TrainEvent> {
     const { step, schedule, checkpoints } = this.#o
     step.checkFinite(this.#position.step)
-    const position = { ...this.#position, scores: this.#scorer.save(), schedule: schedule.memory?.save() }
+    const [scores, losses] = [this.#scorer.save(), this.#means.save()]
+    const position = { ...this.#position, losses, scores, schedule: schedule.memory?.save() }
     await checkpoints.write(kind, encodeCheckpoint(kind === 'last' ? step.state : step.parameters, position))
     return { type: 'checkpoint', kind, epoch: this.#position.history.at(-1)?.epoch ?? 0, step: this.#position.step }
   }
@@ -285,6 +304,7 @@ class Loop {
     }
     restoreTensors(checkpoint, step.state, what)
     this.#position = { ...position }
+    this.#means = createMeans(position.losses)
     if (position.scores.length > 0) this.#scorer.load(position.scores)
     if (position.schedule) schedule.memory?.load(position.schedule)
   }

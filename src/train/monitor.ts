@@ -8,11 +8,26 @@ export interface Monitor {
   readonly split: 'train' | 'validation'
   readonly key: string
   readonly higherIsBetter: boolean
+  /** every epoch counts as the best so far */
+  readonly latest?: boolean
 }
 
-/** 'validationLoss', 'accuracy', ... as split and key. Throws `config` for a name that the run does not compute. */
-export function resolveMonitor(name: string | undefined, scorer: Scorer, hasValidation: boolean): Monitor {
-  const keys = ['loss', ...Object.keys(scorer.values())]
+/** Monitors nothing: a run ends with the parameters of its last epoch. The losses of a GAN do not say which epoch was best. */
+export const latest = 'latest'
+
+/**
+ * 'validationLoss', 'accuracy', ... as split and key, or 'latest'. Throws `config` for a name that the run does not compute.
+ *
+ * @param losses names of losses besides 'loss'
+ */
+export function resolveMonitor(
+  name: string | undefined,
+  scorer: Scorer,
+  hasValidation: boolean,
+  losses: readonly string[] = [],
+): Monitor {
+  if (name === latest) return { split: 'train', key: 'loss', higherIsBetter: false, latest: true }
+  const keys = ['loss', ...losses, ...Object.keys(scorer.values())]
   const capital = (key: string) => `validation${key[0]!.toUpperCase()}${key.slice(1)}`
   const known = new Map<string, Monitor>()
   for (const key of keys) {
@@ -32,5 +47,6 @@ export function monitoredValue(monitor: Monitor, scores: { train: Scores; valida
 }
 
 export function isBetter(monitor: Monitor, value: number, than: number, minDelta: number): boolean {
+  if (monitor.latest) return true
   return monitor.higherIsBetter ? value > than + minDelta : value < than - minDelta
 }

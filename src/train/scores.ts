@@ -5,12 +5,51 @@ import type { Tensor } from '../core/tensor.ts'
 import { classificationMetrics, createMeter, type Meter, type MetricSpec, regressionMetrics } from '../metrics/index.ts'
 
 export interface Scorer {
+  /** several outputs, each with targets and a scorer of its own: these are fed in place of `add` */
+  readonly parts?: readonly ScoredOutput[]
   /** Takes in a batch: predictions `[count, ...]` and as many targets. */
   add(predictions: Tensor<Float32Array>, targets: Tensor): void
   values(): Record<string, number>
   readonly higherIsBetter: ReadonlySet<string>
   save(): readonly unknown[]
   load(states: readonly unknown[]): void
+}
+
+export interface ScoredOutput {
+  /** in front of the names of its metrics: 'age' and 'meanAbsoluteError' make 'ageMeanAbsoluteError' */
+  readonly name: string
+  /** output of the network */
+  readonly output: string
+  /** column that holds the targets */
+  readonly target: string
+  readonly scorer: Scorer
+}
+
+/** Scores nothing: losses are all there is. */
+export function noScorer(): Scorer {
+  return outputScorer([])
+}
+
+/** Scores several outputs, each against a column of its own. */
+export function outputScorer(parts: readonly ScoredOutput[]): Scorer {
+  const named = (name: string, key: string) => `${name}${key[0]!.toUpperCase()}${key.slice(1)}`
+  return {
+    parts,
+    add: () => {},
+    values: () =>
+      Object.fromEntries(
+        parts.flatMap(({ name, scorer }) =>
+          Object.entries(scorer.values()).map(([key, value]) => [named(name, key), value] as const),
+        ),
+      ),
+    higherIsBetter: new Set(
+      parts.flatMap(({ name, scorer }) => [...scorer.higherIsBetter].map((key) => named(name, key))),
+    ),
+    save: () => parts.map(({ scorer }) => scorer.save()),
+    load: (states) => {
+      for (const [i, { scorer }] of parts.entries()) scorer.load(states[i] as readonly unknown[])
+    },
+  }
 }
 
 /**
