@@ -221,8 +221,9 @@ function recursion(plan: Plan, emitted: Emissions, { skip, last }: Sequence): { 
   const found: Value[] = []
   for (const row of rows) {
     const arriving = g.add(g.op('Gather', [state, from], { axis: 0 }), mask)
-    state = g.add(g.squeeze(logSumExp(g, arriving, 0), [0]), g.squeeze(row, [0]))
-    found.push(g.unsqueeze(state, [0]))
+    const reached = g.add(logSumExp(g, arriving, 0), row)
+    found.push(reached)
+    state = g.squeeze(reached, [0])
   }
   const all = g.slice(g.concat(found, 0), [1], [states + 1], [1])
   return {
