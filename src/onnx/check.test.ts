@@ -41,7 +41,7 @@ describe('checkOperators', () => {
 
   it('refuses the form of an older opset, or of a newer one', () => {
     expect(() => checkOperators(graphOf('Softmax'), { '': 11 }, table)).toThrow(
-      'form of opset 11, supported is that of 20',
+      'form of opset 11, which is not the one that Quern knows',
     )
   })
 

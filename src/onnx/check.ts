@@ -1,7 +1,7 @@
 /** Whether every operator of a graph is one that Quern knows: the check before a model is trained. */
 import { nearest, QuernError, suggestion } from '../core/errors.ts'
 import type { Graph, Node } from '../graph/graph.ts'
-import { type OpTable, opset } from '../ops/op.ts'
+import { newestOpset, type OpTable } from '../ops/op.ts'
 import { domainName } from './codes.ts'
 import { isCurrentForm } from './upgrade.ts'
 
@@ -38,8 +38,13 @@ function checkNode(node: Node, version: number, table: OpTable): void {
   if (domain === '' && !isCurrentForm(node.op, version)) {
     throw new QuernError(
       'unsupported',
-      `operator ${name} at node '${node.name}' has the form of opset ${version}, supported is that of ${opset}`,
-      { hint: version > opset ? 'Export the model with an older opset.' : 'Read the model with upgrades.' },
+      `operator ${name} at node '${node.name}' has the form of opset ${version}, which is not the one that Quern knows`,
+      {
+        hint:
+          version > newestOpset
+            ? `Export the model with opset ${newestOpset} or an older one.`
+            : 'Read the model with upgrades.',
+      },
     )
   }
   const specs = record.attributes ?? {}

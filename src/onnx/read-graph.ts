@@ -4,7 +4,7 @@ import type { Tensor } from '../core/tensor.ts'
 import type { Attribute, Attributes, Graph, Node, TensorType, Value } from '../graph/graph.ts'
 import { mergeTypes } from '../graph/merge-types.ts'
 import { inferOpenTypes } from '../ops/infer-open.ts'
-import { type OpTable, opset } from '../ops/op.ts'
+import { newestOpset, type OpTable } from '../ops/op.ts'
 import { domainName } from './codes.ts'
 import { constantFromAttributes } from './constant-node.ts'
 import { attributeFromProto } from './decode-attribute.ts'
@@ -161,7 +161,7 @@ class GraphReader {
     }
     const form: NodeForm = { op, inputs, attributes, outputCount: message.output.length }
     const current = this.#upgraded(form, domain, version ?? 0, name)
-    const upgraded = this.context.upgrade && (version ?? 0) <= opset
+    const upgraded = this.context.upgrade && (version ?? 0) <= newestOpset
     const isCurrent = domain !== '' || upgraded || isCurrentForm(op, version ?? 0)
     const types = isCurrent ? this.#infer(current, domain, name) : []
     const outputs = message.output.map((output, i) => {
@@ -223,7 +223,7 @@ class GraphReader {
       fail: (reason) => {
         throw new QuernError(
           'unsupported',
-          `operator ${form.op} of opset ${version} cannot be brought to opset ${opset} at node '${name}': ${reason}`,
+          `operator ${form.op} of opset ${version} cannot be brought to its present form at node '${name}': ${reason}`,
           { hint: 'Read the model without upgrades to run it as it is, or export it with a newer opset.' },
         )
       },

@@ -5,7 +5,8 @@ import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Graph } from '../graph/graph.ts'
 import { table as everyOperator } from '../ops/index.ts'
-import { type OpTable, opset } from '../ops/op.ts'
+import type { OpTable } from '../ops/op.ts'
+import { opsetOf } from '../ops/opset-of.ts'
 import { domainName, externalLocation } from './codes.ts'
 import { decodeModel } from './decode-model.ts'
 import { externalPlace, type SideFiles } from './decode-tensor.ts'
@@ -20,7 +21,7 @@ export interface ReadOptions {
   /** operators whose output types are inferred; default: all of ops/ */
   readonly table?: OpTable
   /**
-   * bring older operators to the opset that Quern writes and replace functions of the model by their bodies; default
+   * bring older operators to the form that ops/ describes and replace functions of the model by their bodies; default
    * true. Without it the graph is the file's own.
    */
   readonly upgrade?: boolean
@@ -82,7 +83,7 @@ export async function readModel(bytes: Uint8Array, options: ReadOptions = {}): P
   return {
     graph,
     parameters: context.parameters,
-    opsets: upgrade ? { ...fileOpsets, '': Math.max(fileOpset, opset) } : fileOpsets,
+    opsets: upgrade ? { ...fileOpsets, '': Math.max(fileOpset, opsetOf(graph, context.table)) } : fileOpsets,
     fileOpset,
     irVersion: Number(message.irVersion),
     producer: { name: message.producerName, version: message.producerVersion },

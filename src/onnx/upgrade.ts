@@ -1,9 +1,9 @@
 /**
- * Brings a node from the opset of its file to the one that Quern writes (ops/op.ts), one version after the other. Which
- * versions changed what stands in upgrades.ts.
+ * Brings a node from the opset of its file to the form that ops/ describes, one version after the other. Which versions changed what stands
+ * in upgrades.ts. Forms of opset 20 hold up to the newest one, but for those that have a record there.
  */
 
-import { opset } from '../ops/op.ts'
+import { newestOpset } from '../ops/op.ts'
 import type { NodeForm, Upgrade, UpgradeContext } from './node-form.ts'
 import { upgrades } from './upgrades.ts'
 
@@ -12,19 +12,15 @@ for (const { ops, since, apply } of upgrades) {
   for (const op of ops) byOp.set(op, (byOp.get(op) ?? new Map()).set(since, apply))
 }
 
-/** Operators that a newer opset than Quern's gave another form: their present form is not the one that ops/ describes. */
-const changedLater = new Map([['GroupNormalization', 21]])
-
 /** Whether a standard operator of a file's opset has the form that ops/ describes. */
 export function isCurrentForm(op: string, version: number): boolean {
-  if (version >= (changedLater.get(op) ?? Number.POSITIVE_INFINITY)) return false
-  return ![...(byOp.get(op)?.keys() ?? [])].some((since) => since > version && since <= opset)
+  return version <= newestOpset && ![...(byOp.get(op)?.keys() ?? [])].some((since) => since > version)
 }
 
 /** The present form of a standard operator's node. */
 export function upgradeNode(node: NodeForm, version: number, context: UpgradeContext): NodeForm {
   let form = node
-  for (let next = version + 1; next <= opset; next++) {
+  for (let next = version + 1; next <= newestOpset; next++) {
     const apply = byOp.get(form.op)?.get(next)
     if (apply) form = apply(form, context)
   }

@@ -1,6 +1,6 @@
 /**
  * What the opsets changed: one record a version and the operators it changed alike. A version without a record changed
- * nothing but the element types that it allows. Source: the operator changelog of the ONNX specification, opsets 1 to 20.
+ * nothing but the element types that it allows. Source: the operator changelog of the ONNX specification, opsets 1 to 26.
  */
 import { float32, int64, tensor } from '../core/tensor.ts'
 import type { Attribute, Attributes, Value } from '../graph/graph.ts'
@@ -140,6 +140,21 @@ const resizeFromScales: Apply = (node) => ({
   },
 })
 
+/** Group normalisation had a scale and a bias for each group; now for each channel: every one is repeated for the channels of its group. */
+const groupToChannels: Apply = (node, c) => {
+  const [x, ...perGroup] = node.inputs
+  const groups = numberOf(node.attributes.num_groups, 0)
+  const channels = x?.type?.shape?.[1]
+  if (typeof channels !== 'number' || groups < 1) return c.fail('the number of its channels is not known')
+  const integers = (values: number[], suffix: string) => c.constant(int64([values.length], values), suffix)
+  const repeated = perGroup.map((value) => {
+    const column = c.before('Reshape', [value, integers([groups, 1], 'column')])
+    const full = c.before('Expand', [column, integers([groups, channels / groups], 'repeated')])
+    return c.before('Reshape', [full, integers([channels], 'channels')])
+  })
+  return { ...node, inputs: [x, ...repeated] }
+}
+
 const reduceOps = ['Max', 'Min', 'Mean', 'Prod', 'L1', 'L2', 'LogSum', 'LogSumExp', 'SumSquare'].map(
   (name) => `Reduce${name}`,
 )
@@ -274,4 +289,5 @@ export const upgrades: readonly Upgrade[] = [
       return { ...node, inputs: withInput(node.inputs, 2, axis), attributes: without(node.attributes, 'axis') }
     },
   },
+  { ops: ['GroupNormalization'], since: 21, apply: groupToChannels },
 ]

@@ -4,7 +4,8 @@ import { QuernError } from '../core/errors.ts'
 import { formatShape, type Shape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { type Attribute, constantsOf, type Graph, type Node, type Value } from '../graph/graph.ts'
-import { opset } from '../ops/op.ts'
+import { table } from '../ops/index.ts'
+import { opsetOf } from '../ops/opset-of.ts'
 import { attributeCodes, domainName, externalLocation } from './codes.ts'
 import { bytesOf, irVersionOf, storedBytes, tensorHeader, tensorToProto } from './encode-tensor.ts'
 import { containerToProto, typeToProto } from './encode-type.ts'
@@ -31,7 +32,7 @@ export interface WriteOptions {
   readonly parameters?: ReadonlyMap<string, Tensor>
   /** metadata_props of the file */
   readonly metadata?: Readonly<Record<string, string>>
-  /** versions of operator sets by domain; default: the opset of ops/op.ts, and 1 for any other domain that is used */
+  /** versions of operator sets by domain; default: the oldest from 20 on that knows every node (ops/opset-of.ts), and 1 for any other domain that is used */
   readonly opsets?: Readonly<Record<string, number>>
   /** puts large tensors into a side file */
   readonly externalData?: ExternalOptions
@@ -98,7 +99,7 @@ class ModelWriter {
     }
     const message = create(ModelProtoSchema, {
       irVersion: BigInt(this.#irVersion),
-      opsetImport: this.#opsets(),
+      opsetImport: this.#opsets(graph),
       producerName: options.producer?.name ?? 'quern',
       producerVersion: options.producer?.version ?? '',
       graph: body,
@@ -109,8 +110,8 @@ class ModelWriter {
     return { model: toBinary(ModelProtoSchema, message), external: side && side.byteLength > 0 ? side : undefined }
   }
 
-  #opsets() {
-    const versions: Record<string, number> = { '': opset }
+  #opsets(graph: Graph) {
+    const versions: Record<string, number> = { '': opsetOf(graph, table) }
     for (const domain of this.domains) versions[domain] ??= 1
     for (const [domain, version] of Object.entries(this.options.opsets ?? {})) versions[domainName(domain)] = version
     return Object.entries(versions).map(([domain, version]) =>

@@ -1,6 +1,17 @@
-/** Operators of the runtime's own domain, com.microsoft. Passes put them in; gradient rules emit the standard ones. */
+/**
+ * Operators of the runtime's own domain, com.microsoft, and the standard ones of the same kind. Passes put them in, imported models hold them;
+ * gradient rules emit the standard ones.
+ */
 import { broadcastShapes } from '../core/shape.ts'
 import { shapeOf } from '../graph/graph.ts'
+import { attention } from './attention.ts'
+import { contribActivation } from './contrib-activation.ts'
+import { contribAttention } from './contrib-attention.ts'
+import { contribFused } from './contrib-fused.ts'
+import { contribGroupedAttention } from './contrib-grouped-attention.ts'
+import { contribNormalization } from './contrib-normalization.ts'
+import { contribQuantized } from './contrib-quantized.ts'
+import { contribRotary } from './contrib-rotary.ts'
 import { type AttributeReader, type Op, typed } from './op.ts'
 import { agree, range } from './shape-rules.ts'
 
@@ -61,4 +72,14 @@ const fusedMatMul: Op = {
   ],
 }
 
-export const contrib: readonly Op[] = [fusedMatMul]
+export const contrib: readonly Op[] = [
+  fusedMatMul,
+  ...contribActivation,
+  ...contribNormalization,
+  ...contribRotary,
+  ...attention,
+  ...contribAttention,
+  ...contribGroupedAttention,
+  ...contribFused,
+  ...contribQuantized,
+]
