@@ -34,3 +34,20 @@ export function transposedProduct(g: Emitter, dy: Value, matrices: readonly Axis
     return g.reshape(product, [...shape.slice(0, axis), inputs, ...shape.slice(axis + 1)])
   }, dy)
 }
+
+/** y = x with every matrix applied, each axis going from `inputs` to `outputs`. x must have a static shape. */
+export function matrixProduct(g: Emitter, x: Value, matrices: readonly AxisMatrix[]): Value {
+  return transposedProduct(
+    g,
+    x,
+    matrices.map(({ axis, outputs, inputs, elements }) => ({
+      axis,
+      outputs: inputs,
+      inputs: outputs,
+      elements: Array.from(
+        { length: inputs * outputs },
+        (_, i) => elements[(i % outputs) * inputs + Math.floor(i / outputs)]!,
+      ),
+    })),
+  )
+}

@@ -2,7 +2,7 @@
  * Reductions over axes, the positions of extremes, and running sums. Axes are a constant input; without axes (or with an empty
  * list) all are reduced, unless noop_with_empty_axes says that none is.
  */
-import { type Dim, normalizeAxis, requireStatic, type Shape, sizeOf, unknownDim } from '../core/shape.ts'
+import { type Dim, normalizeAxis, requireStatic, type Shape, sizeOf } from '../core/shape.ts'
 import { numbersOf } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
@@ -129,43 +129,23 @@ const positive = { from: 0.3, to: 2 }
 const nonZero = { away: { from: [0], by: 0.2 } }
 
 /**
- * The gradient of a maximum or minimum goes to the first element that attains it, once: the reduced axes are brought to the end and
- * joined, and dy is scattered to the position that ArgMax (ArgMin) finds there.
+ * The gradient of a maximum or minimum goes to the elements that attain it, in equal parts, so that it passes once in total: the rule of PyTorch's
+ * amax and of JAX. Forward and backward, one thread, beside ArgMax and ScatterElements to the first such element: [32, 196, 128] over the
+ * middle axis 1.4 ms for 3.0, [64, 512, 128] over the last 10.9 for 11.2 (15.1 with Where for Cast and Mul, 20.9 with ArgMax compared with positions).
  */
-function extremeGradient(find: 'ArgMax' | 'ArgMin'): (r: Reduction) => Value {
-  return ({ g, x, axes, dy }) => {
-    if (axes.length === 0) return dy
-    const shape = shapeOf(x)
-    const kept = range(shape.length).filter((axis) => !axes.includes(axis))
-    const order = [...kept, ...axes]
-    const outer = kept.map((axis) => shape[axis]!)
-    const moved = g.transpose(x, order)
-    const flat =
-      axes.length === 1 ? moved : g.reshape(moved, [...outer, axes.reduce<Dim>((n, a) => times(n, shape[a]!), 1)])
-    const index = g.op(find, [flat], { axis: -1, keepdims: 1 })
-    const spread = g.op('ScatterElements', [g.zerosLike(flat), index, g.reshape(dy, [...outer, 1])], { axis: -1 })
-    const back = g.reshape(
-      spread,
-      order.map((axis) => shape[axis]!),
-    )
-    return g.transpose(
-      back,
-      range(shape.length).map((axis) => order.indexOf(axis)),
-    )
-  }
-}
-
-function times(a: Dim, b: Dim): Dim {
-  return typeof a === 'number' && typeof b === 'number' ? a * b : a === 1 ? b : b === 1 ? a : unknownDim
+function extremeGradient({ g, x, y, axes, dy }: Reduction): Value {
+  if (axes.length === 0) return dy
+  const hits = g.cast(g.equal(x, y), dtypeOf(x))
+  return g.mul(hits, g.div(dy, g.sum(hits, axes, true)))
 }
 
 /** Values drawn from [from, to] hardly ever tie; the tie is a sample of its own. */
-function extreme(name: string, find: 'ArgMax' | 'ArgMin'): Op {
+function extreme(name: string): Op {
   const apart = [0.3, -1.2, 1.9, 0.8, -0.4, 1.1, -1.7, 0.1, 1.5, -0.8, 0.5, -0.1]
   const wide = { shape: [2, 3, 2], values: apart }
   return reductionOp(name, {
     since: 20,
-    grad: extremeGradient(find),
+    grad: extremeGradient,
     smooth: false,
     samples: [
       { inputs: [{ shape: [3, 4], values: apart }] },
@@ -180,7 +160,7 @@ function extreme(name: string, find: 'ArgMax' | 'ArgMin'): Op {
         title: 'tie',
         inputs: [{ shape: [3], values: [2, 2, 2] }],
         attributes: { keepdims: 0 },
-        gradients: [[1, 0, 0]],
+        gradients: [[1 / 3, 1 / 3, 1 / 3]],
       },
     ],
   })
@@ -245,8 +225,8 @@ const reductions: readonly Op[] = [
     grad: prodGradient,
     samples: [...reduceSamples(nonZero), noop(), overNothing],
   }),
-  extreme('ReduceMax', 'ArgMax'),
-  extreme('ReduceMin', 'ArgMin'),
+  extreme('ReduceMax'),
+  extreme('ReduceMin'),
 ]
 
 function position(name: string): Op {
