@@ -1,5 +1,13 @@
 /** The entry `quern/nn`: layers, losses, optimizers and schedules, for networks of one's own. */
-export { type FitOptions, type FittedModel, fit } from './actions/fit.ts'
+export { type FitOptions, type FittedModel, fit, type NamedColumns } from './actions/fit.ts'
+export {
+  type FitObjectivesOptions,
+  type FittedModels,
+  fitObjectives,
+  type ObjectiveOptions,
+} from './actions/fit-objectives.ts'
+export type { OutputLoss } from './actions/fit-targets.ts'
+export type { TrainingOptions } from './actions/run-fit.ts'
 export type { TrainEvent } from './contract/events.ts'
 export { createRandom, type Random } from './core/random.ts'
 export { float32, int64, type Tensor, tensor } from './core/tensor.ts'
@@ -28,3 +36,6 @@ export {
   step,
   warmup,
 } from './optim/index.ts'
+export type { ApplyMode, ObjectiveContext, Order } from './train/network.ts'
+export { layerwiseDecay, type ParameterGroup } from './train/parameter-groups.ts'
+export type { Pattern } from './train/patterns.ts'

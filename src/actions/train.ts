@@ -11,8 +11,8 @@ import { trace } from '../nn/index.ts'
 import { gradientRules } from '../optim/update.ts'
 import type { Run } from '../store/runs.ts'
 import type { TaskConfig, TaskData } from '../tasks/task.ts'
-import type { Network } from '../train/network.ts'
 import { runLoop } from '../train/loop.ts'
+import type { Network } from '../train/network.ts'
 import { classificationScorer } from '../train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../train/step.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
@@ -94,8 +94,9 @@ function checkOutput({ model, inputs, table }: Network, { labels }: TaskData): v
   )
 }
 
-function createStep(services: Services, config: TaskConfig, network: Network): Promise<TrainingStep> {
-  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, ema } = config.train
+/** Memory, graphs and update of a project's training. */
+export function createStep(services: Services, config: TaskConfig, network: Network): Promise<TrainingStep> {
+  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, ema, groups } = config.train
   return createTrainingStep({
     network,
     optimizer: optimization(config).optimizer,
@@ -106,6 +107,7 @@ function createStep(services: Services, config: TaskConfig, network: Network): P
     rules: gradientRules({ l1, l2, clipNorm, clipValue }),
     ema,
     accumulate,
+    groups,
   })
 }
 

@@ -21,6 +21,20 @@ export interface EmaSection {
   readonly decay: number
 }
 
+/** Parameters that are trained differently: the first group that means one holds. */
+export interface GroupSection {
+  /** paths or layers: 'conv2d', '**\/bias', or a regular expression between slashes: '/^dense_[01]\//' */
+  readonly parameters: string | readonly string[]
+  /** multiplies the learning rate */
+  readonly learningRateFactor?: number | undefined
+  /** of decoupled decay, in place of the optimizer's own */
+  readonly weightDecay?: number | undefined
+  /** in place of the optimizer of the run */
+  readonly optimizer?: Named | undefined
+  /** stays as it is */
+  readonly frozen?: boolean | undefined
+}
+
 /** Section `train` with every default. */
 export interface TrainSection {
   /** passes over the training split */
@@ -44,6 +58,8 @@ export interface TrainSection {
   readonly accumulate?: number | undefined
   /** evaluates and exports a moving average of the weights */
   readonly ema?: EmaSection | undefined
+  /** parameters with a rate, a decay or an optimizer of their own, or frozen */
+  readonly groups?: readonly GroupSection[] | undefined
   readonly earlyStopping: false | EarlyStoppingSection
   /** decides which epoch is best: 'validationLoss', 'validationAccuracy', 'loss', ... */
   readonly monitor?: string | undefined
@@ -71,6 +87,14 @@ export type SplitInput = Given<SplitSection>
 const positive = z.int().positive()
 const named = z.union([z.string(), z.looseObject({ name: z.string() })])
 
+const groupSection: z.ZodType<GroupSection, GroupSection> = z.strictObject({
+  parameters: z.union([z.string(), z.array(z.string()).min(1)]),
+  learningRateFactor: z.number().nonnegative().optional(),
+  weightDecay: z.number().nonnegative().optional(),
+  optimizer: named.optional(),
+  frozen: z.boolean().optional(),
+})
+
 export const devices = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const
 
 export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject({
@@ -85,6 +109,7 @@ export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject(
   labelSmoothing: z.number().min(0).lt(1).default(0),
   accumulate: positive.optional(),
   ema: z.strictObject({ decay: z.number().min(0).lt(1).default(0.999) }).optional(),
+  groups: z.array(groupSection).optional(),
   earlyStopping: z
     .union([z.literal(false), z.strictObject({ patience: positive, minDelta: z.number().nonnegative().default(0) })])
     .default(false),
