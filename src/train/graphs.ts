@@ -9,6 +9,7 @@ import type { Graph, Value } from '../graph/graph.ts'
 import type { TracedDraw, TracedParameter } from '../nn/trace.ts'
 import { Emitter } from '../ops/emitter.ts'
 import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
+import { keepGates } from '../passes/keep-gates.ts'
 import type { ParameterPlan } from './assign.ts'
 import { type JointTrace, traceJoint } from './joint-trace.ts'
 import type { JointNetwork } from './network.ts'
@@ -53,7 +54,8 @@ export function trainingGraph(network: JointNetwork, traced: JointTrace, plan: P
   const states = [...tracer.updates.keys()]
   const forward = optimizeForward(g.builder.finish([...named.values, ...tracer.updates.values()]), network.table)
 
-  const step = new Emitter(network.table, GraphBuilder.resume(forward))
+  const kept = keepGates(forward, network.table)
+  const step = new Emitter(kept.table, GraphBuilder.resume(kept.graph))
   const gradients = new Map<string, Value>()
   for (const [name, loss] of named.of(forward.outputs).losses) {
     const trained = parameters.filter(({ path }) => plan.get(path)?.objective === name)
@@ -65,7 +67,8 @@ export function trainingGraph(network: JointNetwork, traced: JointTrace, plan: P
     )
     for (const [i, { path }] of trained.entries()) gradients.set(path, found[i]!)
   }
-  const graph = optimizeStep(step.builder.finish(distinct(step, [...forward.outputs, ...gradients.values()])))
+  const outputs = distinct(step, [...forward.outputs, ...gradients.values()])
+  const graph = optimizeStep(kept.finish(step.builder.finish(outputs)))
   const rest = graph.outputs.slice(named.values.length)
   return {
     graph,
