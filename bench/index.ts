@@ -3,13 +3,16 @@ import { cnnStep } from './cnn-step.ts'
 import { gptStep } from './gpt-step.ts'
 import { importTime } from './import-time.ts'
 import { kernelSpeed } from './kernels.ts'
+import { lstmStep } from './lstm-step.ts'
 import { mnistBest } from './mnist-best.ts'
 import { mnistCnn } from './mnist-cnn.ts'
 import { mnistMemory } from './mnist-memory.ts'
 import { mnistMlp } from './mnist-mlp.ts'
-import { predictLatency } from './predict-latency.ts'
 import { onnxConformance } from './onnx-conformance.ts'
+import { predictLatency } from './predict-latency.ts'
 import type { BenchRecord } from './record.ts'
+import { resnetStep } from './resnet-step.ts'
+import { wavenetStep } from './wavenet-step.ts'
 
 export const records: readonly BenchRecord[] = [
   mnistCnn,
@@ -17,6 +20,9 @@ export const records: readonly BenchRecord[] = [
   mnistBest,
   cnnStep,
   gptStep,
+  resnetStep,
+  lstmStep,
+  wavenetStep,
   mnistMemory,
   importTime,
   predictLatency,

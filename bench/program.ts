@@ -7,7 +7,7 @@ import { basename } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { root } from './machine.ts'
 
-/** Writes the JavaScript of a program, whose imports of src/ lead to dist/, and returns its path. */
+/** Writes the JavaScript of a program and of the files beside it that it imports; imports of src/ lead to dist/. Returns its path. */
 export async function compileProgram(program: URL): Promise<string> {
   const { default: ts } = await import('typescript')
   const source = fileURLToPath(program)
@@ -22,6 +22,12 @@ export async function compileProgram(program: URL): Promise<string> {
   const folder = `${root}/node_modules/.cache/quern/bench`
   mkdirSync(folder, { recursive: true })
   const target = `${folder}/${basename(source, '.ts')}.mjs`
-  writeFileSync(target, outputText.replaceAll(/(['"])(?:\.\.\/)+src\/([^'"]+)\.ts\1/g, `$1${dist}$2.js$1`))
+  for (const [, , beside] of outputText.matchAll(/(['"])(\.\/[^'"]+\.ts)\1/g)) {
+    await compileProgram(new URL(beside!, program))
+  }
+  const text = outputText
+    .replaceAll(/(['"])(?:\.\.\/)+src\/([^'"]+)\.ts\1/g, `$1${dist}$2.js$1`)
+    .replaceAll(/(['"])(\.\/[^'"]+)\.ts\1/g, '$1$2.mjs$1')
+  writeFileSync(target, text)
   return target
 }

@@ -1,8 +1,7 @@
 /**
  * Training steps of the seed's CNN, the counterpart of peers/torch_cnn_step.py: the training images in memory, batches of 32
- * gathered from them in random order, gradients, Adam. usage: cnn-step FOLDER_WITH_MNIST_IDX STEPS THREADS; prints one JSON line.
+ * gathered from them in random order, gradients, Adam. usage: cnn-step FOLDER_WITH_MNIST_IDX STEPS THREADS [PROFILE_PREFIX]; prints one JSON line.
  */
-import { readFileSync } from 'node:fs'
 import { resolveProject } from '../../src/actions/project.ts'
 import type { NumericArray } from '../../src/core/dtype.ts'
 import { createRandom } from '../../src/core/random.ts'
@@ -12,8 +11,9 @@ import { adam } from '../../src/optim/index.ts'
 import { gradientRules } from '../../src/optim/update.ts'
 import { createNodeBackend } from '../../src/runtime/onnxruntime-node.ts'
 import { createTrainingStep } from '../../src/train/step.ts'
+import { measureSteps } from './measured-steps.ts'
 
-const [source = '', steps = '400', threads = '2'] = process.argv.slice(2)
+const [source = '', steps = '400', threads = '2', profile] = process.argv.slice(2)
 const warmUp = 20
 const learningRate = 0.001
 
@@ -33,7 +33,7 @@ const step = await createTrainingStep({
   network: { ...task.network(config, data), table },
   optimizer: adam({ learningRate }),
   backend: createNodeBackend(),
-  session: { threads: Number(threads) },
+  session: { threads: Number(threads), ...(profile ? { profile } : {}) },
   random,
   batchSize,
   rules: gradientRules({}),
@@ -41,27 +41,10 @@ const step = await createTrainingStep({
 const into = Object.fromEntries(Object.entries(step.batch).map(([name, { data }]) => [name, data as NumericArray]))
 const batches = createBatches(data.splits.train, { batchSize, into, random })
 const full = Math.floor(data.splits.train.length / batchSize)
-let loss = Number.NaN
 
-async function run(from: number, count: number): Promise<void> {
-  for (let i = from; i < from + count; i++) {
-    if (i % full === 0) batches.start(i / full + 1)
-    ;({ loss } = await step.run(batches.fill(i % full), i + 1, learningRate))
-  }
+async function run(i: number): Promise<number> {
+  if (i % full === 0) batches.start(i / full + 1)
+  return (await step.run(batches.fill(i % full), i + 1, learningRate)).loss
 }
 
-await run(0, warmUp)
-const start = performance.now()
-await run(warmUp, Number(steps))
-const milliseconds = (performance.now() - start) / Number(steps)
-await step.release()
-
-/** Highest resident memory of this process in MB; of /proc, since getrusage's maxrss begins with the parent's. */
-function peakMemory(): number {
-  try {
-    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024
-  } catch {
-    return process.resourceUsage().maxRSS / 1024
-  }
-}
-console.log(JSON.stringify({ milliseconds, loss, memory: peakMemory() }))
+await measureSteps(run, Number(steps), step, warmUp)

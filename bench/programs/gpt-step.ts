@@ -2,7 +2,6 @@
  * Training steps of a small GPT on bytes of a text, the counterpart of peers/torch_gpt_step.py: the same sizes, random windows of the text, AdamW.
  * usage: gpt-step TEXT_FILE LAYERS,HEADS,WIDTH,CONTEXT,BATCH,VOCABULARY STEPS THREADS [PROFILE_PREFIX]; prints one JSON line.
  */
-import { readFileSync } from 'node:fs'
 import { createRandom } from '../../src/core/random.ts'
 import * as nn from '../../src/nn/index.ts'
 import { table } from '../../src/ops/index.ts'
@@ -10,17 +9,13 @@ import { adamw } from '../../src/optim/index.ts'
 import { gradientRules } from '../../src/optim/update.ts'
 import { createNodeBackend } from '../../src/runtime/onnxruntime-node.ts'
 import { createTrainingStep } from '../../src/train/step.ts'
+import { readTokens } from './example-files.ts'
+import { measureSteps, stepArguments } from './measured-steps.ts'
 
-const [file = '', sizes = '4,4,128,64,12,65', steps = '60', threads = '2', profile] = process.argv.slice(2)
-const [layers = 0, numHeads = 0, width = 0, context = 0, batchSize = 0, vocabulary = 0] = sizes.split(',').map(Number)
+const { file, sizes, steps, session } = stepArguments()
+const [layers = 4, numHeads = 4, width = 128, context = 64, batchSize = 12, vocabulary = 65] = sizes
 const warmUp = 10
 const learningRate = 0.001
-
-/** Each byte by the order in which it first occurs; those beyond the vocabulary share the last number. */
-function tokensOf(bytes: Uint8Array): Int32Array {
-  const numbers = new Map([...new Set(bytes)].slice(0, vocabulary - 1).map((byte, i) => [byte, i]))
-  return Int32Array.from(bytes, (byte) => numbers.get(byte) ?? vocabulary - 1)
-}
 
 const normal = { name: 'randomNormal', stddev: 0.02 } as const
 const options = { numHeads, epsilon: 1e-5, kernelInitializer: normal }
@@ -42,31 +37,23 @@ const step = await createTrainingStep({
   },
   optimizer: adamw({ learningRate, weightDecay: 0.01 }),
   backend: createNodeBackend(),
-  session: { threads: Number(threads), ...(profile ? { profile } : {}) },
+  session,
   random,
   batchSize,
   evaluationBatchSize: batchSize,
   rules: gradientRules({}),
 })
-const text = tokensOf(readFileSync(file))
+const text = readTokens(file, vocabulary)
 const [tokens, next] = [step.batch.tokens!.data as Int32Array, step.batch.next!.data as Int32Array]
 const draws = random.fork('windows')
-let loss = Number.NaN
 
-async function run(from: number, count: number): Promise<void> {
-  for (let i = from; i < from + count; i++) {
-    for (let row = 0; row < batchSize; row++) {
-      const at = Math.floor(draws.uniform() * (text.length - context - 1))
-      tokens.set(text.subarray(at, at + context), row * context)
-      next.set(text.subarray(at + 1, at + context + 1), row * context)
-    }
-    ;({ loss } = await step.run(batchSize, i + 1, learningRate))
+async function run(i: number): Promise<number> {
+  for (let row = 0; row < batchSize; row++) {
+    const at = Math.floor(draws.uniform() * (text.length - context - 1))
+    tokens.set(text.subarray(at, at + context), row * context)
+    next.set(text.subarray(at + 1, at + context + 1), row * context)
   }
+  return (await step.run(batchSize, i + 1, learningRate)).loss
 }
 
-await run(0, warmUp)
-const start = performance.now()
-await run(warmUp, Number(steps))
-const milliseconds = (performance.now() - start) / Number(steps)
-await step.release()
-console.log(JSON.stringify({ milliseconds, loss, parameters: step.trainableCount }))
+await measureSteps(run, steps, step, warmUp)
