@@ -34,7 +34,14 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 it('are all in the README, and here', async () => {
   const entries = await readdir(join(root, 'examples'), { withFileTypes: true })
   const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
-  expect(folders.sort()).toEqual(['bundle-elsewhere', 'digits', 'gradients', 'library', 'own-pictures'])
+  expect(folders.sort()).toEqual([
+    'bundle-elsewhere',
+    'digit-strings',
+    'digits',
+    'gradients',
+    'library',
+    'own-pictures',
+  ])
   const readme = await readFile(join(root, 'examples/README.md'), 'utf8')
   for (const name of folders) expect(readme).toContain(`[${name}](${name})`)
 })
@@ -56,6 +63,14 @@ it('gradients/rosenbrock takes the known steps of Newton’s method', async () =
   const values = [...text.matchAll(/ = (\S+)/g)].map(([, value]) => Number(value))
   const expected = [24.2, 4.732, 1412, 0.05597, 0.3132, 1.853e-11]
   for (const [i, value] of expected.entries()) expect(values[i]! / value).toBeCloseTo(1, 3)
+})
+
+it('digit-strings learns to read strings without their alignment', async () => {
+  const text = await output('digit-strings/train.ts', '2', '1000')
+  const losses = [...text.matchAll(/^epoch \d {2}loss ([\d.]+)$/gm)].map(([, loss]) => Number(loss))
+  expect(losses.length).toBe(2)
+  expect(losses[1]!).toBeLessThan(losses[0]!)
+  expect(text).toMatch(/% of 200 unseen strings read without a mistake/)
 })
 
 it('digits reads MNIST and begins to train', async () => {

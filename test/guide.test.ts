@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { exportTargets } from '../src/actions/export.ts'
 import { commands } from '../src/cli/commands/index.ts'
 import { classificationMetrics } from '../src/metrics/index.ts'
+import { losses } from '../src/nn/losses/index.ts'
 import { optimizers, schedules } from '../src/optim/index.ts'
 import { endpoints } from '../src/serve/routes/endpoints.ts'
 import { imageClassification } from '../src/tasks/image-classification.ts'
@@ -49,6 +50,12 @@ it('names every optimizer, schedule, metric and export target', () => {
   for (const name of [...names, ...classificationMetrics.map((metric) => metric.name)]) {
     expect(guide).toMatch(new RegExp(`\`[^\`]*${name}[^\`]*\``))
   }
+})
+
+it('has each loss in its table, and none that is not there', () => {
+  const section = guide.slice(guide.indexOf('### Losses'), guide.indexOf('## Limits'))
+  const rows = [...section.matchAll(/^\| (`.+?`) \|/gm)].flatMap(([, names]) => names!.split(', '))
+  expect(rows.map((name) => name.replaceAll('`', '')).sort()).toEqual(Object.keys(losses).sort())
 })
 
 it('names every verb', () => {
