@@ -163,7 +163,17 @@ function gradientOf(
   gradients: ReadonlyMap<Value, Value>,
   dependent: ReadonlySet<Value>,
 ): readonly (Value | undefined)[] {
-  const op = g.record(node.op, node.domain)
+  const op = g.table.get(node.domain, node.op)
+  if (!op) {
+    const name = node.domain === '' ? node.op : `${node.domain}.${node.op}`
+    throw new QuernError(
+      'unsupported',
+      `no gradient through ${name} at '${node.name}': Quern does not know this operator`,
+      {
+        hint: 'Train only what lies behind this node, or add a record for it to the table (createTable).',
+      },
+    )
+  }
   if (typeof op.grad !== 'function') {
     throw new QuernError('unsupported', `no gradient through ${node.op} at '${node.name}': ${op.grad.none}`, {
       hint: 'Train only what lies behind this node, or replace it by operators that have a gradient.',

@@ -7,6 +7,7 @@ import type { Graph } from '../graph/graph.ts'
 import { table as everyOperator } from '../ops/index.ts'
 import type { OpTable } from '../ops/op.ts'
 import { opsetOf } from '../ops/opset-of.ts'
+import { checkFinite } from './check-finite.ts'
 import { domainName, externalLocation } from './codes.ts'
 import { decodeModel } from './decode-model.ts'
 import { externalPlace, type SideFiles } from './decode-tensor.ts'
@@ -29,7 +30,10 @@ export interface ReadOptions {
   readonly ignoreStatedTypes?: boolean
   /** leave Constant nodes as nodes; default false: they become constants */
   readonly keepConstantNodes?: boolean
-  /** initializers that become parameters of the graph, to be trained: 'floats' for every floating-point one of rank 1 or more */
+  /**
+   * initializers that become parameters of the graph, to be trained: 'floats' for every floating-point one of rank 1 or more. With it, weights that are
+   * not numbers are refused.
+   */
   readonly parameters?: 'floats' | ((name: string, elements: Tensor) => boolean)
 }
 
@@ -80,6 +84,7 @@ export async function readModel(bytes: Uint8Array, options: ReadOptions = {}): P
     defaults: [],
   }
   const graph = readGraph(message.graph as GraphProto, context)
+  if (options.parameters) checkFinite(graph, context.parameters)
   return {
     graph,
     parameters: context.parameters,

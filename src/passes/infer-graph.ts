@@ -23,7 +23,8 @@ export function inferGraph(graph: Graph, table: OpTable, known: ReadonlyMap<Valu
       const stated = known.get(value) ?? value
       const type = mergeTypes(elements.shapeOfResult(node, types[i]) ?? types[i], stated.type)
       const result = sameType(type, value.type) ? value : { ...stated, type }
-      if (result !== value) replaced.set(value, result)
+      if (result === value) replaced.delete(value)
+      else replaced.set(value, result)
       return result
     })
     const current = { ...node, outputs: results }
