@@ -7,6 +7,7 @@ const sequence = [4, 6]
 export const attentionChecks: Record<string, LayerCheck> = {
   multiHeadAttention: {
     layer: nn.multiHeadAttention({ numHeads: 2 }),
+    readsMask: true,
     inputs: [sequence],
     output: sequence,
     parameters: {
@@ -78,6 +79,7 @@ export const attentionChecks: Record<string, LayerCheck> = {
   },
   transformerEncoder: {
     layer: nn.transformerEncoder({ numHeads: 2, intermediateDim: 8, dropout: 0.01 }),
+    readsMask: true,
     inputs: [sequence],
     output: sequence,
     parameters: {

@@ -1,8 +1,9 @@
 /**
  * One check for any layer: shapes with numbers and with a named batch, parameters, learning, training against inference, saving and
- * loading, the configuration as JSON, and errors on inputs that do not fit.
+ * loading, the same numbers from the exported ONNX file, padding masks, the configuration as JSON, and errors on inputs that do not fit.
  */
 import { expect } from 'vitest'
+import { exportGraph } from '../src/bundle/export-graph.ts'
 import type { DType } from '../src/core/dtype.ts'
 import { createRandom } from '../src/core/random.ts'
 import { type Shape, type StaticShape, sizeOf } from '../src/core/shape.ts'
@@ -19,6 +20,7 @@ import { sgd } from '../src/optim/index.ts'
 import { gradientRules } from '../src/optim/update.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { createTrainingStep, type TrainingStep } from '../src/train/step.ts'
+import { checkMaskHandedOn, checkMaskRead } from './check-mask.ts'
 import { noise } from './run-layer.ts'
 
 export interface LayerCheck {
@@ -34,6 +36,8 @@ export interface LayerCheck {
   readonly trainingDiffers?: boolean
   /** makes the layer again from its config; undefined for models, whose config describes and no more */
   readonly again?: ((config: never) => Layer) | undefined
+  /** it leaves padding out, told by the mask of its first input */
+  readonly readsMask?: true
   /** inputs (one example) that do not fit, and what the message says */
   readonly refused?: readonly (readonly [inputs: readonly StaticShape[], message: string])[]
 }
@@ -45,11 +49,14 @@ export async function checkLayer(check: LayerCheck): Promise<void> {
   checkShapes(check)
   checkConfig(check)
   checkRefusals(check)
+  checkMaskHandedOn(check.layer, check.inputs, check.dtype ?? 'float32')
+  if (check.readsMask) await checkMaskRead(check.layer, check.inputs[0]!, check.output)
   const step = await createStep(check.layer, check)
   try {
     await checkLearning(step, check)
     await checkModes(step, check)
     await checkSaving(step, check)
+    await checkExport(step, check)
   } finally {
     await step.release()
   }
@@ -179,5 +186,40 @@ async function checkSaving(step: TrainingStep, { layer, ...check }: LayerCheck):
     expect(expected.length).toBe(batchSize * sizeOf(check.output))
   } finally {
     await fresh.release()
+  }
+}
+
+/** The exported file gives what the training graph gives, for another size of batch too. */
+async function checkExport(
+  step: TrainingStep,
+  { layer, inputs, dtype = 'float32', output }: LayerCheck,
+): Promise<void> {
+  await step.evaluate(batchSize)
+  const expected = step.predictions(batchSize).data as Float32Array
+  const bytes = exportGraph({
+    model: layer,
+    inputs: inputs.map((shape, i) => ({ name: `x${i}`, dtype, shape })),
+    output: 'result',
+    parameters: step.parameters,
+    table,
+    name: layer.kind,
+  })
+  const session = await backend.createSession(bytes)
+  try {
+    for (const batch of [batchSize, 2]) {
+      const feeds = inputs.map((shape, i): [string, Tensor] => {
+        const data = step.batch[`x${i}`]!.data as Float32Array
+        return [`x${i}`, { dtype, shape: [batch, ...shape], data: data.slice(0, batch * sizeOf(shape)) } as Tensor]
+      })
+      const { result } = await session.run(Object.fromEntries(feeds))
+      expect(result!.shape).toEqual([batch, ...output])
+      const error = (result!.data as Float32Array).reduce(
+        (most, v, i) => Math.max(most, Math.abs(v - expected[i]!) / (1 + Math.abs(v))),
+        0,
+      )
+      expect(error, 'the exported file gives other numbers').toBeLessThan(1e-5)
+    }
+  } finally {
+    await session.release()
   }
 }

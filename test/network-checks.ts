@@ -21,24 +21,16 @@ const basic = (at: string, filters: number, from: number): Shapes => ({
   ...(from === filters ? {} : normalized(`${at}shortcut/`, '', filters, from, 1)),
 })
 
-const bottleneck = (at: string, filters: number, from: number): Shapes => ({
-  ...normalized(`${at}layer/`, '', filters, from, 1),
-  ...normalized(`${at}layer/`, '_1', filters, filters, 3),
-  ...normalized(`${at}layer/`, '_2', 4 * filters, filters, 1),
-  ...(from === 4 * filters ? {} : normalized(`${at}shortcut/`, '', 4 * filters, from, 1)),
-})
-
-/** Four stages of 2, 4, 8 and 16 channels, of `depths` blocks, which end in a multiple of them. */
-function resnetParameters(depths: readonly number[], stem: number, block = basic, multiple = 1): Shapes {
+/** Four stages of 2, 4, 8 and 16 channels, of `depths` blocks. */
+function resnetParameters(depths: readonly number[], stem: number): Shapes {
   const shapes: Shapes = normalized('', '', 2, 3, stem)
-  let from = 2
   for (const [i, depth] of depths.entries()) {
+    const from = 2 ** Math.max(i, 1)
     for (let b = 0; b < depth; b++) {
-      Object.assign(shapes, block(`stage_${i + 1}_block_${b + 1}/`, 2 ** (i + 1), from))
-      from = multiple * 2 ** (i + 1)
+      Object.assign(shapes, basic(`stage_${i + 1}_block_${b + 1}/`, 2 ** (i + 1), b === 0 ? from : 2 ** (i + 1)))
     }
   }
-  return { ...shapes, 'dense/kernel': [from, 4], 'dense/bias': [4] }
+  return { ...shapes, 'dense/kernel': [16, 4], 'dense/bias': [4] }
 }
 
 const block = (at: string, filters: number, outputs: number) => ({
@@ -47,6 +39,31 @@ const block = (at: string, filters: number, outputs: number) => ({
   [`${at}output/kernel`]: [outputs, filters, 1],
   [`${at}output/bias`]: [outputs],
 })
+
+const norm = (at: string, features = 6) => ({ [`${at}/gamma`]: [features], [`${at}/beta`]: [features] })
+const linear = (at: string, from: number, to: number) => ({ [`${at}/kernel`]: [from, to], [`${at}/bias`]: [to] })
+const attention = (at: string) => ({
+  ...linear(`${at}/attention/queryKeyValue`, 6, 18),
+  ...linear(`${at}/attention/output`, 6, 6),
+})
+const feedForward = (at: string, width: number) => ({
+  ...linear(`${at}/up`, 6, width),
+  ...linear(`${at}/down`, width, 6),
+})
+
+const sizes = { vocabularySize: 7, numHeads: 2, hiddenDim: 6 }
+const bertFront = {
+  'tokenEmbedding/embeddings': [7, 6],
+  'positionEmbedding/positions': [4, 6],
+  'segmentEmbedding/embeddings': [5, 6],
+  ...norm('normalization'),
+}
+const bertBlock = {
+  ...attention('block_0'),
+  ...norm('block_0/attentionNormalization'),
+  ...feedForward('block_0', 24),
+  ...norm('block_0/feedForwardNormalization'),
+}
 
 export const networkChecks: Readonly<Record<string, LayerCheck>> = {
   resnet18: {
@@ -57,14 +74,6 @@ export const networkChecks: Readonly<Record<string, LayerCheck>> = {
     trainingDiffers: true,
     again: nn.resnet18,
     refused: [[[[3, 8]], 'resnet18 needs [batch, channels, height, width], received [batch, 3, 8]']],
-  },
-  'resnet50 for large images': {
-    layer: nn.resnet50({ classes: 4, filters: 2, stem: 'large', activation: 'linear' }),
-    inputs: [[3, 64, 64]],
-    output: [4],
-    parameters: resnetParameters([3, 4, 6, 3], 7, bottleneck, 4),
-    trainingDiffers: true,
-    again: nn.resnet50,
   },
   waveNetBlock: {
     layer: nn.waveNetBlock({ filters: 3, dilationRate: 2 }),
@@ -130,5 +139,101 @@ export const networkChecks: Readonly<Record<string, LayerCheck>> = {
     },
     again: nn.waveNet,
     refused: [[[[9]], 'waveNet needs numbers [batch, channels, length], received [batch, 9]']],
+  },
+  gpt: {
+    layer: nn.gpt({ ...sizes, numLayers: 1, outputActivation: 'linear' }),
+    inputs: [[4]],
+    dtype: 'int32',
+    output: [4, 7],
+    parameters: {
+      'tokenEmbedding/embeddings': [7, 6],
+      'positionEmbedding/positions': [4, 6],
+      ...norm('block_0/attentionNormalization'),
+      ...attention('block_0'),
+      ...norm('block_0/feedForwardNormalization'),
+      ...feedForward('block_0', 24),
+      ...norm('normalization'),
+    },
+    again: nn.gpt,
+    refused: [[[[4, 2]], 'gpt needs integers [batch, positions], received [batch, 4, 2]']],
+  },
+  'gpt as Llama': {
+    layer: nn.gpt({
+      ...{ vocabularySize: 7, numHeads: 2, hiddenDim: 8, numLayers: 1, intermediateDim: 5, numKeyValueHeads: 1 },
+      ...{ positions: 'rotary', activation: 'swiglu', dropout: 0.01, tieWeights: false, outputActivation: 'linear' },
+    }),
+    inputs: [[4]],
+    dtype: 'int32',
+    output: [4, 7],
+    parameters: {
+      'tokenEmbedding/embeddings': [7, 8],
+      ...norm('block_0/attentionNormalization', 8),
+      ...linear('block_0/attention/queryKeyValue', 8, 16),
+      ...linear('block_0/attention/output', 8, 8),
+      ...norm('block_0/feedForwardNormalization', 8),
+      ...linear('block_0/up', 8, 5),
+      ...linear('block_0/gate', 8, 5),
+      ...linear('block_0/down', 5, 8),
+      ...norm('normalization', 8),
+      'output/kernel': [8, 7],
+    },
+    trainingDiffers: true,
+    again: nn.gpt,
+  },
+  'gpt with sines': {
+    layer: nn.gpt({ ...sizes, numLayers: 1, positions: 'sinusoidal', outputActivation: 'linear' }),
+    inputs: [[4]],
+    dtype: 'uint8',
+    output: [4, 7],
+    parameters: {
+      'tokenEmbedding/embeddings': [7, 6],
+      ...norm('block_0/attentionNormalization'),
+      ...attention('block_0'),
+      ...norm('block_0/feedForwardNormalization'),
+      ...feedForward('block_0', 24),
+      ...norm('normalization'),
+    },
+    again: nn.gpt,
+  },
+  bert: {
+    layer: nn.bert({ ...sizes, numLayers: 1, numSegments: 5 }),
+    inputs: [[4], [4]],
+    dtype: 'int32',
+    output: [4, 6],
+    parameters: { ...bertFront, ...bertBlock },
+    trainingDiffers: true,
+    again: nn.bert,
+    refused: [
+      [[[4, 2], [4]], 'bert needs [batch, positions] of one to three inputs, received [batch, 4, 2], [batch, 4]'],
+    ],
+  },
+  'bert that fills in words, with a mask': {
+    layer: nn.bert({ ...sizes, numLayers: 1, numSegments: 5, head: 'maskedLanguageModel', dropout: 0 }),
+    inputs: [[4], [4], [4]],
+    dtype: 'int32',
+    output: [4, 7],
+    parameters: {
+      ...bertFront,
+      ...bertBlock,
+      ...linear('transform', 6, 6),
+      ...norm('transformNormalization'),
+      outputBias: [7],
+    },
+    again: nn.bert,
+  },
+  'bert that classifies': {
+    layer: nn.bert({ ...sizes, numLayers: 1, intermediateDim: 24, head: 'classifier', classes: 3, dropout: 0 }),
+    inputs: [[4]],
+    dtype: 'int32',
+    output: [3],
+    parameters: {
+      'tokenEmbedding/embeddings': [7, 6],
+      'positionEmbedding/positions': [4, 6],
+      ...norm('normalization'),
+      ...bertBlock,
+      ...linear('pooler', 6, 6),
+      ...linear('classifier', 6, 3),
+    },
+    again: nn.bert,
   },
 }

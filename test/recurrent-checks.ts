@@ -19,6 +19,7 @@ const bidirectionalAgain = ({ layer: { kind, ...options }, ...rest }: { layer: W
 export const recurrentChecks: Readonly<Record<string, LayerCheck>> = {
   simpleRNN: {
     layer: nn.simpleRNN({ units: 5 }),
+    readsMask: true,
     inputs: [sequence],
     output: [5],
     parameters: { kernel: [5, 3], recurrentKernel: [5, 5], bias: [5] },
@@ -34,6 +35,7 @@ export const recurrentChecks: Readonly<Record<string, LayerCheck>> = {
   },
   lstm: {
     layer: nn.lstm({ units: 5 }),
+    readsMask: true,
     inputs: [sequence],
     output: [5],
     parameters: { kernel: [20, 3], recurrentKernel: [20, 5], bias: [20] },
@@ -49,6 +51,7 @@ export const recurrentChecks: Readonly<Record<string, LayerCheck>> = {
   },
   gru: {
     layer: nn.gru({ units: 5 }),
+    readsMask: true,
     inputs: [sequence],
     output: [5],
     parameters: { kernel: [15, 3], recurrentKernel: [15, 5], bias: [2, 15] },
@@ -57,6 +60,7 @@ export const recurrentChecks: Readonly<Record<string, LayerCheck>> = {
   },
   'gru with reset first, all outputs': {
     layer: nn.gru({ units: 5, resetAfter: false, returnSequences: true }),
+    readsMask: true,
     inputs: [sequence],
     output: [4, 5],
     parameters: { kernel: [15, 3], recurrentKernel: [15, 5], bias: [15] },
@@ -64,6 +68,7 @@ export const recurrentChecks: Readonly<Record<string, LayerCheck>> = {
   },
   bidirectional: {
     layer: nn.bidirectional({ layer: nn.lstm({ units: 5 }) }),
+    readsMask: true,
     inputs: [sequence],
     output: [10],
     parameters: {
@@ -78,6 +83,7 @@ export const recurrentChecks: Readonly<Record<string, LayerCheck>> = {
   },
   'bidirectional, averaged sequences': {
     layer: nn.bidirectional({ layer: nn.gru({ units: 5, returnSequences: true, useBias: false }), mergeMode: 'ave' }),
+    readsMask: true,
     inputs: [sequence],
     output: [4, 5],
     parameters: {

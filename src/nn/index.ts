@@ -5,7 +5,6 @@ export { type AdaptivePoolingOptions, adaptiveAveragePooling, adaptiveMaxPooling
 export { type MultiHeadAttentionOptions, multiHeadAttention } from './attention.ts'
 export { type ConvolutionOptions, conv1d, conv2d, conv3d } from './convolution.ts'
 export { type DenseOptions, dense } from './dense.ts'
-export type { Distribution } from './distribution.ts'
 export {
   type DepthwiseConvolutionOptions,
   depthwiseConv1d,
@@ -14,6 +13,7 @@ export {
   separableConv1d,
   separableConv2d,
 } from './depthwise-convolution.ts'
+export type { Distribution } from './distribution.ts'
 export { type EmbeddingOptions, embedding } from './embedding.ts'
 export { groupNormalization, instanceNormalization, rmsNormalization } from './group-normalization.ts'
 export { type Initializer, type InitializerName, initialValues } from './initializers.ts'
@@ -31,7 +31,9 @@ export { layer } from './layer.ts'
 export * from './losses/index.ts'
 export { masking } from './masking.ts'
 export { input, type Model, model, sequential } from './model.ts'
-export { type ResNetOptions, resnet18, resnet50 } from './models/resnet.ts'
+export { type BertHead, type BertOptions, bert } from './models/bert.ts'
+export { type GptOptions, gpt } from './models/gpt.ts'
+export { type ResNetOptions, resnet18 } from './models/resnet.ts'
 export { type WaveNetBlockOptions, type WaveNetOptions, waveNet, waveNetBlock } from './models/wavenet.ts'
 export {
   type BatchNormalizationOptions,

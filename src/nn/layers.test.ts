@@ -78,6 +78,20 @@ const checks: Record<string, LayerCheck> = {
     trainingDiffers: true,
     again: nn.spatialDropout,
   },
+  gaussianNoise: {
+    layer: nn.gaussianNoise({ stddev: 0.3 }),
+    inputs: [image],
+    output: image,
+    trainingDiffers: true,
+    again: nn.gaussianNoise,
+  },
+  gaussianDropout: {
+    layer: nn.gaussianDropout({ rate: 0.4 }),
+    inputs: [image],
+    output: image,
+    trainingDiffers: true,
+    again: nn.gaussianDropout,
+  },
   batchNormalization: {
     layer: nn.batchNormalization(),
     inputs: [image],

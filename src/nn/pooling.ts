@@ -15,10 +15,11 @@ function pooling(kind: string, op: string, axes: number, options: PoolingOptions
   const { poolSize = 2, padding = 'valid' } = options
   const window = perAxis(kind, 'poolSize', poolSize, axes)
   const strides = perAxis(kind, 'strides', options.strides ?? poolSize, axes)
+  const attributes = { kernel_shape: window, strides, ...paddingAttributes(kind, padding, axes) }
   return layer({
     kind,
     config: { ...options, poolSize: window, strides, padding },
-    apply: (c, [x]) => c.g.op(op, [x], { kernel_shape: window, strides, ...paddingAttributes(kind, padding, axes) }),
+    apply: (c, [x]) => c.g.op(op, [x], attributes),
   })
 }
 

@@ -113,7 +113,7 @@ function recurrent(kind: string, cell: Cell, given: RecurrentOptions, own: Plain
   const made = layer({
     kind,
     config: { ...options, ...own },
-    ...(returnSequences ? { keepsMask: 'first' } : {}),
+    ...(returnSequences && !goBackwards ? { keepsMask: 'first' } : {}),
     apply: (c, [x]) => {
       const { g } = c
       if (returnSequences && goBackwards && maskOf(x!)) {

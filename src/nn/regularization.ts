@@ -62,6 +62,7 @@ export function gaussianNoise(options: CommonOptions & { stddev: number }): Laye
   return layer({
     kind: 'gaussianNoise',
     config: { ...options },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       if (!c.training || deviation === 0) return x!
       return c.g.add(x!, c.random(shapeOf(x!), { name: 'normal', deviation }))
@@ -79,6 +80,7 @@ export function gaussianDropout(options: CommonOptions & { rate: number }): Laye
   return layer({
     kind: 'gaussianDropout',
     config: { ...options },
+    keepsMask: 'first',
     apply: (c, [x]) => {
       if (!c.training || rate === 0) return x!
       return c.g.mul(x!, c.random(shapeOf(x!), { name: 'normal', mean: 1, deviation }))

@@ -25,37 +25,10 @@ export interface ResNetOptions extends CommonOptions {
 
 /** 18 layers, blocks of two 3x3 convolutions: `[batch, channels, height, width]` -> `[batch, classes]`. 11.2 M parameters for 10 classes. */
 export function resnet18(options: ResNetOptions): Layer {
-  return resnet('resnet18', [2, 2, 2, 2], basic, options)
+  return resnet('resnet18', [2, 2, 2, 2], options)
 }
 
-/** 50 layers, bottleneck blocks, which end in four times the stage's channels. The stride is at the 3x3 convolution. */
-export function resnet50(options: ResNetOptions): Layer {
-  return resnet('resnet50', [3, 4, 6, 3], bottleneck, options)
-}
-
-interface Block {
-  /** channels that come out, as a multiple of the stage's */
-  readonly expansion: number
-  readonly layers: (filters: number, strides: number) => Layer[]
-}
-
-const basic: Block = {
-  expansion: 1,
-  layers: (filters, strides) => [...normalized(filters, 3, strides), activation('relu'), ...normalized(filters, 3, 1)],
-}
-
-const bottleneck: Block = {
-  expansion: 4,
-  layers: (filters, strides) => [
-    ...normalized(filters, 1, 1),
-    activation('relu'),
-    ...normalized(filters, 3, strides),
-    activation('relu'),
-    ...normalized(4 * filters, 1, 1),
-  ],
-}
-
-function resnet(kind: string, depths: readonly number[], block: Block, options: ResNetOptions): Layer {
+function resnet(kind: string, depths: readonly number[], options: ResNetOptions): Layer {
   const { stem = 'small', activation: output = 'softmax', ...rest } = options
   const classes = positiveInteger(kind, 'classes', options.classes)
   const filters = positiveInteger(kind, 'filters', options.filters ?? 64)
@@ -65,10 +38,10 @@ function resnet(kind: string, depths: readonly number[], block: Block, options: 
   const stages = depths.flatMap((depth, stage) =>
     Array.from({ length: depth }, (_, i) => {
       const strides = stage > 0 && i === 0 ? 2 : 1
-      const changes = strides > 1 || (i === 0 && block.expansion > 1)
       const channels = filters * 2 ** stage
-      const shortcut = changes ? sequential(normalized(channels * block.expansion, 1, strides)) : undefined
-      return residual(sequential(block.layers(channels, strides)), {
+      const shortcut = strides > 1 ? sequential(normalized(channels, 1, strides)) : undefined
+      const body = [...normalized(channels, 3, strides), activation('relu'), ...normalized(channels, 3, 1)]
+      return residual(sequential(body), {
         ...{ activation: 'relu', name: `stage_${stage + 1}_block_${i + 1}` },
         ...(shortcut ? { shortcut } : {}),
       })
