@@ -6,7 +6,7 @@ import { type Dim, requireStatic, sizeOf } from '../core/shape.ts'
 import { tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
-import { gradientByLowering } from './lowering.ts'
+import { lowered } from './lower.ts'
 import { type AttributeReader, type Op, type Sample, typed } from './op.ts'
 import { constantNumbers, unknownShape } from './shape-rules.ts'
 
@@ -128,28 +128,30 @@ function samples(): Sample[] {
   ]
 }
 
-const gridSample: Op = {
-  name: 'GridSample',
-  since: 20,
-  inputs: [2, 2],
-  attributes: {
-    align_corners: { kind: 'int', default: 0 },
-    mode: { kind: 'string', default: 'linear' },
-    padding_mode: { kind: 'string', default: 'zeros' },
+const gridSample: Op = lowered(
+  {
+    name: 'GridSample',
+    since: 20,
+    inputs: [2, 2],
+    attributes: {
+      align_corners: { kind: 'int', default: 0 },
+      mode: { kind: 'string', default: 'linear' },
+      padding_mode: { kind: 'string', default: 'zeros' },
+    },
+    infer: (c) => {
+      const [x, grid] = [c.input(0), c.input(1)]
+      const rank = x.shape.length - 2
+      if (rank < 1 || grid.shape.length !== x.shape.length)
+        c.fail('the input must be [batch, channels, size, ...], the grid [batch, size, ..., number of axes]')
+      const last = grid.shape.at(-1)
+      if (typeof last === 'number' && last !== rank)
+        c.fail(`the grid must have ${rank} coordinates a place, received ${last}`)
+      return typed(x.dtype, [x.shape[0]!, x.shape[1]!, ...grid.shape.slice(1, -1)])
+    },
+    samples: samples(),
   },
-  infer: (c) => {
-    const [x, grid] = [c.input(0), c.input(1)]
-    const rank = x.shape.length - 2
-    if (rank < 1 || grid.shape.length !== x.shape.length)
-      c.fail('the input must be [batch, channels, size, ...], the grid [batch, size, ..., number of axes]')
-    const last = grid.shape.at(-1)
-    if (typeof last === 'number' && last !== rank)
-      c.fail(`the grid must have ${rank} coordinates a place, received ${last}`)
-    return typed(x.dtype, [x.shape[0]!, x.shape[1]!, ...grid.shape.slice(1, -1)])
-  },
-  grad: gradientByLowering((g, [x, grid], { attributes }) => [sampleGrid(g, x!, grid!, attributes)]),
-  samples: samples(),
-}
+  ({ g, input, attributes }) => [sampleGrid(g, input(0), input(1), attributes)],
+)
 
 /** Coordinates of `size` places from edge to edge, of the centres of the first and the last element (corners) or of their outer edges. */
 function coordinates(size: number, corners: boolean): number[] {

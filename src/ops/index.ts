@@ -16,12 +16,14 @@ import { normalization } from './normalization.ts'
 import type { Op, OpTable } from './op.ts'
 import { pooling } from './pool.ts'
 import { quantization } from './quantization.ts'
+import { random } from './random.ts'
 import { recurrent } from './recurrent.ts'
 import { reduce } from './reduce.ts'
 import { resizing } from './resize.ts'
 import { shape } from './shape.ts'
 import { sliceAndPad } from './slice-pad.ts'
 import { softmaxFamily } from './softmax.ts'
+import { spectral } from './spectral.ts'
 
 const families: readonly (readonly Op[])[] = [
   elementwise,
@@ -46,6 +48,8 @@ const families: readonly (readonly Op[])[] = [
   controlFlow,
   quantization,
   gridSampling,
+  spectral,
+  random,
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */
