@@ -1,5 +1,7 @@
 /** THE table of benchmarks: a record a line. Records are light: what they measure is imported when they run. */
 import { cnnStep } from './cnn-step.ts'
+import { ctcLoss } from './ctc-loss.ts'
+import { ganStep } from './gan-step.ts'
 import { gptStep } from './gpt-step.ts'
 import { importTime } from './import-time.ts'
 import { kernelSpeed } from './kernels.ts'
@@ -23,6 +25,8 @@ export const records: readonly BenchRecord[] = [
   resnetStep,
   lstmStep,
   wavenetStep,
+  ctcLoss,
+  ganStep,
   mnistMemory,
   importTime,
   predictLatency,
