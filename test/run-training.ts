@@ -12,9 +12,10 @@ import { type GradientRules, gradientRules } from '../src/optim/update.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { memoryCheckpoints } from '../src/train/checkpoint.ts'
 import { type LoopOptions, runLoop } from '../src/train/loop.ts'
+import type { ParameterGroup } from '../src/train/parameter-groups.ts'
 import { classificationScorer, regressionScorer } from '../src/train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../src/train/step.ts'
-import type { ParameterAverage } from '../src/train/step-options.ts'
+import type { ParameterAverage, Recomputation } from '../src/train/step-options.ts'
 import { mnistFile } from './mnist-files.ts'
 
 const mnist = await loadIdxPair({
@@ -54,6 +55,8 @@ export interface Setup {
   readonly rules?: Partial<GradientRules>
   readonly ema?: ParameterAverage
   readonly accumulate?: number
+  readonly recompute?: Recomputation | undefined
+  readonly groups?: readonly ParameterGroup[]
   readonly batchSize?: number
   readonly evaluationBatchSize?: number
   readonly loop?: Partial<LoopOptions>
@@ -89,6 +92,8 @@ export async function prepare(setup: Setup = {}): Promise<Prepared> {
     rules: gradientRules(rules),
     ema: setup.ema,
     accumulate: setup.accumulate,
+    recompute: setup.recompute,
+    groups: setup.groups,
   })
   const options: LoopOptions = {
     step,

@@ -117,11 +117,14 @@ function planOf(forward: readonly Node[], cuts: readonly number[], keeps: (node:
     for (const value of node.outputs) {
       if (!value) continue
       made.set(value, segment)
-      if (segment === cuts.length || keeps(node)) kept.add(value)
+      // What sub-graphs read from outside has no copy, so neither have they.
+      if (segment === cuts.length || hasGraph(node) || keeps(node)) kept.add(value)
     }
   })
   return { segmentOf, kept, last: cuts.length }
 }
+
+const hasGraph = ({ attributes }: Node) => Object.values(attributes).some(({ kind }) => kind === 'graph')
 
 /** What is kept until its gradient, and the largest of the segments that are computed again beside it. */
 function bytesOfPlan(forward: readonly Node[], read: ReadonlySet<Value>, { segmentOf, kept, last }: Plan): number {

@@ -112,6 +112,7 @@ const samples: readonly Sample[] = [
 const standardAttention = lowered(
   {
     name: 'Attention',
+    costly: true,
     since: 23,
     inputs: [3, 7],
     attributes: {

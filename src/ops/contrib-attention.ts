@@ -139,6 +139,7 @@ const attentionSamples: readonly Sample[] = [
 const attention = lowered(
   {
     name: 'Attention',
+    costly: true,
     domain,
     since: 1,
     inputs: [2, 7],
@@ -250,6 +251,7 @@ const multiHeadSamples: readonly Sample[] = [
 const multiHeadAttention = lowered(
   {
     name: 'MultiHeadAttention',
+    costly: true,
     domain,
     since: 1,
     inputs: [1, 10],

@@ -87,6 +87,7 @@ function written(standard: Op, attributes: AttributeReader) {
 const fusedGemm = lowered(
   {
     name: 'FusedGemm',
+    costly: true,
     domain,
     since: 1,
     inputs: [2, 3],

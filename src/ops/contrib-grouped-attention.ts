@@ -117,6 +117,7 @@ const samples: readonly Sample[] = [
 const groupQueryAttention = lowered(
   {
     name: 'GroupQueryAttention',
+    costly: true,
     domain: 'com.microsoft',
     since: 1,
     inputs: [7, 16],

@@ -32,6 +32,7 @@ const flag = { kind: 'int', default: 0 } as const
 /** alpha A' B' for batches of matrices, where ' is an optional transposition that costs no pass over memory. */
 const fusedMatMul: Op = {
   name: 'FusedMatMul',
+  costly: true,
   domain: 'com.microsoft',
   since: 1,
   inputs: [2, 2],

@@ -127,6 +127,7 @@ export function outputShape(attributes: AttributeReader, x: Shape, weights: Shap
 /** y[n, m, o] = b[m] + sum over c, k of w[m, c, k] x[n, c, o * stride + k * dilation - before] */
 const conv: Op = {
   name: 'Conv',
+  costly: true,
   since: 11,
   inputs: [2, 3],
   attributes: { ...windowAttributes, group: { kind: 'int', default: 1 } },
@@ -241,6 +242,7 @@ const transposeSamples: readonly Sample[] = [
 /** y[n, m, j] = b[m] + sum over c, i, k with i * stride + k * dilation - before = j of w[c, m, k] x[n, c, i] */
 const convTranspose: Op = {
   name: 'ConvTranspose',
+  costly: true,
   since: 11,
   inputs: [2, 3],
   attributes: {

@@ -119,6 +119,7 @@ function failAt(c: GradientContext): (message: string) => never {
 
 const einsumOp: Op = {
   name: 'Einsum',
+  costly: true,
   since: 12,
   inputs: [1, Number.MAX_SAFE_INTEGER],
   attributes: { equation: { kind: 'string' } },

@@ -55,6 +55,7 @@ function matMulGradient(g: Emitter, a: Value, b: Value, dy: Value): [Value, Valu
 
 const matMul: Op = {
   name: 'MatMul',
+  costly: true,
   since: 13,
   inputs: [2, 2],
   infer: inferMatMul,
@@ -83,6 +84,7 @@ function turned(shape: Shape, transpose: boolean): [Dim, Dim] {
 
 const gemm: Op = {
   name: 'Gemm',
+  costly: true,
   since: 13,
   inputs: [2, 3],
   attributes: {
@@ -130,6 +132,35 @@ const gemm: Op = {
   ],
 }
 
+/** The minors of larger matrices would be too many to compute. */
+const largestDeterminant = 16
+
+/**
+ * d det(A) / dA: the cofactors (-1)^(i + j) det(A without row i and column j). No standard operator inverts a matrix; this holds for singular ones
+ * too. n^2 determinants of n - 1, so for small matrices only.
+ */
+function cofactors(g: Emitter, x: Value, name: string): Value {
+  const shape = requireStatic(shapeOf(x), 'the gradient of Det')
+  const n = shape.at(-1)!
+  if (n > largestDeterminant) {
+    throw new QuernError(
+      'unsupported',
+      `no gradient through Det at '${name}': the matrix has ${n} rows, at most ${largestDeterminant} are covered, since n^2 minors are computed`,
+    )
+  }
+  if (n === 1) return g.onesLike(x)
+  const rank = shape.length
+  const others = range(n).flatMap((i) => range(n).filter((j) => j !== i))
+  const left = g.constant(int64([n, n - 1], others), 'others')
+  // [..., i, rows, n] -> [..., i, rows, j, columns] -> [..., i, j, rows, columns]
+  const rows = g.op('Gather', [x, left], { axis: rank - 2 })
+  const both = g.op('Gather', [rows, left], { axis: rank })
+  const lead = range(rank - 2)
+  const minors = g.op('Det', [g.transpose(both, [...lead, rank - 2, rank, rank - 1, rank + 1])])
+  const signs = range(n * n).map((k) => ((Math.floor(k / n) + (k % n)) % 2 === 0 ? 1 : -1))
+  return g.mul(minors, g.constant(tensorFromNumbers(dtypeOf(x), [n, n], signs), 'signs'))
+}
+
 const det: Op = {
   name: 'Det',
   since: 11,
@@ -140,8 +171,14 @@ const det: Op = {
     agree(shape.at(-1)!, shape.at(-2)!, 'rows and columns', c.fail)
     return typed(dtype, shape.slice(0, -2))
   },
-  grad: { none: 'its gradient needs the inverse matrix, which no standard operator computes' },
-  samples: [{ inputs: [{ shape: [3, 3] }] }, { inputs: [{ shape: [2, 2, 2] }] }],
+  grad: ({ g, node, x, dy }) => [g.mul(g.reshape(dy, [...shapeOf(dy), 1, 1]), cofactors(g, x, node.name))],
+  smooth: true,
+  samples: [
+    { inputs: [{ shape: [3, 3] }] },
+    { inputs: [{ shape: [2, 2, 2] }] },
+    { inputs: [{ shape: [2, 1, 1] }] },
+    { title: 'singular', inputs: [{ shape: [2, 2], values: [1, 2, 2, 4] }] },
+  ],
 }
 
 export const linearAlgebra: readonly Op[] = [matMul, gemm, det]

@@ -161,6 +161,8 @@ export interface Op {
   /** least and greatest number of inputs */
   readonly inputs: readonly [least: number, most: number]
   readonly attributes?: Readonly<Record<string, AttributeSpec>>
+  /** it multiplies matrices, or as costly: its results are worth their memory where activations are computed again */
+  readonly costly?: true
   /** types of the outputs (at least as many as the node has) */
   readonly infer: (context: InferContext) => readonly (TensorType | undefined)[]
   /** `infer` runs also when the types or ranks of inputs are not known; it asks for them by `type` */

@@ -110,6 +110,7 @@ function samples(gates: number, states: number, more: readonly Variant[] = []): 
 /** H' = f(X W^T + H R^T + Wb + Rb), f = tanh by default. */
 const rnn: Op = {
   name: 'RNN',
+  costly: true,
   since: 7,
   inputs: [3, 6],
   attributes,
@@ -141,6 +142,7 @@ const rnn: Op = {
  */
 const lstm: Op = {
   name: 'LSTM',
+  costly: true,
   since: 7,
   inputs: [3, 8],
   attributes: { ...attributes, input_forget: { kind: 'int', default: 0 } },
@@ -158,6 +160,7 @@ const other: PlainAttributes = { linear_before_reset: 1 }
  */
 const gru: Op = {
   name: 'GRU',
+  costly: true,
   since: 7,
   inputs: [3, 6],
   attributes: { ...attributes, linear_before_reset: { kind: 'int', default: 0 } },

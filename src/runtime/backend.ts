@@ -13,6 +13,11 @@ export interface SessionOptions {
   readonly device?: Device
   /** threads inside one operator; default: the runtime's choice, one a physical core */
   readonly threads?: number
+  /**
+   * plans the memory of a run as one block once its first run is known; default true. The block comes beside what the first run took, so that graphs with
+   * large values, such as a training step, peak at up to twice of what they need.
+   */
+  readonly memoryPattern?: boolean
   /** path prefix of a JSON profile (Chrome trace format) that is written when the session is released */
   readonly profile?: string
 }

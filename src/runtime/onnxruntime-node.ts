@@ -81,6 +81,7 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
   return {
     executionProviders: [options.device ?? 'cpu'],
     graphOptimizationLevel: 'all',
+    enableMemPattern: options.memoryPattern ?? true,
     // What goes wrong arrives as an exception; what the runtime logs besides means nothing to a user.
     logSeverityLevel: 4,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),

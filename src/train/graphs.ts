@@ -4,15 +4,19 @@
  * symbolic batch.
  */
 import { backward } from '../autodiff/backward.ts'
+import { recompute } from '../autodiff/recompute.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import type { Graph, Value } from '../graph/graph.ts'
+import type { Graph, Node, Value } from '../graph/graph.ts'
 import type { TracedDraw, TracedParameter } from '../nn/trace.ts'
 import { Emitter } from '../ops/emitter.ts'
+import type { OpTable } from '../ops/op.ts'
 import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
 import { keepGates } from '../passes/keep-gates.ts'
+import { drawing } from '../passes/share.ts'
 import type { ParameterPlan } from './assign.ts'
 import { type JointTrace, traceJoint } from './joint-trace.ts'
 import type { JointNetwork } from './network.ts'
+import type { Recomputation } from './step-options.ts'
 
 export interface TracedGraph {
   readonly graph: Graph
@@ -41,8 +45,17 @@ export function evaluationGraph(network: JointNetwork, batch: number): TracedGra
   return { graph, parameters, draws: tracer.draws, ...named.of(graph.outputs) }
 }
 
+export interface GradientPlan {
+  readonly plan: ParameterPlan
+  readonly recompute?: Recomputation | undefined
+}
+
 /** Losses, gradients and new states of a forward pass in training mode, with the objectives that it was traced for. */
-export function trainingGraph(network: JointNetwork, traced: JointTrace, plan: ParameterPlan): TrainingGraph {
+export function trainingGraph(
+  network: JointNetwork,
+  traced: JointTrace,
+  { plan, recompute: again }: GradientPlan,
+): TrainingGraph {
   const { g, parameters, tracer } = traced
   const losses = new Map(
     [...traced.losses].map(([name, loss]) => {
@@ -68,7 +81,8 @@ export function trainingGraph(network: JointNetwork, traced: JointTrace, plan: P
     for (const [i, { path }] of trained.entries()) gradients.set(path, found[i]!)
   }
   const outputs = distinct(step, [...forward.outputs, ...gradients.values()])
-  const graph = optimizeStep(kept.finish(step.builder.finish(outputs)))
+  const whole = optimizeStep(kept.finish(step.builder.finish(outputs)))
+  const graph = again ? recomputed(whole, { again, table: network.table, forward: forward.outputs.length }) : whole
   const rest = graph.outputs.slice(named.values.length)
   return {
     graph,
@@ -78,6 +92,17 @@ export function trainingGraph(network: JointNetwork, traced: JointTrace, plan: P
     updates: new Map(states.map((path, i) => [path, rest[i]!])),
     gradients: new Map([...gradients.keys()].map((path, i) => [path, rest[states.length + i]!])),
   }
+}
+
+/** Computes activations again. `forward`: how many of the graph's outputs belong to the forward pass. */
+function recomputed(graph: Graph, of: { again: Recomputation; table: OpTable; forward: number }): Graph {
+  const { again, table, forward } = of
+  const isCostly = ({ op, domain }: Node) => table.get(domain, op)?.costly === true
+  return recompute(graph, {
+    table,
+    forward: graph.outputs.slice(0, forward),
+    keeps: (node) => drawing.has(node.op) || (again === 'cheap' && isCostly(node)),
+  })
 }
 
 /** Losses, reports and outputs as one list, and the list of a finished graph by their names again. */

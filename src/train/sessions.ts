@@ -15,6 +15,7 @@ import { evaluationGraph, type TracedGraph, type TrainingGraph, trainingGraph } 
 import { type JointTrace, traceJoint } from './joint-trace.ts'
 import { rowsOf, type StepMemory } from './memory.ts'
 import type { JointNetwork } from './network.ts'
+import type { Recomputation } from './step-options.ts'
 
 /** A set of objectives: bit i stands for the i-th. */
 export type Due = number
@@ -63,6 +64,7 @@ export interface SessionsOptions {
   readonly backend: Backend
   readonly session: SessionOptions | undefined
   readonly random: Random
+  readonly recompute: Recomputation | undefined
   /** most examples of a part */
   readonly partSize: number
   /** of a part of that size, with all objectives; given away: it is written to */
@@ -166,7 +168,7 @@ export class StepSessions {
     const key = this.#key(count, due)
     let known = this.#sessions.get(key)
     if (!known) {
-      const made = trainingGraph(this.#o.network, this.#traceOf(count, due), this.#o.plan)
+      const made = trainingGraph(this.#o.network, this.#traceOf(count, due), this.#o)
       known = { made, session: await this.#createSession(made) }
       this.#sessions.set(key, known)
     }
@@ -223,6 +225,9 @@ export class StepSessions {
   }
 
   #createSession({ graph }: TracedGraph): Promise<Session> {
-    return this.#o.backend.createSession(writeModel(graph).model, this.#o.session)
+    const { backend, session, recompute } = this.#o
+    // The runtime cannot tell shapes behind the gates of copies, and reuses memory only where it knows them.
+    const { model } = writeModel(graph, { intermediateTypes: recompute !== undefined })
+    return backend.createSession(model, { memoryPattern: false, ...session })
   }
 }

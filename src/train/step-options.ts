@@ -31,7 +31,17 @@ export interface StepOptions {
    * part, the step of the whole. Statistics of a batch are those of each part. Default 1, at most `batchSize`.
    */
   readonly accumulate?: number | undefined
+  /** computes activations a second time for the gradients in place of keeping them; default: keeps all */
+  readonly recompute?: Recomputation | undefined
 }
+
+/**
+ * Which activations are computed a second time, a segment of the network at a time: 'all' takes the least memory, at the price of at most one more
+ * forward pass; 'cheap' leaves out products of matrices and convolutions, which keeps most of the speed. The gradients are the same.
+ */
+export type Recomputation = (typeof recomputations)[number]
+
+export const recomputations = ['all', 'cheap'] as const
 
 /** Exponential moving average of parameters (Polyak & Juditsky 1992). States, such as batch statistics, are averages already. */
 export interface ParameterAverage {
@@ -42,7 +52,10 @@ export interface ParameterAverage {
 /** @throws QuernError 'config' for an average, parts or objectives that cannot be */
 export function checkStepOptions(options: StepOptions): void {
   if ('objectives' in options.network) checkObjectives(options.network)
-  const { accumulate = 1, batchSize, ema: { decay } = { decay: 0 } } = options
+  const { accumulate = 1, batchSize, recompute, ema: { decay } = { decay: 0 } } = options
+  if (recompute !== undefined && !recomputations.includes(recompute)) {
+    throw new QuernError('config', `recompute must be 'all' or 'cheap', received ${JSON.stringify(recompute)}`)
+  }
   if (!(decay >= 0 && decay < 1)) {
     throw new QuernError('config', `ema.decay must be a number >= 0 and < 1, received ${decay}`)
   }

@@ -105,7 +105,10 @@ class Step implements TrainingStep {
     this.#memory = memory
     this.#kernels = createKernels(memory.arena.memory)
     const { backend, session } = options
-    this.#sessions = new StepSessions({ network, plan, memory, backend, session, random, partSize, traced })
+    this.#sessions = new StepSessions({
+      ...{ network, plan, memory, backend, session, random, partSize, traced },
+      recompute: options.recompute,
+    })
     const trained = traced.parameters.filter(({ path }) => plan.has(path))
     this.trainableCount = trained.reduce((sum, { spec }) => sum + sizeOf(spec.shape), 0)
     this.batch = Object.fromEntries(memory.batch)
