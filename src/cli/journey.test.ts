@@ -85,6 +85,20 @@ describe.sequential('journey', () => {
     expect(stdout).toMatch(/^off +18 +6 +6 +50\.0 %$/m)
   })
 
+  test('train --find-lr: a suggestion, a plot, no run', async () => {
+    const { code, stdout, stderr } = await run('train', '--find-lr')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^configured +1e-3$/m)
+    expect(stdout).toMatch(/^steepest +[\d.]+e-\d$|^the loss never fell/m)
+    expect(await readFile(join(cwd, '.quern/learning-rate.svg'), 'utf8')).toMatch(
+      /^<svg [\s\S]*smoothed[\s\S]*<\/svg>\n$/,
+    )
+    const [found] = lines((await run('train', '--find-lr', '--json')).stdout)
+    expect(found).toMatchObject({ type: 'learning-rate', configured: 0.001, plot: '.quern/learning-rate.svg' })
+    expect((await run('train', '--find-lr', '--resume')).stderr).toContain('--find-lr and --resume cannot be combined')
+    expect(await json('runs')).toEqual([])
+  })
+
   test('what needs a model says how to get one', async () => {
     expect((await run('predict', 'photos/on/1.png')).stderr).toContain('there are no runs yet\nStart one: quern train')
     expect((await run('runs')).stdout).toBe('no runs yet: start one with `quern train`\n')

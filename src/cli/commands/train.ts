@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import type { TrainResult } from '../../actions/train.ts'
 import { QuernError } from '../../core/errors.ts'
-import { type Command, type Context, configOption } from '../command.ts'
+import { type Command, type Context, configOption, type OptionValues } from '../command.ts'
 import { scoreParts } from '../render/epochs.ts'
 import { isAbort } from '../render/error.ts'
+import { rateLines } from '../render/learning-rate.ts'
+import { progressLine } from '../render/progress-line.ts'
 import { createTrainingView } from '../render/training.ts'
 import { type StopReason, stopCodes } from '../world.ts'
 
@@ -12,11 +14,16 @@ export const train: Command = {
   summary: 'train a model; a bundle and a report at the end',
   options: [
     { flags: '--resume [run]', summary: "go on with an interrupted run: its id, or 'latest' when left out" },
+    {
+      flags: '--find-lr',
+      summary: 'train nothing: raise the learning rate step by step, plot the loss and suggest a rate',
+    },
     configOption,
   ],
-  examples: ['quern train', 'quern train --resume', 'quern train --json > events.jsonl'],
+  examples: ['quern train', 'quern train --resume', 'quern train --find-lr', 'quern train --json > events.jsonl'],
   streams: true,
-  async run(context, _, { config, resume }) {
+  async run(context, _, { config, resume, findLr }) {
+    if (findLr === true) return findRate(context, config, resume)
     const { world, terminal } = context
     const project = await context.project(config)
     const services = await context.services(project.root)
@@ -56,6 +63,40 @@ export const train: Command = {
   },
 }
 
+/** The rate test, which keeps no run and changes no model. */
+async function findRate(
+  context: Context,
+  config: OptionValues[string],
+  resume: OptionValues[string],
+): Promise<number | undefined> {
+  const { terminal } = context
+  if (resume !== undefined) {
+    throw new QuernError('config', '--find-lr and --resume cannot be combined', {
+      hint: 'The test starts from a new model: leave out --resume.',
+    })
+  }
+  const project = await context.project(config)
+  const services = await context.services(project.root)
+  const { findProjectRate } = await import('../../actions/find-learning-rate.ts')
+  const stop = stopper(context, 'stopping after this step; Ctrl-C again stops at once')
+  const live = (title: string) => (done: number, total: number) =>
+    terminal.live((columns) => progressLine({ title, done, total, parts: [] }, columns))
+  try {
+    const found = await findProjectRate(services, project, {
+      signal: stop.signal,
+      onRead: live('reading pictures'),
+      onProgress: live('raising the learning rate'),
+    })
+    terminal.record({ type: 'learning-rate', ...found })
+    terminal.print(...rateLines(found, terminal))
+    if (found.plot !== undefined) terminal.print('', `plot    ${join(project.root, found.plot)}`)
+    const reason = stop.reason()
+    return reason === undefined ? 0 : stopCodes[reason]
+  } finally {
+    stop.release()
+  }
+}
+
 const resumeLine = (run: string): string => `quern train --resume ${run}`
 
 /** A disk that failed is no reason to begin anew: the last checkpoint is whole. */
@@ -72,15 +113,17 @@ interface Stopper {
 }
 
 /** The first stop finishes the step and saves; the second ends the process at once. */
-function stopper({ world, terminal }: Context): Stopper {
+function stopper(
+  { world, terminal }: Context,
+  note = 'stopping after this step and saving a checkpoint; Ctrl-C again stops at once',
+): Stopper {
   const controller = new AbortController()
   let first: StopReason | undefined
   const release = world.onStop((reason) => {
     if (first !== undefined) return world.exit(stopCodes[reason])
     first = reason
     controller.abort()
-    if (reason === 'SIGINT')
-      terminal.note('stopping after this step and saving a checkpoint; Ctrl-C again stops at once')
+    if (reason === 'SIGINT') terminal.note(note)
   })
   return { signal: controller.signal, reason: () => first, release }
 }
