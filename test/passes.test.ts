@@ -18,6 +18,8 @@ import { optimizeStep } from '../src/passes/index.ts'
 import { removeIdentity } from '../src/passes/remove-identity.ts'
 import { reuseGelu } from '../src/passes/reuse-gelu.ts'
 import { share } from '../src/passes/share.ts'
+import { softmaxByOutput } from '../src/passes/softmax-by-output.ts'
+import { transposeApart } from '../src/passes/transpose-apart.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 
 const backend = createNodeBackend({ threads: 1 })
@@ -91,7 +93,58 @@ it('fuses the gradient of an attention product, transposed results included', as
   const gradients = backward(g, loss, [values.q!, values.k!])
   const after = await unchanged(g.builder.finish([loss, ...gradients]), fuseMatMul)
   expect(operators(after)).not.toContain('Transpose')
-  expect(after.nodes.filter((node) => node.op === 'FusedMatMul')).toHaveLength(2)
+  expect(after.nodes.filter((node) => node.op === 'FusedMatMul')).toHaveLength(3)
+})
+
+it('takes a factor into every product that reads the scaled value, when nothing else does', async () => {
+  const make = (alsoSummed: boolean): Graph => {
+    const { g, values } = start({ s: [2, 3, 4], q: [2, 4, 5], k: [2, 6, 3] })
+    const scaled = g.mul(values.s!, 0.25)
+    const products = [g.matMul(scaled, values.q!), g.matMul(values.k!, scaled)]
+    return g.builder.finish([...products, ...(alsoSummed ? [g.sum(scaled)] : [])])
+  }
+  const after = await unchanged(make(false), fuseMatMul)
+  expect(operators(after)).toBe('FusedMatMul FusedMatMul')
+  expect(operators(await unchanged(make(true), fuseMatMul))).toBe('Mul MatMul MatMul ReduceSum')
+})
+
+/** softmax(S) V with more columns than features, its loss and the gradients of both. */
+function attended(features: number, withMask: boolean): Graph {
+  const { g, values } = start({ s: [2, 4, 6], v: [2, 6, features], mask: [2, 4, 6] })
+  const p = g.softmax(values.s!)
+  const o = g.matMul(withMask ? g.mul(p, values.mask!) : p, values.v!)
+  const loss = g.sum(g.mul(o, g.exp(o)))
+  return g.builder.finish([loss, ...backward(g, loss, [values.s!, values.v!])])
+}
+
+it.each([
+  ['without dropout', false],
+  ['with dropout', true],
+])('sums the gradient of a softmax over what it was used for, %s', async (_, withMask) => {
+  const graph = attended(3, withMask)
+  const after = await unchanged(graph, softmaxByOutput)
+  const sums = after.nodes.filter(({ op, inputs }) => op === 'ReduceSum' && inputs[1]?.constant?.data.length === 1)
+  const summed = sums.map(({ inputs }) => shapeOf(inputs[0]!))
+  expect(summed).toEqual([[2, 4, 3]])
+  expect(after.nodes).toHaveLength(graph.nodes.length)
+})
+
+it('leaves the gradient of a softmax whose product is no smaller, or that has none', async () => {
+  const wide = attended(6, false)
+  expect(softmaxByOutput(wide)).toBe(wide)
+  const { g, values } = start({ s: [2, 4] })
+  const loss = g.sum(g.exp(g.softmax(values.s!)))
+  const alone = g.builder.finish([loss, ...backward(g, loss, [values.s!])])
+  expect(softmaxByOutput(alone)).toBe(alone)
+})
+
+it('turns a large operand once, apart from the product', async () => {
+  const { g, values } = start({ x: [512, 513], y: [512, 2], small: [512, 4] })
+  const products = [values.y!, values.y!].map((y) => g.op('Gemm', [values.x!, y], { transA: 1 }))
+  const small = g.op('Gemm', [values.small!, values.y!], { transA: 1 })
+  const after = await unchanged(g.builder.finish([...products, small]), transposeApart)
+  expect(operators(after)).toBe('Reshape Transpose Reshape Gemm Gemm Gemm')
+  expect(after.nodes.map(({ attributes }) => attributes.transA?.value).slice(3)).toEqual([undefined, undefined, 1])
 })
 
 it('leaves a product alone that is read twice, and other permutations', async () => {

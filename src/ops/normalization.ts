@@ -9,6 +9,7 @@ import { type Dim, formatShape, normalizeAxis, requireStatic, sameDim, sizeOf } 
 import { tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, type Node, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
+import { layerGradients, statisticsGradient } from './layer-gradient.ts'
 import type { GradientContext, InferContext, Op, RankedType, Sample, SampleInput } from './op.ts'
 
 // Shared by the rules
@@ -209,16 +210,12 @@ const layerNormalization: Op = {
     const first = normalizeAxis(attributes.int('axis'), shapeOf(x).length)
     const axes = shapeOf(x).flatMap((_, axis) => (axis < first ? [] : [axis]))
     const { mean, inverse } = layerStatistics(g, node, x, axes, attributes.float('epsilon'))
-    const xhat = g.mul(g.sub(x, mean), inverse)
-    let dx = g.mul(centredGradient(g, g.mul(dy, input(1)), xhat, axes), inverse)
-    const dtype = dtypeOf(x)
-    const [dMean, dInverse] = [gradient(1), gradient(2)]
     const count = countOf(x, axes)
-    if (dMean) dx = g.add(dx, g.mul(g.cast(dMean, dtype), 1 / count))
-    // d (1 / deviation) / dx = -xhat / (n deviation^2)
-    if (dInverse) dx = g.sub(dx, g.mul(xhat, g.mul(g.mul(g.cast(dInverse, dtype), 1 / count), g.mul(inverse, inverse))))
+    const values = { dy, centred: g.sub(x, mean), scale: input(1), inverse, axes, count }
+    const { dx, dScale } = layerGradients(g, values)
+    const terms = statisticsGradient(g, values, gradient(1), gradient(2))
     const bias = optional(2)
-    return [dx, g.sumTo(g.mul(dy, xhat), shapeOf(input(1))), bias && g.sumTo(dy, shapeOf(bias))]
+    return [terms.reduce((sum, term) => g.add(sum, term), dx), dScale, bias && g.sumTo(dy, shapeOf(bias))]
   },
   smooth: true,
   samples: [

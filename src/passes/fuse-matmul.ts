@@ -3,13 +3,14 @@
  * turned at no cost. For graphs that run in ONNX Runtime and are not exported:
  * - MatMul(A', B) and MatMul(A, B') with ' a swap of the last two axes,
  * - (A B)' = B' A',
- * - MatMul(A, B) times or over a constant scalar.
+ * - MatMul(A, B) times or over a constant scalar,
+ * - MatMul(s A, B) and MatMul(A, s B), when nothing but products reads the scaled operand.
  *
  * float32 alone: the runtime has no other CPU kernel.
  */
 import { sizeOf } from '../core/shape.ts'
 import { numbersOf } from '../core/tensor.ts'
-import type { Graph, Node, Value } from '../graph/graph.ts'
+import { type Graph, type Node, type Value, valuesUsedBy } from '../graph/graph.ts'
 import { type Rewriting, rewrite } from './rewrite.ts'
 
 interface Product {
@@ -21,19 +22,20 @@ interface Product {
 }
 
 export function fuseMatMul(graph: Graph): Graph {
+  const onlyMultiplied = readByProductsAlone(graph)
   return rewrite(graph, (node, rewriting) => {
-    const product = fused(node, rewriting)
+    const product = fused(node, rewriting, onlyMultiplied)
     return product ? nodeOf(node, product) : node
   })
 }
 
 /** The product that a node computes, when it can take something in; undefined for all other nodes. */
-function fused(node: Node, rewriting: Rewriting): Product | undefined {
+function fused(node: Node, rewriting: Rewriting, onlyMultiplied: ReadonlySet<Value>): Product | undefined {
   if (node.domain !== '' || node.outputs[0]?.type?.dtype !== 'float32') return undefined
   if (node.op === 'MatMul') {
     const product = productOf(node)
-    const turned = product && turnOperands(product, rewriting)
-    return turned !== product ? turned : undefined
+    const plain = product && scaleOutside(turnOperands(product, rewriting), rewriting, onlyMultiplied)
+    return plain !== product ? plain : undefined
   }
   const inner =
     soleProduct(node.inputs[0], rewriting) ?? (node.op === 'Mul' ? soleProduct(node.inputs[1], rewriting) : undefined)
@@ -83,6 +85,30 @@ function turnOperands(product: Product, rewriting: Rewriting): Product {
   return product
 }
 
+/** Values that are read, and by nothing but products. */
+function readByProductsAlone({ nodes, outputs }: Graph): ReadonlySet<Value> {
+  const read = new Set<Value>()
+  const other = new Set<Value>(outputs)
+  for (const node of nodes) {
+    const into = node.op === 'MatMul' && node.domain === '' ? read : other
+    for (const value of valuesUsedBy(node)) into.add(value)
+  }
+  return new Set([...read].filter((value) => !other.has(value)))
+}
+
+/** Constant factors of the operands become the product's own; the product itself when there are none. */
+function scaleOutside(product: Product, rewriting: Rewriting, onlyMultiplied: ReadonlySet<Value>): Product {
+  const scaled = (value: Value): { source: Value; factor: number } | undefined => {
+    const before = onlyMultiplied.has(value) ? rewriting.producer(value) : undefined
+    const scalar = before && scalarOf(before)
+    return scalar && { source: scalar.other, factor: scalar.factor }
+  }
+  const [a, b] = [scaled(product.a), scaled(product.b)]
+  if (!a && !b) return product
+  const alpha = product.alpha * (a?.factor ?? 1) * (b?.factor ?? 1)
+  return { ...product, a: a?.source ?? product.a, b: b?.source ?? product.b, alpha }
+}
+
 /** True for a Transpose that swaps the last two axes and leaves the others. */
 function swapsLast(node: Node): boolean {
   const x = node.inputs[0]
@@ -97,15 +123,21 @@ function swapsLast(node: Node): boolean {
 
 /** The constant scalar that a Mul or Div applies to its product. */
 function factorOf(node: Node, rewriting: Rewriting): number | undefined {
-  if (node.op !== 'Mul' && node.op !== 'Div') return undefined
+  const scalar = scalarOf(node)
+  return scalar && soleProduct(scalar.other, rewriting) ? scalar.factor : undefined
+}
+
+/** What a Mul or Div by a constant scalar scales, and by what; undefined for other nodes. */
+function scalarOf(node: Node): { other: Value; factor: number } | undefined {
+  if (node.domain !== '' || (node.op !== 'Mul' && node.op !== 'Div')) return undefined
   const scalar = node.inputs.find((value) => value?.constant && sizeOf(value.constant.shape) === 1)
   // The scalar must not add axes, and in a division it must stand below.
   if (!scalar?.constant || scalar.constant.shape.length > rank(node.outputs[0]!)) return undefined
   const other = node.inputs.find((value) => value !== scalar)
-  if (!other || rank(other) !== rank(node.outputs[0]!) || !soleProduct(other, rewriting)) return undefined
+  if (!other || rank(other) !== rank(node.outputs[0]!)) return undefined
   const value = numbersOf(scalar.constant)[0]!
-  if (node.op === 'Mul') return value
-  return node.inputs[1] === scalar && value !== 0 ? 1 / value : undefined
+  if (node.op === 'Mul') return { other, factor: value }
+  return node.inputs[1] === scalar && value !== 0 ? { other, factor: 1 / value } : undefined
 }
 
 function nodeOf(node: Node, { a, b, transA, transB, alpha }: Product): Node {

@@ -9,6 +9,8 @@ import { reduceCoveringPool } from './reduce-covering-pool.ts'
 import { removeIdentity } from './remove-identity.ts'
 import { reuseGelu } from './reuse-gelu.ts'
 import { share } from './share.ts'
+import { softmaxByOutput } from './softmax-by-output.ts'
+import { transposeApart } from './transpose-apart.ts'
 
 /** Rewrites a forward graph for inference. What comes out is made of standard operators and gives the same numbers. */
 export function optimizeInference(graph: Graph): Graph {
@@ -23,5 +25,7 @@ export function optimizeForward(graph: Graph, table: OpTable): Graph {
 /** Rewrites the whole step, forward pass, loss and gradients, for the runtime: the result is not meant for export. */
 export function optimizeStep(graph: Graph): Graph {
   // Double transpositions must be gone before products take in single ones, so fuseMatMul comes last.
-  return fuseMatMul(reuseGelu(removeIdentity(share(reduceCoveringPool(joinOutputs(reachable(graph)))))))
+  return transposeApart(
+    fuseMatMul(softmaxByOutput(reuseGelu(removeIdentity(share(reduceCoveringPool(joinOutputs(reachable(graph)))))))),
+  )
 }
