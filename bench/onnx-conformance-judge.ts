@@ -15,6 +15,7 @@ import { readTensor } from '../src/onnx/read-tensor.ts'
 import { writeModel } from '../src/onnx/write.ts'
 import { table } from '../src/ops/index.ts'
 import { foldConstants } from '../src/passes/fold.ts'
+import { drawing } from '../src/passes/share.ts'
 import type { Backend } from '../src/runtime/backend.ts'
 import { graphEvaluator } from '../src/runtime/evaluate-graph.ts'
 import type { TestModel } from './onnx-conformance-data.ts'
@@ -51,7 +52,8 @@ export async function judgeModel(test: TestModel, backend: Backend): Promise<Ver
   } catch (error) {
     return { name, status: 'fails', reason: `not read: ${messageOf(error)}`, known: false, typed: false }
   }
-  const known = isKnown(read)
+  const missing = unknownOperators(read.graph)
+  const known = missing.length === 0 && isKnown(read)
   const typed = inferred.outputs.every(({ type, container }) => container ?? type?.shape?.every(isNumber))
   const verdict = (status: Status, reason: string): Verdict => ({ name, status, reason, known, typed })
 
@@ -73,8 +75,11 @@ export async function judgeModel(test: TestModel, backend: Backend): Promise<Ver
     within(differs(await outcome(folded.model, fed, backend), expected), 'with constants folded')
   if (difference === undefined && wrong === undefined) return verdict('passes', '')
   const excuse = differs(await outcome(test.model, fed, backend), expected)
-  if (excuse !== undefined) return verdict('apart', excuse)
-  return verdict('fails', difference ?? `inference: ${wrong}`)
+  if (excuse !== undefined) return verdict('apart', drawnBy(read.graph) ?? excuse)
+  return verdict(
+    'fails',
+    difference ?? (missing.length > 0 ? `no record of ${missing.join(', ')}` : `inference: ${wrong}`),
+  )
 }
 
 const within = (problem: string | undefined, form: string) => problem && `${form}: ${problem}`
@@ -84,8 +89,24 @@ function asDeclared(tensor: Tensor, declared: TensorType | undefined): Tensor {
   return declared?.dtype === 'bfloat16' && tensor.dtype === 'uint16' ? { ...tensor, dtype: 'bfloat16' } : tensor
 }
 
+/** Random numbers never equal those of the file. */
+function drawnBy(graph: Graph): string | undefined {
+  const node = graph.nodes.find(({ op }) => drawing.has(op))
+  return node && `${node.op} draws random numbers`
+}
+
 const isNumber = (dim: number | string): boolean => typeof dim === 'number'
 
+/** Operators without a record, sub-graphs included. */
+function unknownOperators(graph: Graph): string[] {
+  const found = graph.nodes.flatMap((node) => [
+    ...(table.get(node.domain, node.op) ? [] : [node.domain === '' ? node.op : `${node.domain}.${node.op}`]),
+    ...Object.values(node.attributes).flatMap((value) => (value.kind === 'graph' ? unknownOperators(value.value) : [])),
+  ])
+  return [...new Set(found)].sort()
+}
+
+/** Whether it could be trained as far as forms and attributes go. */
 function isKnown({ graph, opsets }: ReadModel): boolean {
   try {
     checkOperators(graph, opsets, table)
