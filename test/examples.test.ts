@@ -41,6 +41,7 @@ it('are all in the README, and here', async () => {
     'gradients',
     'library',
     'own-pictures',
+    'sequences',
   ])
   const readme = await readFile(join(root, 'examples/README.md'), 'utf8')
   for (const name of folders) expect(readme).toContain(`[${name}](${name})`)
@@ -55,6 +56,21 @@ it('library/regression fits', async () => {
 it('library/two-branches fits', async () => {
   const text = await output('library/two-branches.ts', '3')
   expect(Number(/epoch 3 .* accuracy ([\d.]+)/.exec(text)![1])).toBeGreaterThan(0.9)
+})
+
+it('sequences/write-text learns to write', { timeout: 60_000 }, async () => {
+  const text = await output('sequences/write-text.ts', '2', '6000')
+  const losses = [...text.matchAll(/epoch \d+ {2}loss ([\d.]+)/g)].map(([, loss]) => Number(loss))
+  expect(losses).toHaveLength(2)
+  expect(losses[1]).toBeLessThan(losses[0]!)
+  expect(text.slice(text.indexOf('A model is ')).trimEnd().length).toBeGreaterThan(150)
+})
+
+it('sequences/draw-digits learns to draw', { timeout: 60_000 }, async () => {
+  const picture = await output('sequences/draw-digits.ts', '2', '320')
+  const [first, second] = [...picture.matchAll(/epoch \d+ {2}loss ([\d.]+)/g)].map(([, loss]) => Number(loss))
+  expect(second).toBeLessThan(first!)
+  expect(picture.split('\n').filter((line) => /^[ .+#]{28}$/.test(line))).toHaveLength(14)
 })
 
 it('gradients/rosenbrock takes the known steps of Newton’s method', async () => {

@@ -5,6 +5,8 @@ import { z } from 'zod'
 import { exportTargets } from '../src/actions/export.ts'
 import { commands } from '../src/cli/commands/index.ts'
 import { classificationMetrics } from '../src/metrics/index.ts'
+import * as nn from '../src/nn/index.ts'
+import * as lossExports from '../src/nn/losses/index.ts'
 import { losses } from '../src/nn/losses/index.ts'
 import { optimizers, schedules } from '../src/optim/index.ts'
 import { endpoints } from '../src/serve/routes/endpoints.ts'
@@ -56,6 +58,27 @@ it('has each loss in its table, and none that is not there', () => {
   const section = guide.slice(guide.indexOf('### Losses'), guide.indexOf('## Limits'))
   const rows = [...section.matchAll(/^\| (`.+?`) \|/gm)].flatMap(([, names]) => names!.split(', '))
   expect(rows.map((name) => name.replaceAll('`', '')).sort()).toEqual(Object.keys(losses).sort())
+})
+
+it('has a line for each layer, and for nothing else', () => {
+  const section = guide.slice(guide.indexOf('### Layers'), guide.indexOf('### Losses'))
+  const named = [...section.matchAll(/^\| (`.+?) \|/gm)].flatMap(([, names]) =>
+    [...names!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!),
+  )
+  const others = [
+    'layer',
+    'input',
+    'trace',
+    'Tracer',
+    'initialParameters',
+    'initialValues',
+    ...Object.keys(lossExports),
+  ]
+  expect(named.sort()).toEqual(
+    Object.keys(nn)
+      .filter((name) => !others.includes(name))
+      .sort(),
+  )
 })
 
 it('names every verb', () => {

@@ -54,7 +54,7 @@ export function outputScorer(parts: readonly ScoredOutput[]): Scorer {
 
 /**
  * Scores probabilities `[count, classes]` against class numbers `[count]` of any integer type or one-hot targets
- * `[count, classes]`. One probability an example, `[count]` or `[count, 1]`, is that of class 1 against class 0.
+ * `[count, classes]`. Axes between, such as the positions of a sequence, are examples of their own. One probability an example, `[count]` or `[count, 1]`, is that of class 1 against class 0.
  * Errors: `input` for other shapes and for a label that is no class.
  */
 export function classificationScorer(specs: readonly MetricSpec[]): Scorer {
@@ -62,10 +62,10 @@ export function classificationScorer(specs: readonly MetricSpec[]): Scorer {
   return scorer(meter, (predictions, targets) => {
     const { data, shape } = predictions
     const isBinary = shape.length === 1 || (shape.length === 2 && shape[1] === 1)
-    if (!isBinary && shape.length !== 2) {
-      throw new QuernError('input', `a classifier predicts [batch, classes], received ${formatShape(shape)}`)
+    if (shape.length === 0) {
+      throw new QuernError('input', `a classifier predicts [batch, ..., classes], received ${formatShape(shape)}`)
     }
-    const classes = isBinary ? 2 : shape[1]!
+    const classes = isBinary ? 2 : shape.at(-1)!
     const labels = isBinary || !sameShape(targets.shape, shape) ? numbersFrom(targets) : hottest(targets, classes)
     for (let i = 0; i < labels.length; i++) {
       const label = labels[i]!
