@@ -53,6 +53,7 @@ export function drawInput(input: SampleInput, dtype: DType, random: Random): Ten
       const near = away?.from.find((point) => Math.abs(v - point) < away.by)
       return near === undefined || !away ? v : near + (v < near ? -away.by : away.by)
     })
+  if (type === 'string') return { dtype: type, shape: input.shape, data: elements.map(String) }
   return tensorFromNumbers(type, input.shape, elements)
 }
 

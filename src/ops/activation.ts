@@ -199,4 +199,35 @@ const clip: Op = {
   ],
 }
 
-export const activation: readonly Op[] = [...rectifiers, ...saturating, prelu, clip]
+/** x sigmoid(alpha x); SiLU with alpha 1 (Elfwing et al. 2018) */
+const swish: Op = {
+  name: 'Swish',
+  since: 24,
+  inputs: [1, 1],
+  attributes: { alpha: { kind: 'float', default: 1 } },
+  infer: sameAsInput,
+  // dy s (1 + alpha x (1 - s)) with s = sigmoid(alpha x)
+  grad: ({ g, x, dy, attributes }) => {
+    const scaled = g.mul(x, attributes.float('alpha'))
+    const s = g.sigmoid(scaled)
+    return [g.mul(dy, g.mul(s, g.add(g.mul(scaled, g.sub(1, s)), 1)))]
+  },
+  smooth: true,
+  samples: [...unary(), { inputs: [{ shape: [3] }], attributes: { alpha: 1.5 } }],
+}
+
+/** The runtime computes in float32 whatever the type. */
+const shrunk = { dtype: 'float32', away: { from: [-0.5, 0.5], by: 0.1 } } as const
+
+/** x moved by `bias` towards 0 where |x| > lambd, 0 elsewhere */
+const shrink: Op = {
+  name: 'Shrink',
+  since: 9,
+  inputs: [1, 1],
+  attributes: { bias: { kind: 'float', default: 0 }, lambd: { kind: 'float', default: 0.5 } },
+  infer: sameAsInput,
+  grad: ({ g, x, dy, attributes }) => [g.where(g.greater(g.abs(x), attributes.float('lambd')), dy, 0)],
+  samples: [...unary(shrunk), { inputs: [{ shape: [6], ...shrunk }], attributes: { bias: 0.3 } }],
+}
+
+export const activation: readonly Op[] = [...rectifiers, ...saturating, prelu, clip, swish, shrink]

@@ -178,6 +178,23 @@ const castLike: Op = {
   ),
 }
 
+/** The same bits as another type of the same size. */
+const bitCast: Op = {
+  name: 'BitCast',
+  since: 26,
+  inputs: [1, 1],
+  attributes: { to: { kind: 'int' } },
+  infer: (c) => {
+    const dtype = dtypeFromCode(c.attributes.int('to'))
+    if (!dtype) return c.fail(`'to' must be the code of an element type, received ${c.attributes.int('to')}`)
+    const [from, to] = [dtypes[c.input(0).dtype].bits, dtypes[dtype].bits]
+    if (from !== to) c.fail(`elements of ${from} bits cannot be read as ${dtype}, which has ${to}`)
+    return typed(dtype, c.input(0).shape)
+  },
+  grad: { none: 'it reads bits as another type, which does not change smoothly' },
+  samples: [{ inputs: [{ shape: [2, 3], dtype: 'float32' }], attributes: { to: dtypes.int32.code } }],
+}
+
 export const compare: readonly Op[] = [
   comparison('Equal', 19),
   comparison('Less', 13),
@@ -198,4 +215,5 @@ export const compare: readonly Op[] = [
   where,
   cast,
   castLike,
+  bitCast,
 ]

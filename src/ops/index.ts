@@ -9,12 +9,14 @@ import { create } from './create.ts'
 import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { gridSampling } from './grid-sample.ts'
+import { groupNorm } from './group-normalization.ts'
 import { indexing } from './indexing.ts'
 import { linearAlgebra } from './linear-algebra.ts'
 import { losses } from './loss.ts'
 import { normalization } from './normalization.ts'
 import type { Op, OpTable } from './op.ts'
 import { pooling } from './pool.ts'
+import { positions } from './positions.ts'
 import { quantization } from './quantization.ts'
 import { random } from './random.ts'
 import { recurrent } from './recurrent.ts'
@@ -23,7 +25,9 @@ import { resizing } from './resize.ts'
 import { shape } from './shape.ts'
 import { sliceAndPad } from './slice-pad.ts'
 import { softmaxFamily } from './softmax.ts'
+import { spatial } from './spatial.ts'
 import { spectral } from './spectral.ts'
+import { text } from './text.ts'
 
 const families: readonly (readonly Op[])[] = [
   elementwise,
@@ -50,6 +54,10 @@ const families: readonly (readonly Op[])[] = [
   gridSampling,
   spectral,
   random,
+  spatial,
+  positions,
+  text,
+  [groupNorm],
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */

@@ -2,11 +2,13 @@
  * Matrix products. Gradients of plain matrices use Gemm, whose transA and transB cost nothing; batches use MatMul behind
  * Transpose, the standard form that a pass may fuse.
  */
-import { broadcastShapes, type Dim, type Shape } from '../core/shape.ts'
-import { shapeOf, type TensorType, type Value } from '../graph/graph.ts'
+import { QuernError } from '../core/errors.ts'
+import { broadcastShapes, type Dim, requireStatic, type Shape } from '../core/shape.ts'
+import { int64, tensorFromNumbers } from '../core/tensor.ts'
+import { dtypeOf, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 import { type InferContext, type Op, typed } from './op.ts'
-import { agree, productOf } from './shape-rules.ts'
+import { agree, productOf, range } from './shape-rules.ts'
 
 /** Rules of numpy.matmul: a 1-D operand is a row on the left, a column on the right, and its axis vanishes from the result. */
 function inferMatMul(c: InferContext): readonly TensorType[] {

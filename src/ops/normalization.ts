@@ -2,8 +2,7 @@
  * Normalisation. With xhat = (x - mean) / deviation over n elements, the gradient of y = xhat is
  * dx = (dy - mean(dy) - xhat mean(dy xhat)) / deviation (Ioffe and Szegedy 2015, section 3; Ba et al. 2016).
  *
- * ONNX Runtime's CPU build has every kernel here, BatchNormalization in training mode included. GroupNormalization has no record: its form
- * changed between opset 18 and 21; `groupNormalization` in normalization-forms.ts writes it in these operators.
+ * ONNX Runtime's CPU build has every kernel here, BatchNormalization in training mode included. GroupNormalization: group-normalization.ts.
  */
 import { type Dim, formatShape, normalizeAxis, requireStatic, sameDim, sizeOf } from '../core/shape.ts'
 import { tensorFromNumbers } from '../core/tensor.ts'
@@ -54,7 +53,8 @@ function inverseDeviation(g: Emitter, variance: Value, epsilon: number): Value {
   return g.reciprocal(g.sqrt(g.add(variance, epsilon)))
 }
 
-function requireChannels(c: InferContext, x: RankedType, from: number, to: number): void {
+/** The inputs from `from` to `to` have one number a channel of x. */
+export function requireChannels(c: InferContext, x: RankedType, from: number, to: number): void {
   if (x.shape.length < 2) c.fail('the input must be [batch, channels, ...]')
   const channels = x.shape[1] as Dim
   for (let i = from; i <= to; i++) {

@@ -3,9 +3,10 @@
  * list) all are reduced, unless noop_with_empty_axes says that none is.
  */
 import { type Dim, normalizeAxis, requireStatic, type Shape, sizeOf } from '../core/shape.ts'
-import { numbersOf } from '../core/tensor.ts'
+import { numbersOf, tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
+import { lowered } from './lower.ts'
 import {
   type AttributeSpec,
   type GradientContext,
@@ -280,4 +281,35 @@ const cumSum: Op = {
   ],
 }
 
-export const reduce: readonly Op[] = [...reductions, position('ArgMax'), position('ArgMin'), cumSum]
+/** Running product. Its gradient goes through the products themselves, [.., n, n], so that zeros do no harm. */
+const cumProd: Op = lowered(
+  {
+    name: 'CumProd',
+    since: 26,
+    inputs: [2, 2],
+    attributes: { exclusive: { kind: 'int', default: 0 }, reverse: { kind: 'int', default: 0 } },
+    infer: cumSum.infer,
+    smooth: true,
+    samples: [
+      { inputs: [{ shape: [4] }, axisScalar(0)] },
+      { title: 'a zero', inputs: [{ shape: [3], values: [2, 0, 3] }, axisScalar(0)], gradients: [[1, 8, 0]] },
+      { inputs: [{ shape: [2, 3] }, axisScalar(-1)], attributes: { exclusive: 1, reverse: 1 } },
+    ],
+  },
+  ({ g, input, attributes, fail }) => {
+    const shape = requireStatic(shapeOf(input(0)), 'the gradient of CumProd')
+    const given = input(1).constant
+    if (!given) return fail('its axis is not a constant')
+    const axis = normalizeAxis(numbersOf(given)[0]!, shape.length)
+    const n = shape[axis]!
+    const [exclusive, reverse] = [attributes.int('exclusive') === 1, attributes.int('reverse') === 1]
+    const counts = (to: number, from: number): boolean =>
+      exclusive && to === from ? false : reverse ? from >= to : from <= to
+    const elements = range(n * n).map((k) => (counts(Math.floor(k / n), k % n) ? 1 : 0))
+    const mask = tensorFromNumbers('bool', [n, n, ...shape.slice(axis + 1).map(() => 1)], elements)
+    const factors = g.where(g.constant(mask, 'factors'), g.unsqueeze(input(0), [axis]), 1)
+    return [g.op('ReduceProd', [factors, g.integers([axis + 1])], { keepdims: 0 })]
+  },
+)
+
+export const reduce: readonly Op[] = [...reductions, position('ArgMax'), position('ArgMin'), cumSum, cumProd]
