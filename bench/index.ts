@@ -2,10 +2,12 @@
 import { cnnStep } from './cnn-step.ts'
 import { ctcLoss } from './ctc-loss.ts'
 import { ganStep } from './gan-step.ts'
+import { gemmShare } from './gemm-share.ts'
 import { gptStep } from './gpt-step.ts'
 import { importTime } from './import-time.ts'
 import { kernelSpeed } from './kernels.ts'
 import { lstmStep } from './lstm-step.ts'
+import { memoryGpt } from './memory-gpt.ts'
 import { mnistBest } from './mnist-best.ts'
 import { mnistCnn } from './mnist-cnn.ts'
 import { mnistMemory } from './mnist-memory.ts'
@@ -14,6 +16,7 @@ import { onnxConformance } from './onnx-conformance.ts'
 import { predictLatency } from './predict-latency.ts'
 import type { BenchRecord } from './record.ts'
 import { resnetStep } from './resnet-step.ts'
+import { scaling } from './scaling.ts'
 import { wavenetStep } from './wavenet-step.ts'
 
 export const records: readonly BenchRecord[] = [
@@ -27,7 +30,10 @@ export const records: readonly BenchRecord[] = [
   wavenetStep,
   ctcLoss,
   ganStep,
+  gemmShare,
   mnistMemory,
+  memoryGpt,
+  scaling,
   importTime,
   predictLatency,
   kernelSpeed,

@@ -140,4 +140,22 @@ describe('upgrades', () => {
     expect(graph.nodes.map((node) => node.op)).toEqual(['Unsqueeze', 'Mul'])
     expect((await run(writeModel(graph).model, [2, 3, 4]))[0]?.dims).toEqual([2, 3, 4])
   })
+
+  it('repeats the scale of a group for its channels, as since opset 21', async () => {
+    const more = [float32([2], [1, 2]), float32([2], [0.5, -1])]
+    const bytes = oldModel({
+      op: 'GroupNormalization',
+      opset: 18,
+      shape: [1, 4, 3],
+      attributes: { num_groups: int(2) },
+      more,
+    })
+    const { graph, opsets } = await readModel(bytes)
+    expect(opsets).toEqual({ '': 21 })
+    const [before] = await run(bytes, [1, 4, 3])
+    const [after] = await run(writeModel(graph).model, [1, 4, 3])
+    expect(after?.dims).toEqual([1, 4, 3])
+    const [old, now] = [before?.data as Float32Array, after?.data as Float32Array]
+    for (const [i, value] of old.entries()) expect(now[i]).toBeCloseTo(value, 5)
+  })
 })
