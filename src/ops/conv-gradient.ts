@@ -1,99 +1,20 @@
 /**
- * Gradients of convolution in standard operators. The recipes were timed in ONNX Runtime 1.30 on the CPU; `convWeightGradient` is
- * the one place where they are chosen.
+ * Gradients of convolution with respect to kernel and bias, in standard operators; conv-input-gradient.ts has the input's. The recipes were timed
+ * in ONNX Runtime 1.30 on the CPU; `convWeightGradient` is the one place where they are chosen.
  */
-import { requireStatic, type Shape, sizeOf } from '../core/shape.ts'
+import { requireStatic, sizeOf } from '../core/shape.ts'
 import { tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
-import { extent, type Windows } from './window.ts'
+import type { Windows } from './window.ts'
+
+export { convInputGradient, transposeInputGradient } from './conv-input-gradient.ts'
 
 /** db[m] = sum over batch and space of dy[n, m, ...] */
 export function biasGradient(g: Emitter, dy: Value): Value {
   return g.sum(
     dy,
     shapeOf(dy).flatMap((_, axis) => (axis === 1 ? [] : [axis])),
-  )
-}
-
-/**
- * dx[n, c, i] = sum over m, o, k with o * stride + k * dilation - before = i of w[m, c, k] dy[n, m, o]
- *
- * With stride 1 that is a convolution of dy with the flipped and transposed kernel, padded by extent - 1 - before: 20.9 ms where
- * ConvTranspose took 30.0 (64 -> 64 channels, 3x3 on 32x32, batch 32).
- */
-export function convInputGradient(
-  g: Emitter,
-  dy: Value,
-  w: Value,
-  input: Shape,
-  windows: Windows,
-  group: number,
-): Value {
-  const { kernel, strides, dilations, before, after } = windows
-  const sizes = requireStatic(input.slice(2), 'the gradient of Conv')
-  const outputs = requireStatic(shapeOf(dy).slice(2), 'the gradient of Conv')
-  const reach = kernel.map((_, i) => extent(windows, i))
-  if (strides.every((s) => s === 1) && reach.every((e, i) => before[i]! < e && after[i]! < e)) {
-    const pads = [...before, ...after].map((p, i) => reach[i % reach.length]! - 1 - p)
-    return g.op('Conv', [dy, swapKernel(g, w, group)], { kernel_shape: kernel, dilations, pads, group })
-  }
-  // Elements behind the last window that a stride leaves over get no gradient: output_padding adds them.
-  const rest = sizes.map((size, i) => size - (strides[i]! * (outputs[i]! - 1) + reach[i]! - before[i]! - after[i]!))
-  const attributes = {
-    kernel_shape: kernel,
-    strides,
-    dilations,
-    pads: [...before, ...after],
-    group,
-    output_padding: rest,
-  }
-  return g.op('ConvTranspose', [dy, w], attributes)
-}
-
-/** Kernel [m, c / group, k] with its two channel axes exchanged inside each group, [c, m / group, k], and k reversed. */
-function swapKernel(g: Emitter, w: Value, group: number): Value {
-  const [m, c, ...kernel] = requireStatic(shapeOf(w), 'the gradient of Conv') as [number, number, ...number[]]
-  const axes = kernel.map((_, i) => i)
-  const flipped = axes.filter((i) => kernel[i]! > 1)
-  const far = Number.MIN_SAFE_INTEGER
-  const reversed =
-    flipped.length === 0
-      ? w
-      : g.slice(
-          w,
-          flipped.map(() => -1),
-          flipped.map(() => far),
-          flipped.map((i) => i + 2),
-          flipped.map(() => -1),
-        )
-  if (group === 1) return g.transpose(reversed, [1, 0, ...axes.map((i) => i + 2)])
-  const grouped = g.reshape(reversed, [group, m / group, c, ...kernel])
-  const swapped = g.transpose(grouped, [0, 2, 1, ...axes.map((i) => i + 3)])
-  return g.reshape(swapped, [group * c, m / group, ...kernel])
-}
-
-/** The gradient of ConvTranspose with respect to its input: the convolution that it transposes, cut to the input's size. */
-export function transposeInputGradient(
-  g: Emitter,
-  dy: Value,
-  w: Value,
-  input: Shape,
-  windows: Windows,
-  group: number,
-): Value {
-  const { kernel, strides, dilations, before, after } = windows
-  const sizes = requireStatic(input.slice(2), 'the gradient of ConvTranspose')
-  const attributes = { kernel_shape: kernel, strides, dilations, pads: [...before, ...after], group }
-  const dx = g.op('Conv', [dy, w], attributes)
-  // An output padding as long as the stride makes room for more windows than there were inputs.
-  const longer = sizes.flatMap((size, i) => (shapeOf(dx)[i + 2] === size ? [] : [i]))
-  if (longer.length === 0) return dx
-  return g.slice(
-    dx,
-    longer.map(() => 0),
-    longer.map((i) => sizes[i]!),
-    longer.map((i) => i + 2),
   )
 }
 
@@ -111,6 +32,16 @@ export function transposeInputGradient(
  *   16 -> 32, 16        2.16   1.64        3.14
  *   32 -> 64, 14        4.78   3.58        6.18
  *   64 -> 64, 32       10.87   8.52       17.46
+ *
+ * Where the outputs are few, a product for each example is thin and leaves [n, M, C] to be summed: there the batch joins the sum inside the
+ * product, for which x and dy are turned to [C, n, ...]; one product a tap, or one over all windows where they are few. CPU ms, batch 32:
+ *
+ *   channels, outputs      taps   taps, turned   windows, turned
+ *    64 ->  64, 32x32        60             60                71
+ *   128 -> 128, 16x16        69             49                56
+ *   256 -> 256, 8x8          57             49                49
+ *   512 -> 512, 4x4         128             63                47
+ *   256 -> 512, 4x4 (/2)     55             37                28
  */
 export function convWeightGradient(g: Emitter, x: Value, dy: Value, windows: Windows, group: number): Value {
   const [, channels] = shapeOf(x) as [number, number]
@@ -132,11 +63,41 @@ export function convWeightGradient(g: Emitter, x: Value, dy: Value, windows: Win
     const right = g.reshape(columns(g, x, outputs, windows), [n, group, c * taps.length, space])
     return g.reshape(g.sum(g.matMul(left, g.swapLast(right)), [0]), shape)
   }
+  if (group === 1 && space < m * (taps.length > 1 ? fewOutputs : 0.25)) return turnedProducts(g, x, dy, windows, taps)
   const products = shiftedInputs(g, x, outputs, windows, taps).map((s) => {
     const right = g.swapLast(g.reshape(s, [n, group, c, space]))
     return g.reshape(g.sum(g.matMul(left, right), [0]), [m, c, 1])
   })
   return g.reshape(g.concat(products, 2), shape)
+}
+
+/** Outputs for each output channel, below which the batch joins the product. */
+const fewOutputs = 8
+
+/** Outputs up to which one product over all windows is faster than one a tap. */
+const fewWindows = 64
+
+/** The gradient of the kernel by products over batch and space together: dy [M, n * space], shifted inputs [C, n * space] for each tap. */
+function turnedProducts(g: Emitter, x: Value, dy: Value, windows: Windows, taps: readonly number[][]): Value {
+  const turn = (value: Value) => g.transpose(value, [1, 0, ...windows.kernel.map((_, i) => i + 2)])
+  const [n, m, ...outputs] = requireStatic(shapeOf(dy), 'the gradient of Conv') as [number, number, ...number[]]
+  const c = shapeOf(x)[1] as number
+  const [space, shape] = [sizeOf(outputs), [m, c, ...windows.kernel]]
+  const left = g.reshape(turn(dy), [m, n * space])
+  const shifted = shiftedInputs(g, turn(x), outputs, windows, taps)
+  if (space <= fewWindows) {
+    const columns = g.concat(
+      shifted.map((s) => g.reshape(s, [c, 1, n * space])),
+      1,
+    )
+    const right = g.reshape(columns, [c * taps.length, n * space])
+    return g.reshape(g.gemm(left, right, undefined, { transB: true }), shape)
+  }
+  const products = shifted.map((s) => {
+    const product = g.gemm(left, g.reshape(s, [c, n * space]), undefined, { transB: true })
+    return g.reshape(product, [1, m * c])
+  })
+  return g.reshape(g.swapLast(g.concat(products, 0)), shape)
 }
 
 /**
