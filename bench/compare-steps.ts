@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { QuernError, suggestion } from '../src/core/errors.ts'
 import { peerProgram, requireTorch, python as systemPython } from './peers.ts'
 import { runForJson, runProcess } from './processes.ts'
-import { type OperatorShare, profileLines, readProfile } from './profile.ts'
+import { type OperatorShare, operatorShares, profileLines, readProfile } from './profile.ts'
 import { compileProgram } from './program.ts'
 import { pythonPeers, requirePythonPeer } from './python-peers.ts'
 import type { BenchContext, OptionSpec, SpeedFigure, Summary } from './record.ts'
@@ -196,7 +196,7 @@ async function profileOf(
   const prefix = join(context.folder, `profile-${name}`)
   const threads = String(context.number('threads'))
   await runForJson<Steps>([process.execPath, program, ...work, String(profileSteps), threads, prefix])
-  const shares = await readProfile(prefix)
+  const shares = operatorShares(await readProfile(prefix))
   for (const line of profileLines(shares)) context.progress(line)
   return shares
 }

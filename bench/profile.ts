@@ -13,11 +13,16 @@ export interface OperatorShare {
 }
 
 /** What an event of the profile holds, of what is read here (Chrome's trace format; `dur` is in microseconds). */
-interface ProfileEvent {
+export interface ProfileEvent {
   readonly cat: string
   readonly name: string
   readonly dur: number
-  readonly args?: { readonly op_name?: string }
+  readonly args?: {
+    readonly op_name?: string
+    /** dimensions by element type, of each input and output that is there */
+    readonly input_type_shape?: readonly Readonly<Record<string, readonly number[]>>[]
+    readonly output_type_shape?: readonly Readonly<Record<string, readonly number[]>>[]
+  }
 }
 
 /** Adds up each node's median over the runs, so that the first run and a disturbed one count for little. Dearest first. */
@@ -42,13 +47,12 @@ export function operatorShares(events: readonly ProfileEvent[]): OperatorShare[]
     .sort((a, b) => b.milliseconds - a.milliseconds)
 }
 
-/** The profile that the runtime wrote behind a path prefix. */
-export async function readProfile(prefix: string): Promise<OperatorShare[]> {
+/** Events of the profile that the runtime wrote behind a path prefix; of several sessions, of that which wrote most. */
+export async function readProfile(prefix: string): Promise<ProfileEvent[]> {
   const names = (await readdir(dirname(prefix))).filter((name) => name.startsWith(basename(prefix)))
   const texts = await Promise.all(names.map((name) => readFile(join(dirname(prefix), name), 'utf8')))
-  // Of several sessions the one that ran most wrote most.
   const longest = texts.toSorted((a, b) => b.length - a.length)[0] ?? '[]'
-  return operatorShares(JSON.parse(longest) as ProfileEvent[])
+  return JSON.parse(longest) as ProfileEvent[]
 }
 
 /** A line an operator, for a person. */
