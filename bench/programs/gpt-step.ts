@@ -1,6 +1,7 @@
 /**
  * Training steps of a small GPT on bytes of a text, the counterpart of peers/torch_gpt_step.py: the same sizes, random windows of the text, AdamW.
- * usage: gpt-step TEXT_FILE LAYERS,HEADS,WIDTH,CONTEXT,BATCH,VOCABULARY STEPS THREADS [PROFILE_PREFIX]; prints one JSON line.
+ * usage: gpt-step TEXT_FILE LAYERS,HEADS,WIDTH,CONTEXT,BATCH,VOCABULARY STEPS THREADS [PROFILE_PREFIX] [none|all|cheap]; the last is
+ * what is computed again in place of being kept, and asks for 2 steps of warming up in place of 10; prints one JSON line.
  */
 import { createRandom } from '../../src/core/random.ts'
 import * as nn from '../../src/nn/index.ts'
@@ -14,7 +15,8 @@ import { measureSteps, stepArguments } from './measured-steps.ts'
 
 const { file, sizes, steps, session } = stepArguments()
 const [layers = 4, numHeads = 4, width = 128, context = 64, batchSize = 12, vocabulary = 65] = sizes
-const warmUp = 10
+const again = process.argv[7]
+const warmUp = again === undefined ? 10 : 2
 const learningRate = 0.001
 
 const normal = { name: 'randomNormal', stddev: 0.02 } as const
@@ -42,6 +44,7 @@ const step = await createTrainingStep({
   batchSize,
   evaluationBatchSize: batchSize,
   rules: gradientRules({}),
+  recompute: again === 'all' || again === 'cheap' ? again : undefined,
 })
 const text = readTokens(file, vocabulary)
 const [tokens, next] = [step.batch.tokens!.data as Int32Array, step.batch.next!.data as Int32Array]
