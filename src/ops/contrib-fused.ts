@@ -54,7 +54,7 @@ const fusedConv = lowered(
       activation: { kind: 'string', default: '' },
       activation_params: { kind: 'floats', optional: true },
     },
-    infer: (c) => conv.infer({ ...c, attributes: readAttributes(conv, written(conv, c.attributes)) }),
+    infer: (c) => conv.infer({ ...c, attributes: readAttributes(conv, attributesFor(conv, c.attributes)) }),
     samples: [
       {
         inputs: [{ shape: [1, 2, 4, 4] }, { shape: [3, 2, 3, 3] }, { shape: [3] }],
@@ -78,7 +78,7 @@ const fusedConv = lowered(
 )
 
 /** Those attributes of a node that the standard operator knows. */
-function written(standard: Op, attributes: AttributeReader) {
+export function attributesFor(standard: Op, attributes: AttributeReader) {
   const names = Object.keys(standard.attributes ?? {})
   return Object.fromEntries(names.flatMap((name) => (attributes.raw(name) ? [[name, attributes.raw(name)!]] : [])))
 }
@@ -98,7 +98,7 @@ const fusedGemm = lowered(
       activation_beta: { kind: 'float', optional: true },
       activation_gamma: { kind: 'float', optional: true },
     },
-    infer: (c) => gemm.infer({ ...c, attributes: readAttributes(gemm, written(gemm, c.attributes)) }),
+    infer: (c) => gemm.infer({ ...c, attributes: readAttributes(gemm, attributesFor(gemm, c.attributes)) }),
     samples: [
       { inputs: [{ shape: [2, 3] }, { shape: [3, 4] }, { shape: [4] }], attributes: { activation: 'Tanh' } },
       {

@@ -2,13 +2,16 @@
  * Quantised operators of the runtime's own domain. Weights of few bits (MatMulNBits) let a gradient through to their input, which is what
  * adapters beside them need; arithmetic on quantised activations has none.
  */
-import { broadcastShapes, type Dim } from '../core/shape.ts'
+import { broadcastShapes, type Dim, normalizeAxis, unknownDim } from '../core/shape.ts'
 import { tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
+import { readAttributes } from './attributes.ts'
+import { attributesFor } from './contrib-fused.ts'
 import type { Emitter } from './emitter.ts'
 import { lowered } from './lower.ts'
 import { type InferContext, type LowerContext, type Op, type SampleInput, typed } from './op.ts'
-import { agree, sameAsInput } from './shape-rules.ts'
+import { pooling } from './pool.ts'
+import { agree, sameAsInput, unknownShape, withDim } from './shape-rules.ts'
 
 const domain = 'com.microsoft'
 
@@ -209,6 +212,109 @@ const matMulIntegerToFloat: Op = {
   samples: [{ inputs: [bytes([2, 3]), bytes([3, 4]), scale(0.02), scale(0.03), point(100), point(120)] }],
 }
 
+/** A' B' + C in whole numbers; without the scale of the result it stays floating point. */
+const qGemm: Op = {
+  name: 'QGemm',
+  domain,
+  since: 1,
+  inputs: [6, 9],
+  attributes: {
+    alpha: { kind: 'float', default: 1 },
+    transA: { kind: 'int', default: 0 },
+    transB: { kind: 'int', default: 0 },
+  },
+  infer: (c) => {
+    const [a, b] = [c.input(0), c.input(3)]
+    if (a.shape.length !== 2 || b.shape.length !== 2) c.fail('inputs 0 and 3 must be matrices')
+    const [left, right] = [c.attributes.int('transA') === 0 ? 0 : 1, c.attributes.int('transB') === 0 ? 0 : 1]
+    agree(a.shape[1 - left]!, b.shape[right]!, 'the inner dimensions', c.fail)
+    return typed(c.optional(7) ? a.dtype : 'float32', [a.shape[left]!, b.shape[1 - right]!])
+  },
+  grad: none,
+  samples: [
+    { inputs: [bytes([2, 3]), scale(0.02), point(100), bytes([3, 4]), scale(0.03), point(120)] },
+    {
+      title: 'with a bias, quantised result',
+      inputs: [
+        bytes([2, 3]),
+        scale(0.02),
+        point(100),
+        bytes([4, 3]),
+        scale(0.03),
+        point(120),
+        { shape: [4], dtype: 'int32', values: [5, -3, 20, 0] },
+        scale(0.05),
+        point(128),
+      ],
+      attributes: { transB: 1 },
+    },
+  ],
+}
+
+/** (scale and point of Y, then X, scale and point of each part) */
+const qLinearConcat: Op = {
+  name: 'QLinearConcat',
+  domain,
+  since: 1,
+  inputs: [5, 1000],
+  attributes: { axis: { kind: 'int' } },
+  infer: (c) => {
+    const parts = Array.from({ length: Math.floor((c.inputCount - 2) / 3) }, (_, i) => c.input(2 + 3 * i))
+    const [first] = parts
+    if (!first || (c.inputCount - 2) % 3 !== 0) return c.fail('the parts must come with a scale and a zero point each')
+    const axis = normalizeAxis(c.attributes.int('axis'), first.shape.length)
+    const sizes = parts.map(({ shape }) => shape[axis] ?? c.fail('the parts must have the same rank'))
+    const isKnown = sizes.every((size) => typeof size === 'number')
+    const total = isKnown ? sizes.reduce((sum, size) => sum + size, 0) : unknownDim
+    return typed(first.dtype, withDim(first.shape, axis, total))
+  },
+  grad: none,
+  samples: [
+    {
+      inputs: [scale(0.05), point(128), bytes([2, 3]), scale(0.02), point(100), bytes([2, 1]), scale(0.03), point(90)],
+      attributes: { axis: 1 },
+    },
+  ],
+}
+
+const qLinearSoftmax: Op = {
+  name: 'QLinearSoftmax',
+  domain,
+  since: 1,
+  inputs: [5, 5],
+  attributes: { axis: { kind: 'int', default: -1 }, opset: { kind: 'int' } },
+  infer: sameAsInput,
+  grad: none,
+  samples: [
+    {
+      inputs: [bytes([2, 4]), scale(0.02), point(100), scale(1 / 256), point(0)],
+      attributes: { opset: 13 },
+    },
+  ],
+}
+
+const average = pooling.find(({ name }) => name === 'AveragePool')!
+
+const qLinearAveragePool: Op = {
+  name: 'QLinearAveragePool',
+  domain,
+  since: 1,
+  inputs: [4, 5],
+  attributes: { ...average.attributes, channels_last: { kind: 'int', default: 0 } },
+  infer: (c) => {
+    if (c.attributes.int('channels_last') !== 0)
+      return [{ dtype: c.input(0).dtype, shape: unknownShape(c.input(0).shape.length) }]
+    return average.infer({ ...c, attributes: readAttributes(average, attributesFor(average, c.attributes)) })
+  },
+  grad: none,
+  samples: [
+    {
+      inputs: [bytes([1, 2, 4, 4]), scale(0.02), point(100), scale(0.05), point(128)],
+      attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+    },
+  ],
+}
+
 export const contribQuantized: readonly Op[] = [
   matMulNBits,
   binary('QLinearAdd'),
@@ -218,4 +324,8 @@ export const contribQuantized: readonly Op[] = [
   unary('QLinearGlobalAveragePool', { channels_last: { kind: 'int', default: 0 } }, {}, globalPool, [1, 2, 3, 3]),
   dynamicQuantizeMatMul,
   matMulIntegerToFloat,
+  qGemm,
+  qLinearConcat,
+  qLinearSoftmax,
+  qLinearAveragePool,
 ]
