@@ -61,11 +61,14 @@ export function stepOptions(defaults: {
 
 /** Runs all rounds. The figure is the ratio to the first peer named; it holds when the ratio to each reaches that peer's floor. */
 export async function compareSteps(context: BenchContext, comparison: StepComparison): Promise<SpeedFigure> {
+  // All are asked for before the first is measured: one that is missing should not show after minutes.
+  const peers: Peer[] = []
+  for (const name of peerNames(context.text('peers'), Object.keys(comparison.peers))) {
+    peers.push({ name, ...comparison.peers[name]!, ...(await peerOf(name, context.progress)) })
+  }
   const program = await compileProgram(new URL(`./programs/${comparison.program}.ts`, import.meta.url))
   const results: PeerResult[] = []
-  for (const name of peerNames(context.text('peers'), comparison)) {
-    results.push(await besidePeer(context, comparison, program, name))
-  }
+  for (const peer of peers) results.push(await besidePeer(context, comparison, program, peer))
   const first = results[0]!
   const operators = context.flag('profile') ? await profileOf(context, comparison, program) : undefined
   return {
@@ -82,15 +85,21 @@ export async function compareSteps(context: BenchContext, comparison: StepCompar
   }
 }
 
-function peerNames(text: string, { peers }: StepComparison): string[] {
+/** The names of `--peers`; throws `config` for one that the comparison does not have. */
+export function peerNames(text: string, known: readonly string[]): string[] {
   const names = text.split(',').filter((name) => name !== '')
-  const known = Object.keys(peers)
   for (const name of names) {
-    if (Object.hasOwn(peers, name)) continue
+    if (known.includes(name)) continue
     throw new QuernError('config', `--peers does not know '${name}' here. ${suggestion(name, known)}`)
   }
   if (names.length === 0) throw new QuernError('config', `--peers needs one of ${known.join(', ')}`)
   return names
+}
+
+interface Peer extends PeerProgram {
+  readonly name: string
+  readonly python: string
+  readonly version: string
 }
 
 interface PeerResult {
@@ -113,12 +122,10 @@ interface PeerResult {
 
 async function besidePeer(
   context: BenchContext,
-  { work, peers }: StepComparison,
+  { work }: StepComparison,
   program: string,
-  name: string,
+  { name, file, floor, python, version }: Peer,
 ): Promise<PeerResult> {
-  const { file, floor } = peers[name]!
-  const { python, version } = await peerOf(name, context.progress)
   const [steps, threads] = [String(context.number('steps')), String(context.number('threads'))]
   const [ours, theirs]: [Steps[], Steps[]] = [[], []]
   for (let round = 1; round <= context.number('rounds'); round++) {

@@ -5,12 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { readArguments } from '../bench/arguments.ts'
+import { peerNames } from '../bench/compare-steps.ts'
 import { records } from '../bench/index.ts'
 import { root } from '../bench/machine.ts'
 import { mnistSource } from '../bench/mnist.ts'
 import { recipes } from '../bench/mnist-best.ts'
 import { installTorch, peers } from '../bench/peers.ts'
+import { operatorShares } from '../bench/profile.ts'
 import { figureHolds } from '../bench/record.ts'
+import { sizesOf } from '../bench/sizes.ts'
 import { percentile, summary } from '../bench/statistics.ts'
 import { resolveProject } from '../src/actions/project.ts'
 import { loadIdxFolder } from '../src/data/idx-source.ts'
@@ -68,6 +71,14 @@ describe('arguments', () => {
   })
 })
 
+describe('peers', () => {
+  test('are named by commas, and only those that a comparison has', () => {
+    expect(peerNames('torch,jax', ['torch', 'jax'])).toEqual(['torch', 'jax'])
+    expect(() => peerNames('torch,tensorflow', ['torch', 'jax'])).toThrow("--peers does not know 'tensorflow' here")
+    expect(() => peerNames(',', ['torch'])).toThrow('--peers needs one of torch')
+  })
+})
+
 describe('figures', () => {
   test('medians, percentiles and what holds', () => {
     expect(summary([3, 1, 2, 10])).toEqual({ median: 2.5, min: 1, max: 10 })
@@ -76,6 +87,25 @@ describe('figures', () => {
     expect(figureHolds({ value: 0.5, floor: 0.4, better: 'lower' })).toBe(false)
     expect(figureHolds({ value: 1, floor: 0, holds: false })).toBe(false)
     expect(figureHolds({ value: Number.NaN })).toBe(false)
+  })
+  test('a profile adds up the medians of nodes by operator', () => {
+    const node = (name: string, op: string, ...durations: number[]) =>
+      durations.map((dur) => ({ cat: 'Node', name: `${name}_kernel_time`, dur, args: { op_name: op } }))
+    const events = [
+      ...node('a', 'Conv', 9000, 1000, 2000), // the first run is the slow one
+      ...node('b', 'Conv', 1000, 1000, 1000),
+      ...node('c', 'Add', 1000, 1000, 1000),
+      { cat: 'Session', name: 'model_run', dur: 9000 },
+    ]
+    expect(operatorShares(events)).toEqual([
+      { operator: 'Conv', nodes: 2, milliseconds: 3, share: 0.75 },
+      { operator: 'Add', nodes: 1, milliseconds: 1, share: 0.25 },
+    ])
+  })
+  test('sizes are as many whole numbers as the example has', () => {
+    expect(sizesOf('2,256', '1,1')).toEqual([2, 256])
+    for (const text of ['2', '2,0', '2,x', '2,3,4', ''])
+      expect(() => sizesOf(text, '1,1')).toThrow('2 numbers such as 1,1')
   })
   test('a trial trains on the first examples, and without test files nothing can be chosen by them', async () => {
     const { splits } = await loadIdxFolder(await mnistSource(join(folder, 'both'), { examples: 30, test: true }))
