@@ -18,7 +18,7 @@ import type { ColumnSpec, JointNetwork, Network } from '../train/network.ts'
 import { optimizerFrom, type ParameterGroup } from '../train/parameter-groups.ts'
 import type { Scorer } from '../train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../train/step.ts'
-import type { ParameterAverage } from '../train/step-options.ts'
+import type { ParameterAverage, Recomputation } from '../train/step-options.ts'
 
 /** How training goes about it. */
 export interface TrainingOptions {
@@ -36,6 +36,8 @@ export interface TrainingOptions {
   readonly ema?: ParameterAverage
   /** runs a batch in so many parts before one update: the memory of a part; default 1 */
   readonly accumulate?: number
+  /** computes activations again for the gradients in place of keeping them: all, or all but products of matrices and convolutions; the same bits */
+  readonly recompute?: Recomputation
   readonly earlyStopping?: EarlyStopping
   /** decides which epoch is best: 'validationLoss', 'loss', ..., or 'latest' */
   readonly monitor?: string
@@ -95,6 +97,7 @@ export async function* runFit<Result>(
     rules: gradientRules({ clipNorm: options.clipNorm ?? 0 }),
     ema: options.ema,
     accumulate: options.accumulate,
+    recompute: options.recompute,
   })
   try {
     yield* runLoop({

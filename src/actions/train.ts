@@ -96,7 +96,7 @@ function checkOutput({ model, inputs, table }: Network, { labels }: TaskData): v
 
 /** Memory, graphs and update of a project's training. */
 export function createStep(services: Services, config: TaskConfig, network: Network): Promise<TrainingStep> {
-  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, ema, groups } = config.train
+  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, recompute, ema, groups } = config.train
   return createTrainingStep({
     network,
     optimizer: optimization(config).optimizer,
@@ -107,6 +107,7 @@ export function createStep(services: Services, config: TaskConfig, network: Netw
     rules: gradientRules({ l1, l2, clipNorm, clipValue }),
     ema,
     accumulate,
+    recompute,
     groups,
   })
 }

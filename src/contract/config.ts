@@ -56,6 +56,8 @@ export interface TrainSection {
   readonly labelSmoothing: number
   /** parts that a batch is run in, one after the other, before one update: the memory of a part, the update of the whole */
   readonly accumulate?: number | undefined
+  /** activations that are computed a second time for the gradients in place of being kept: less memory, more time */
+  readonly recompute?: 'all' | 'cheap' | undefined
   /** evaluates and exports a moving average of the weights */
   readonly ema?: EmaSection | undefined
   /** parameters with a rate, a decay or an optimizer of their own, or frozen */
@@ -108,6 +110,7 @@ export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject(
   l2: z.number().nonnegative().default(0),
   labelSmoothing: z.number().min(0).lt(1).default(0),
   accumulate: positive.optional(),
+  recompute: z.enum(['all', 'cheap']).optional(),
   ema: z.strictObject({ decay: z.number().min(0).lt(1).default(0.999) }).optional(),
   groups: z.array(groupSection).optional(),
   earlyStopping: z
