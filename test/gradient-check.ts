@@ -83,7 +83,7 @@ function call(op: Op, sample: Sample, precision: Precision): Call {
     .fork(sample.title ?? '')
   const g = new Emitter(table, new GraphBuilder(op.name))
   const fed: { value: Value; tensor: Tensor }[] = []
-  const inputs = sample.inputs.map((input, i) => {
+  const given = sample.inputs.map((input, i) => {
     if (!input) return undefined
     const drawn = drawInput(input, precision.dtype, random.fork(i))
     if (input.constant) return g.constant(drawn)
@@ -97,8 +97,10 @@ function call(op: Op, sample: Sample, precision: Precision): Call {
     fed.push({ value, tensor: drawn })
     return value
   })
+  const inputs = sample.before?.(g, given) ?? given
   const attributes = { ...sample.attributes, ...sample.graphs?.(g, captured, inputs) }
-  const outputs = g.ops(op.name, inputs, attributes, sample.outputs ?? 1, op.domain ?? '')
+  const results = g.ops(op.name, inputs, attributes, sample.outputs ?? 1, op.domain ?? '')
+  const outputs = sample.read?.(g, results) ?? results
   return { g, fed, outputs }
 }
 

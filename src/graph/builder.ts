@@ -1,6 +1,15 @@
 /** Grows a graph node by node, gives names, and hands out the finished graph. Knows no operator by name. */
 import type { Tensor } from '../core/tensor.ts'
-import { type Attributes, constantsOf, type Graph, type Node, reachable, type TensorType, type Value } from './graph.ts'
+import {
+  type Attributes,
+  type ContainerType,
+  constantsOf,
+  type Graph,
+  type Node,
+  reachable,
+  type TensorType,
+  type Value,
+} from './graph.ts'
 
 export interface NewNode {
   readonly op: string
@@ -9,6 +18,8 @@ export interface NewNode {
   readonly attributes?: Attributes
   /** types of the outputs; undefined for an output that nobody asked for */
   readonly outputs: readonly (TensorType | undefined)[]
+  /** what outputs are that are no tensors; they have no type */
+  readonly containers?: readonly (ContainerType | undefined)[]
   /** names of the outputs, where they matter; otherwise they are numbered */
   readonly names?: readonly (string | undefined)[]
 }
@@ -69,9 +80,10 @@ export class GraphBuilder {
   node(spec: NewNode): readonly (Value | undefined)[] {
     const name = this.#unique([...this.scope, spec.op].join('/'))
     const outputs = spec.outputs.map((type, i) => {
-      if (!type) return undefined
+      const container = spec.containers?.[i]
+      if (!type && !container) return undefined
       const wanted = spec.names?.[i] ?? (spec.outputs.length === 1 ? `${name}:out` : `${name}:out${i}`)
-      return { name: this.#unique(wanted), type, constant: undefined }
+      return { name: this.#unique(wanted), type, constant: undefined, ...(container ? { container } : {}) }
     })
     this.nodes.push({
       op: spec.op,

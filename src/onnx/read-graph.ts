@@ -1,8 +1,9 @@
 /** Graphs from messages: names become values, in the order in which the file computes them. */
 import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
-import type { Attribute, Attributes, Graph, Node, TensorType, Value } from '../graph/graph.ts'
+import type { Attribute, Attributes, ContainerType, Graph, Node, TensorType, Value } from '../graph/graph.ts'
 import { mergeTypes } from '../graph/merge-types.ts'
+import { inferContainers } from '../ops/infer.ts'
 import { inferOpenTypes } from '../ops/infer-open.ts'
 import { newestOpset, type OpTable } from '../ops/op.ts'
 import { domainName } from './codes.ts'
@@ -126,11 +127,11 @@ class GraphReader {
     return [value]
   }
 
-  #value(name: string, inferred: TensorType | undefined): Value {
+  #value(name: string, inferred: TensorType | undefined, held?: ContainerType): Value {
     const stated = this.#stated.get(name)
     const what = `value '${name}' of ${this.where}`
     const type = mergeTypes(inferred, typeFromProto(stated, what))
-    const container = type ? undefined : containerFromProto(stated, what)
+    const container = type ? undefined : (containerFromProto(stated, what) ?? held)
     return { name, type, constant: undefined, ...(container ? { container } : {}) }
   }
 
@@ -164,10 +165,11 @@ class GraphReader {
     const upgraded = this.context.upgrade && (version ?? 0) <= newestOpset
     const isCurrent = domain !== '' || upgraded || isCurrentForm(op, version ?? 0)
     const types = isCurrent ? this.#infer(current, domain, name) : []
+    const containers = isCurrent ? this.#inferContainers(current, domain, name) : []
     const outputs = message.output.map((output, i) => {
       if (output === '') return undefined
       if (this.symbols.own.has(output)) this.#fail(`${where} computes '${output}', which exists already`)
-      const value = this.#value(output, types[i])
+      const value = this.#value(output, types[i], containers[i])
       this.#define(value)
       return value
     })
@@ -233,6 +235,11 @@ class GraphReader {
   #infer({ op, inputs, attributes, outputCount }: NodeForm, domain: string, where: string) {
     const record = this.context.table.get(domain, op)
     return record ? inferOpenTypes(record, trimmed(inputs), attributes, outputCount, where, this.context.table) : []
+  }
+
+  #inferContainers({ op, inputs, attributes, outputCount }: NodeForm, domain: string, where: string) {
+    const record = this.context.table.get(domain, op)
+    return record ? inferContainers(record, inputs, attributes, outputCount, where, this.context.table) : []
   }
 
   #fresh(wanted: string): string {

@@ -2,24 +2,15 @@
  * If, Loop and Scan: operators whose attributes are graphs. Gradients: control-flow-gradient.ts.
  * Source: ONNX operators If, Loop, Scan.
  */
-import { type Dim, normalizeAxis, sameDim, unknownDim } from '../core/shape.ts'
+import { type Dim, normalizeAxis, unknownDim } from '../core/shape.ts'
 import { numbersOf } from '../core/tensor.ts'
 import type { Graph, TensorType } from '../graph/graph.ts'
 import { ifGradient, loopGradient, scanGradient } from './control-flow-gradient.ts'
 import { ifSamples, loopSamples, scanSamples } from './control-flow-samples.ts'
 import type { InferContext, Op } from './op.ts'
-import { agree } from './shape-rules.ts'
+import { agree, joinTypes } from './shape-rules.ts'
 
 type Type = TensorType | undefined
-
-/** What is known of a value that is one thing or the other. */
-function either(a: Type, b: Type, what: string, c: InferContext): Type {
-  if (!a || !b) return undefined
-  if (a.dtype !== b.dtype) c.fail(`${what} is ${a.dtype} in one place and ${b.dtype} in another`)
-  const [left, right] = [a.shape, b.shape]
-  if (!left || !right || left.length !== right.length) return { dtype: a.dtype, shape: undefined }
-  return { dtype: a.dtype, shape: left.map((dim, i) => (sameDim(dim, right[i]!) ? dim : unknownDim)) }
-}
 
 const sameType = (a: Type, b: Type): boolean =>
   a?.dtype === b?.dtype &&
@@ -38,7 +29,7 @@ const ifOp: Op = {
     const [then, otherwise] = [c.subGraph('then_branch', []), c.subGraph('else_branch', [])]
     if (then.length !== otherwise.length)
       c.fail(`both branches must have as many outputs, received ${then.length} and ${otherwise.length}`)
-    return then.map((type, i) => either(type, otherwise[i], `output ${i}`, c))
+    return then.map((type, i) => joinTypes(type, otherwise[i], `output ${i}`, c.fail))
   },
   grad: ifGradient,
   smooth: true,
@@ -51,7 +42,7 @@ function carriedTypes(initial: readonly Type[], after: (types: readonly Type[]) 
   // Each turn can only forget sizes: at most one a dimension, then a rank, then all.
   for (let turn = 0; turn < 10; turn++) {
     const next = after(types)
-    const joined = types.map((type, i) => either(type, next[i], `carried value ${i}`, c))
+    const joined = types.map((type, i) => joinTypes(type, next[i], `carried value ${i}`, c.fail))
     if (joined.every((type, i) => sameType(type, types[i]))) return { types, outputs: next }
     types = joined
   }
@@ -136,7 +127,7 @@ const scan: Op = {
     const initial = Array.from({ length: states }, (_, i) => c.type(i))
     const outputs = c.subGraph('body', [...initial, ...elements])
     const last = initial.map((type, i) => {
-      const joined = either(type, outputs[i], `state ${i}`, c)
+      const joined = joinTypes(type, outputs[i], `state ${i}`, c.fail)
       // The runtime insists that a state keeps its shape.
       return joined && type
     })

@@ -56,6 +56,7 @@ const identity: Op = {
   since: 19,
   inputs: [1, 1],
   infer: sameAsInput,
+  containers: (c) => [c.container(0)],
   grad: ({ dy }) => [dy],
   smooth: true,
   samples: unary(),

@@ -10,9 +10,9 @@ import { QuernError, suggestion } from '../core/errors.ts'
 import { isStatic, requireStatic, type Shape, sameShape } from '../core/shape.ts'
 import { int64, type Tensor, tensorFromNumbers } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import { dtypeOf, type Node, shapeOf, type TensorType, type Value } from '../graph/graph.ts'
+import { dtypeOf, type Node, shapeOf, type Value } from '../graph/graph.ts'
 import { tagAttributes } from './attributes.ts'
-import { inferTypes } from './infer.ts'
+import { inferContainers, inferTypes } from './infer.ts'
 import type { Op, OpTable, PlainAttributes } from './op.ts'
 
 export type Operand = Value | number
@@ -48,8 +48,15 @@ export class Emitter {
     const given = inputs.slice(0, count)
     const tagged = tagAttributes(op, attributes)
     const where = [...this.builder.scope, name].join('/')
-    const types = known(inferTypes(op, given, tagged, outputCount, where, this.table), outputCount, name, where)
-    return this.builder.node({ op: name, domain, inputs: given, attributes: tagged, outputs: types }) as Value[]
+    const outputs = inferTypes(op, given, tagged, outputCount, where, this.table)
+    const containers = inferContainers(op, given, tagged, outputCount, where, this.table)
+    known(
+      outputs.map((type, i) => type ?? containers[i]),
+      outputCount,
+      name,
+      where,
+    )
+    return this.builder.node({ op: name, domain, inputs: given, attributes: tagged, outputs, containers }) as Value[]
   }
 
   /** Adds a node with one output. */
@@ -360,13 +367,8 @@ export class Emitter {
  * Types of all outputs, or an error: the builder would take an unknown type for an output that nobody asked for, and rules need
  * ranks. Only values of imported models can lack them.
  */
-function known(
-  types: readonly (TensorType | undefined)[],
-  count: number,
-  op: string,
-  where: string,
-): readonly (TensorType | undefined)[] {
-  if (types.length === count && types.every((type) => type !== undefined)) return types
+function known(types: readonly unknown[], count: number, op: string, where: string): void {
+  if (types.length === count && types.every((type) => type !== undefined)) return
   if (types.length < count) {
     throw new QuernError('input', `${op} at '${where}' has ${types.length} outputs, ${count} were asked for`)
   }

@@ -22,6 +22,7 @@ import { random } from './random.ts'
 import { recurrent } from './recurrent.ts'
 import { reduce } from './reduce.ts'
 import { resizing } from './resize.ts'
+import { sequences } from './sequence.ts'
 import { shape } from './shape.ts'
 import { sliceAndPad } from './slice-pad.ts'
 import { softmaxFamily } from './softmax.ts'
@@ -58,6 +59,7 @@ const families: readonly (readonly Op[])[] = [
   positions,
   text,
   [groupNorm],
+  sequences,
 ]
 
 /** A table of the given records, for tests and for operators of a user's own. */

@@ -9,7 +9,7 @@
 import type { DType } from '../core/dtype.ts'
 import type { Dim, Shape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
-import type { Attribute, AttributeKind, Graph, Node, TensorType, Value } from '../graph/graph.ts'
+import type { Attribute, AttributeKind, ContainerType, Graph, Node, TensorType, Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 
 /** The opset that graphs are written in, when nothing in them is newer. */
@@ -52,6 +52,8 @@ export interface InferContext {
   optional(index: number): RankedType | undefined
   /** what is known of the type of an input: for rules that are `lenient` */
   type(index: number): TensorType | undefined
+  /** what an input is that is no tensor */
+  container(index: number): ContainerType | undefined
   /** number of inputs, trailing left-out ones not counted */
   readonly inputCount: number
   /** number of outputs that the node has */
@@ -140,6 +142,10 @@ export interface Sample {
   readonly captured?: readonly SampleInput[]
   /** attributes that are sub-graphs, given the values of `captured` */
   readonly graphs?: (g: Emitter, captured: readonly Value[], inputs: readonly (Value | undefined)[]) => PlainAttributes
+  /** makes the inputs of the operator from those of the sample: sequences from tensors */
+  readonly before?: (g: Emitter, inputs: readonly (Value | undefined)[]) => readonly (Value | undefined)[]
+  /** what is compared instead of the outputs: tensors read from sequences */
+  readonly read?: (g: Emitter, outputs: readonly Value[]) => readonly Value[]
   /** number of outputs asked for; default 1 */
   readonly outputs?: number
   /** outputs that the loss of the gradient test is made of; default all floating-point ones */
@@ -165,6 +171,8 @@ export interface Op {
   readonly costly?: true
   /** types of the outputs (at least as many as the node has) */
   readonly infer: (context: InferContext) => readonly (TensorType | undefined)[]
+  /** what the outputs are that are no tensors; `infer` leaves them undefined */
+  readonly containers?: (context: InferContext) => readonly (ContainerType | undefined)[]
   /** `infer` runs also when the types or ranks of inputs are not known; it asks for them by `type` */
   readonly lenient?: true
   /** the rule, or why there is none: it is the error message when a gradient is asked for */

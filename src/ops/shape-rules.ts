@@ -71,3 +71,17 @@ export function agree(a: Dim, b: Dim, what: string, fail: (message: string) => n
 export function withDim(shape: Shape, axis: number, dim: Dim): Dim[] {
   return shape.map((d, i) => (i === axis ? dim : d))
 }
+
+/** What is known of a value that is one thing or the other. */
+export function joinTypes(
+  a: TensorType | undefined,
+  b: TensorType | undefined,
+  what: string,
+  fail: (message: string) => never,
+): TensorType | undefined {
+  if (!a || !b) return undefined
+  if (a.dtype !== b.dtype) fail(`${what} is ${a.dtype} in one place and ${b.dtype} in another`)
+  const [left, right] = [a.shape, b.shape]
+  if (!left || !right || left.length !== right.length) return { dtype: a.dtype, shape: undefined }
+  return { dtype: a.dtype, shape: left.map((dim, i) => (sameDim(dim, right[i]!) ? dim : unknownDim)) }
+}
