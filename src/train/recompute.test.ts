@@ -42,7 +42,8 @@ async function trainGpt(recompute?: Recomputation) {
   const losses: number[] = []
   for (let i = 1; i <= 4; i++) {
     for (const [name, { data }] of Object.entries(step.batch)) {
-      ;(data as Int32Array).forEach((_, at) => ((data as Int32Array)[at] = (at * (name === 'x' ? 7 : 3) + i) % 11))
+      const numbers = data as Int32Array
+      for (const at of numbers.keys()) numbers[at] = (at * (name === 'x' ? 7 : 3) + i) % 11
     }
     losses.push((await step.run(4, i, 0.01)).loss)
   }
