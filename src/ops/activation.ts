@@ -107,8 +107,8 @@ const gelu = activationOp('Gelu', 20, {
   attributes: { approximate: { kind: 'string', default: 'none' } },
   variants: [{ approximate: 'tanh' }, { approximate: 'none' }],
   grad: ({ g, x, dy, attributes }) => {
-    const square = g.mul(x, x)
     if (attributes.string('approximate') === 'tanh') {
+      const square = g.mul(x, x)
       // y = x/2 (1 + t), t = tanh(c (x + k x^3)); dy/dx = (1 + t)/2 + x/2 (1 - t^2) c (1 + 3 k x^2)
       const [c, k] = [Math.sqrt(2 / Math.PI), 0.044715]
       const t = g.tanh(g.mul(g.mul(x, c), g.add(g.mul(square, k), 1)))
@@ -117,8 +117,9 @@ const gelu = activationOp('Gelu', 20, {
       return [g.mul(dy, g.add(g.mul(g.add(t, 1), 0.5), slope))]
     }
     // y = x P(x) with the normal distribution P; dy/dx = P(x) + x p(x)
-    const distribution = g.mul(g.add(g.op('Erf', [g.mul(x, Math.SQRT1_2)]), 1), 0.5)
-    const density = g.mul(g.exp(g.mul(square, -0.5)), 1 / Math.sqrt(2 * Math.PI))
+    const z = g.mul(x, Math.SQRT1_2)
+    const distribution = g.mul(g.add(g.op('Erf', [z]), 1), 0.5)
+    const density = g.exp(g.sub(-Math.log(2 * Math.PI) / 2, g.mul(z, z)))
     return [g.mul(dy, g.add(distribution, g.mul(x, density)))]
   },
 })
