@@ -73,6 +73,13 @@ it('sequences/draw-digits learns to draw', { timeout: 60_000 }, async () => {
   expect(picture.split('\n').filter((line) => /^[ .+#]{28}$/.test(line))).toHaveLength(14)
 })
 
+it('gan/digits trains two models and draws a grid of samples', { timeout: 120_000 }, async () => {
+  const file = join(folder, 'samples.png')
+  const text = await output('gan/digits.ts', '1', '96', file)
+  expect(text).toMatch(/epoch 1 {2}discriminator \d\.\d+ {2}generator \d\.\d+/)
+  expect([...(await readFile(file)).subarray(1, 4)]).toEqual([...'PNG'].map((c) => c.charCodeAt(0)))
+})
+
 it('gradients/rosenbrock takes the known steps of Newton’s method', async () => {
   const text = await output('gradients/rosenbrock.ts')
   // Dennis and Schnabel's table for the start (-1.2, 1): 24.2, 4.73, 1412, 0.056, 0.313, 1.9e-11, 3.4e-20
