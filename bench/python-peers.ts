@@ -32,26 +32,31 @@ function environmentFolder({ packages }: Environment): string {
   return join(cacheFolder, ['python', ...versions].join('-'))
 }
 
-/** Python of an environment, which is made at the first call. Throws `missing` with the line to type when that fails. */
+/**
+ * Python of an environment, which is made at the first call: beside its place, and moved there when it is whole, so that one that was
+ * broken off is never taken for one. Throws `missing` with the line to type when that fails.
+ */
 async function pythonOf(environment: Environment, progress: (message: string) => void): Promise<string> {
   const folder = environmentFolder(environment)
   const program = join(folder, 'bin', 'python')
-  const done = join(folder, 'installed')
-  if (existsSync(done)) return program
+  if (existsSync(program)) return program
   const packages = Object.entries(environment.packages).map(([name, version]) => `${name}==${version}`)
-  const making = [basePython, '-m', 'venv', '--clear', folder]
-  const installing = [program, '-m', 'pip', 'install', '--quiet', '--only-binary', ':all:', ...packages]
+  const place = `${folder}.${process.pid}`
+  const making = (to: string): string[] => [basePython, '-m', 'venv', to]
+  const installing = (to: string): string[] => [
+    join(to, 'bin', 'python'),
+    ...['-m', 'pip', 'install', '--quiet', '--only-binary', ':all:', ...packages],
+  ]
   progress(`installing ${packages.join(' ')} outside of the repository (${environment.size})`)
   try {
     mkdirSync(cacheFolder, { recursive: true })
-    await runProcess(making)
-    await runProcess(installing)
-    mkdirSync(`${done}.new`, { recursive: true })
-    renameSync(`${done}.new`, done)
+    await runProcess(making(place))
+    await runProcess(installing(place))
+    renameSync(place, folder)
   } catch (cause) {
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(place, { recursive: true, force: true })
     throw new QuernError('missing', `the peers ${packages.join(', ')} could not be installed: ${messageOf(cause)}`, {
-      hint: `${making.join(' ')} && ${installing.join(' ')}     (venv itself: apt-get install python3-venv)`,
+      hint: `${making(folder).join(' ')} && ${installing(folder).join(' ')}     (venv itself: apt-get install python3-venv)`,
       cause,
     })
   }
