@@ -1,5 +1,5 @@
 /** Products and convolutions with their activation, as the runtime's optimiser saves them. */
-import { dtypeOf, type Value } from '../graph/graph.ts'
+import { type Attributes, dtypeOf, type Value } from '../graph/graph.ts'
 import { readAttributes } from './attributes.ts'
 import { convolution } from './conv.ts'
 import { linearAlgebra } from './linear-algebra.ts'
@@ -78,7 +78,7 @@ const fusedConv = lowered(
 )
 
 /** Those attributes of a node that the standard operator knows. */
-export function attributesFor(standard: Op, attributes: AttributeReader) {
+export function attributesFor(standard: Op, attributes: AttributeReader): Attributes {
   const names = Object.keys(standard.attributes ?? {})
   return Object.fromEntries(names.flatMap((name) => (attributes.raw(name) ? [[name, attributes.raw(name)!]] : [])))
 }
