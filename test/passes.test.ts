@@ -13,6 +13,7 @@ import { trace } from '../src/nn/trace.ts'
 import { writeModel } from '../src/onnx/write.ts'
 import { Emitter } from '../src/ops/emitter.ts'
 import { table } from '../src/ops/index.ts'
+import { dropExpand } from '../src/passes/drop-expand.ts'
 import { fuseMatMul } from '../src/passes/fuse-matmul.ts'
 import { optimizeStep } from '../src/passes/index.ts'
 import { removeIdentity } from '../src/passes/remove-identity.ts'
@@ -228,4 +229,16 @@ it('keeps loss and gradients of a block of a GPT', async () => {
   const after = await unchanged(g.builder.finish([loss, ...gradients]), optimizeStep)
   expect(after.nodes.filter(({ op }) => op === 'LayerNormalization')).toHaveLength(2)
   expect(after.nodes.filter(({ op }) => op === 'Gelu')).toEqual([])
+})
+
+it('drops an Expand where the other operand has the full shape, and there alone', async () => {
+  const { g, values } = start({ x: [2, 3, 4], k: [3, 1], s: [1, 3, 1] })
+  const wide = g.expand(values.k!, [2, 3, 4])
+  const both = g.sub(wide, g.expand(values.s!, [2, 3, 4]))
+  const after = await unchanged(
+    g.builder.finish([g.mul(wide, values.x!), g.div(values.x!, wide), g.add(wide, values.s!), both]),
+    dropExpand,
+  )
+  // Of the difference one stays, and the sum has no other operand with four columns.
+  expect(operators(after)).toBe('Expand Expand Sub Mul Div Add')
 })

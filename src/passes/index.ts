@@ -1,6 +1,7 @@
 /** The order in which passes run. A pass is a pure function from graph to graph; each stands in a file of its own. */
 import { type Graph, reachable } from '../graph/graph.ts'
 import type { OpTable } from '../ops/op.ts'
+import { dropExpand } from './drop-expand.ts'
 import { fuseMatMul } from './fuse-matmul.ts'
 import { joinOutputs } from './join-outputs.ts'
 import { poolAsPhases } from './pool-as-phases.ts'
@@ -26,6 +27,8 @@ export function optimizeForward(graph: Graph, table: OpTable): Graph {
 export function optimizeStep(graph: Graph): Graph {
   // Double transpositions must be gone before products take in single ones, so fuseMatMul comes last.
   return transposeApart(
-    fuseMatMul(softmaxByOutput(reuseGelu(removeIdentity(share(reduceCoveringPool(joinOutputs(reachable(graph)))))))),
+    fuseMatMul(
+      softmaxByOutput(reuseGelu(removeIdentity(share(dropExpand(reduceCoveringPool(joinOutputs(reachable(graph)))))))),
+    ),
   )
 }
