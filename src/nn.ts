@@ -9,6 +9,7 @@ export {
 export type { OutputLoss } from './actions/fit-targets.ts'
 export type { TrainingOptions } from './actions/run-fit.ts'
 export type { TrainEvent } from './contract/events.ts'
+export type { Pattern } from './core/patterns.ts'
 export { createRandom, type Random } from './core/random.ts'
 export { float32, int64, type Tensor, tensor } from './core/tensor.ts'
 export * from './nn/index.ts'
@@ -38,4 +39,3 @@ export {
 } from './optim/index.ts'
 export type { ApplyMode, ObjectiveContext, Order } from './train/network.ts'
 export { layerwiseDecay, type ParameterGroup } from './train/parameter-groups.ts'
-export type { Pattern } from './train/patterns.ts'

@@ -26,6 +26,8 @@ export type Initializer =
   | { readonly name: 'constant'; readonly value: number }
   /** equal blocks of the first axis, a value each: such as the biases of an LSTM's gates */
   | { readonly name: 'blocks'; readonly values: readonly number[] }
+  /** every element, row-major: such as the weights of a model that is trained on */
+  | { readonly name: 'given'; readonly elements: Float32Array }
   | { readonly name: 'randomNormal'; readonly mean?: number; readonly stddev?: number }
   | { readonly name: 'randomUniform'; readonly minval?: number; readonly maxval?: number }
 
@@ -139,7 +141,7 @@ export function initialValues(
 ): Float32Array {
   if (typeof initializer === 'string') {
     if (Object.hasOwn(draws, initializer)) return draws[initializer](random, shape, layout)
-    throw unknown(initializer, [...Object.keys(draws), 'constant', 'blocks'])
+    throw unknown(initializer, [...Object.keys(draws), 'constant', 'blocks', 'given'])
   }
   switch (initializer.name) {
     case 'constant':
@@ -147,6 +149,11 @@ export function initialValues(
     case 'blocks': {
       const size = sizeOf(shape) / initializer.values.length
       return Float32Array.from({ length: sizeOf(shape) }, (_, i) => initializer.values[Math.floor(i / size)]!)
+    }
+    case 'given': {
+      const { elements } = initializer
+      if (elements.length === sizeOf(shape)) return elements
+      throw new QuernError('config', `${sizeOf(shape)} initial elements are needed, received ${elements.length}`)
     }
     case 'randomNormal': {
       const { mean = 0, stddev = 0.05 } = initializer

@@ -3,6 +3,7 @@
  * parameters are to make small: one loss on one output is the simplest, a GAN has two.
  */
 import type { DType } from '../core/dtype.ts'
+import type { Pattern } from '../core/patterns.ts'
 import type { Shape, StaticShape } from '../core/shape.ts'
 import type { Value } from '../graph/graph.ts'
 import type { Distribution } from '../nn/distribution.ts'
@@ -11,7 +12,6 @@ import type { Loss } from '../nn/losses/index.ts'
 import type { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
-import type { Pattern } from './patterns.ts'
 
 /** A column of the data as the graph takes it: one example, without the batch axis. */
 export interface ColumnSpec {

@@ -1,7 +1,7 @@
 /** Groups of parameters that are trained differently: a slower rate, another decay or optimizer, not at all. */
 import { QuernError } from '../core/errors.ts'
+import { matching, type Pattern } from '../core/patterns.ts'
 import { createOptimizer, type NamedConfig, type Optimizer } from '../optim/index.ts'
-import { matching, type Pattern } from './patterns.ts'
 
 /** What is different for the parameters that a pattern means; of several groups that mean a parameter the first one holds. */
 export interface ParameterGroup {

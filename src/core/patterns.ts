@@ -1,5 +1,8 @@
-/** Parameters by the names of their paths: 'encoder', 'encoder/**' and '**\/bias' as files are named, or regular expressions. */
-import { QuernError, suggestion } from '../core/errors.ts'
+/**
+ * Parameters by the names of their paths: 'encoder', 'encoder/**' and '**\/bias' as files are named, or regular expressions. Names are parted
+ * by '/', and below a layer by '.' too, as PyTorch writes them: 'encoder.layer.0' means 'encoder.layer.0.weight'.
+ */
+import { QuernError, suggestion } from './errors.ts'
 
 /**
  * `*` stands for any text within one name, `**` for any number of names. A pattern that names a layer or a model means all below it.
@@ -14,6 +17,9 @@ export type Pattern = string | RegExp
  * @throws QuernError 'config' when it means none, with the nearest path or layer
  */
 export function matching(pattern: Pattern, paths: readonly string[], what: string): readonly string[] {
+  // What a file calls '/encoder/weight' looks like a regular expression: a name that is there comes first.
+  const named = typeof pattern === 'string' ? paths.filter((path) => isBelow(path, pattern)) : []
+  if (named.length > 0) return named
   const expression = expressionOf(pattern, what)
   const found = paths.filter((path) => expression.test(path))
   if (found.length > 0) return found
@@ -24,10 +30,13 @@ export function matching(pattern: Pattern, paths: readonly string[], what: strin
   )
 }
 
-/** 'a/b/c' -> 'a', 'a/b' */
+function isBelow(path: string, name: string): boolean {
+  return path === name || path.startsWith(`${name}/`) || path.startsWith(`${name}.`)
+}
+
+/** 'a/b.c' -> 'a', 'a/b' */
 function above(path: string): string[] {
-  const names = path.split('/')
-  return names.slice(1).map((_, i) => names.slice(0, i + 1).join('/'))
+  return [...path.matchAll(/[/.]/g)].map(({ index }) => path.slice(0, index)).filter((name) => name !== '')
 }
 
 function expressionOf(pattern: Pattern, what: string): RegExp {
@@ -44,5 +53,5 @@ function expressionOfGlob(glob: string): RegExp {
   const escaped = glob.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&')
   const parts: Readonly<Record<string, string>> = { '**/': '(?:[^/]+/)*', '/**': '(?:/.*)?', '**': '.*', '*': '[^/]*' }
   const source = escaped.replaceAll(/\*\*\/|\/\*\*|\*\*|\*/g, (part) => parts[part]!)
-  return new RegExp(`^${source}(?:/.*)?$`)
+  return new RegExp(`^${source}(?:[/.].*)?$`)
 }

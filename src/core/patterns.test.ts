@@ -29,6 +29,23 @@ describe('patterns', () => {
     else expect(() => found(pattern)).toThrow('no trained parameter matches')
   })
 
+  test('names as other frameworks write them', () => {
+    const torch = [
+      'encoder.layer.0.dense.weight',
+      'encoder.layer.0.dense.bias',
+      'encoder.layer.10.dense.weight',
+      '/head/weight',
+    ]
+    const of = (pattern: string) => matching(pattern, torch, 'train')
+    expect(of('encoder.layer.0')).toEqual(torch.slice(0, 2))
+    expect(of('*.bias')).toEqual([torch[1]])
+    expect(of('encoder.layer.*.weight')).toEqual([torch[0], torch[2]])
+    expect(of('/head/weight')).toEqual(['/head/weight'])
+    expect(() => of('encoder.layer.1')).toThrow(
+      /no trained parameter matches 'encoder.layer.1'. Did you mean 'encoder.layer.[01]/,
+    )
+  })
+
   test('one that means nothing is refused with the nearest layer or path', () => {
     expect(() => found('hed')).toThrow("groups[0]: no trained parameter matches 'hed'. Did you mean 'head'?")
     expect(() => found('embed/tabel')).toThrow("Did you mean 'embed/table'?")

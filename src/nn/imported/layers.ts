@@ -1,0 +1,117 @@
+/**
+ * What an imported graph is made of, as a person sees it: layers with names and weights. A layer is a node that multiplies by weights (or looks
+ * them up, or normalises by them) with the bias and the normalisation that follow it at once.
+ */
+import { isFloat } from '../../core/dtype.ts'
+import { sizeOf } from '../../core/shape.ts'
+import type { Tensor } from '../../core/tensor.ts'
+import type { Graph, Node, Value } from '../../graph/graph.ts'
+import { isFollowing, isRearranging, weightUse } from '../../ops/weight-inputs.ts'
+
+/** A constant of the graph that can be trained. */
+export interface ImportedWeight {
+  /** the file's name of it */
+  readonly name: string
+  readonly value: Value
+  readonly elements: Tensor
+}
+
+export interface ImportedLayer {
+  /** what the names of its weights have in common, or the name of its node */
+  readonly name: string
+  /** of its first node, such as 'Conv' */
+  readonly op: string
+  /** name of its first node */
+  readonly node: string
+  /** what it computes, its bias and its normalisation included */
+  readonly output: string
+  readonly weights: readonly ImportedWeight[]
+  /** number of their elements */
+  readonly parameters: number
+}
+
+interface Growing {
+  readonly first: Node
+  readonly weights: Map<Value, ImportedWeight>
+  output: Value
+}
+
+/**
+ * The layers in the order of the graph. A weight that several layers use is listed in each: it is one weight. Statistics of batch
+ * normalisation, sizes, axes and scalars of formulas are no weights; nor is what lies inside of If, Loop and Scan.
+ */
+export function importedLayers(graph: Graph): readonly ImportedLayer[] {
+  const origin = new Map<Value, Value>()
+  const layers: Growing[] = []
+  const owner = new Map<Value, Growing>()
+  for (const node of graph.nodes) {
+    const [first] = node.inputs
+    if (isRearranging(node)) {
+      const weight = first && weightAt(first, origin)
+      if (weight && node.outputs[0]) origin.set(node.outputs[0], weight)
+      else if (first && owner.has(first) && node.outputs[0]) owner.set(node.outputs[0], owner.get(first)!)
+      continue
+    }
+    const weights = weightsOf(node, origin)
+    if (weights.length === 0 || !node.outputs[0]) continue
+    const before = isFollowing(node) ? node.inputs.map((value) => value && owner.get(value)).find(Boolean) : undefined
+    const layer = before ?? { first: node, weights: new Map(), output: node.outputs[0] }
+    if (!before) layers.push(layer)
+    for (const weight of weights) layer.weights.set(weight.value, weight)
+    layer.output = node.outputs[0]
+    owner.set(node.outputs[0], layer)
+  }
+  return named(layers)
+}
+
+/** Every weight of the graph once, in the order of the layers. */
+export function importedWeights(layers: readonly ImportedLayer[]): readonly ImportedWeight[] {
+  return [...new Map(layers.flatMap(({ weights }) => weights.map((weight) => [weight.value, weight]))).values()]
+}
+
+function weightAt(value: Value, origin: ReadonlyMap<Value, Value>): Value | undefined {
+  if (value.constant) return isFloat(value.constant.dtype) ? value : undefined
+  return origin.get(value)
+}
+
+function weightsOf(node: Node, origin: ReadonlyMap<Value, Value>): ImportedWeight[] {
+  const use = weightUse(node)
+  if (!use) return []
+  const found = use.slots.flatMap((slot) => {
+    const input = node.inputs[slot]
+    const value = input && weightAt(input, origin)
+    const elements = value?.constant
+    if (!elements || (use.elementwise && elements.data.length < 2)) return []
+    return [{ name: value.name, value, elements }]
+  })
+  // A product of constants alone is a formula.
+  return found.length === node.inputs.length ? [] : found
+}
+
+function named(layers: readonly Growing[]): readonly ImportedLayer[] {
+  const taken = new Map<string, number>()
+  return layers.map(({ first, weights, output }) => {
+    const list = [...weights.values()]
+    const wanted = layerName(first, list)
+    const count = taken.get(wanted) ?? 0
+    taken.set(wanted, count + 1)
+    return {
+      name: count === 0 ? wanted : `${wanted}#${count + 1}`,
+      op: first.op,
+      node: first.name,
+      output: output.name,
+      weights: list,
+      parameters: list.reduce((sum, { elements }) => sum + sizeOf(elements.shape), 0),
+    }
+  })
+}
+
+/** Names that exporters number: they say nothing. */
+const meaningless = /^(onnx::|p2o\.|const(ant)?[_:\d]|_v_|val_|\d+$)/i
+
+/** 'conv_0.w_0' -> 'conv_0', 'model/conv2d/Conv2D_weights_fused_bn' -> 'model/conv2d' */
+function layerName(node: Node, weights: readonly ImportedWeight[]): string {
+  const name = weights.find((weight) => !meaningless.test(weight.name))?.name
+  const cut = name === undefined ? -1 : Math.max(name.lastIndexOf('.'), name.lastIndexOf('/'))
+  return cut > 0 ? name!.slice(0, cut) : (name ?? node.name)
+}
