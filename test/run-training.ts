@@ -58,6 +58,7 @@ export interface Setup {
   readonly recompute?: Recomputation | undefined
   readonly groups?: readonly ParameterGroup[]
   readonly batchSize?: number
+  readonly stepsPerEpoch?: number
   readonly evaluationBatchSize?: number
   readonly loop?: Partial<LoopOptions>
   readonly train?: Dataset
@@ -94,6 +95,7 @@ export async function prepare(setup: Setup = {}): Promise<Prepared> {
     accumulate: setup.accumulate,
     recompute: setup.recompute,
     groups: setup.groups,
+    stepsPerEpoch: setup.stepsPerEpoch,
   })
   const options: LoopOptions = {
     step,

@@ -90,6 +90,7 @@ export async function* runFit<Result>(
     network: run.network,
     optimizer,
     groups: options.groups,
+    stepsPerEpoch: Math.ceil(splits.train!.length / batchSize),
     backend: createNodeBackend(),
     session: { device, ...(options.threads === undefined ? {} : { threads: options.threads }) },
     random,

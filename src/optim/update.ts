@@ -61,14 +61,21 @@ export function applyUpdate(
 export interface OptimizerSegments {
   readonly optimizer: Optimizer
   readonly segments: readonly Segment[]
+  /** steps before the first one of these parameters: their optimizer counts from there; default 0 */
+  readonly begins?: number
 }
 
-/** As `applyUpdate`, for parameters of one loss that several optimizers share: rules see all gradients together. */
+/**
+ * As `applyUpdate`, for parameters of one loss that several optimizers share: rules see all gradients together.
+ *
+ * @param every steps of the run for each of these updates
+ */
 export function applyUpdates(
   kernels: Kernels,
   groups: readonly OptimizerSegments[],
   rules: GradientRules,
   scalars: UpdateScalars,
+  every = 1,
 ): UpdateReport {
   let gradientScale = scalars.gradientScale
   if (rules.l1 > 0 || rules.l2 > 0 || rules.clipValue > 0) {
@@ -84,8 +91,9 @@ export function applyUpdates(
     if (gradientNorm > rules.clipNorm) gradientScale *= rules.clipNorm / gradientNorm
   }
   const scaled = { ...scalars, gradientScale }
-  for (const { optimizer, segments } of groups) {
-    for (const segment of segments) optimizer.update(kernels, segment, scaled)
+  for (const { optimizer, segments, begins = 0 } of groups) {
+    const own = begins === 0 ? scaled : { ...scaled, step: scaled.step - Math.floor(begins / every) }
+    for (const segment of segments) optimizer.update(kernels, segment, own)
   }
   return { gradientNorm, applied: true }
 }

@@ -10,6 +10,8 @@ export interface Assigned extends Treatment {
   /** name of the objective */
   readonly objective: string
   readonly optimizer: Optimizer
+  /** steps of the run before it is trained; 0 from the beginning */
+  readonly begins: number
 }
 
 /** Trained parameters by path, in their order; those that are not here stay as they are. */
@@ -20,12 +22,14 @@ export interface AssignOptions {
   /** of objectives and groups that have none of their own */
   readonly optimizer: Optimizer
   readonly groups: readonly ParameterGroup[]
+  /** for groups that are trained from a later epoch on */
+  readonly stepsPerEpoch?: number | undefined
 }
 
 /** @throws QuernError 'config' for patterns without a match and for a parameter that two objectives train */
 export function assignParameters(
   parameters: readonly TracedParameter[],
-  { objectives, optimizer, groups }: AssignOptions,
+  { objectives, optimizer, groups, stepsPerEpoch }: AssignOptions,
 ): ParameterPlan {
   const trainable = parameters.filter((parameter) => parameter.trainable)
   const paths = trainable.map(({ path }) => path)
@@ -41,11 +45,30 @@ export function assignParameters(
     plan.set(path, {
       objective: objective.name,
       optimizer: own,
+      begins: ((group?.fromEpoch ?? 1) - 1) * (stepsPerEpoch ?? 1),
       decayFactor: (spec.decay ?? spec.shape.length > 1) ? 1 : 0,
       learningRateFactor: (group?.learningRateFactor ?? 1) * ratio(own, optimizer),
     })
   }
+  checkBegins(plan, groups, stepsPerEpoch)
   return plan
+}
+
+function checkBegins(plan: ParameterPlan, groups: readonly ParameterGroup[], stepsPerEpoch: number | undefined): void {
+  const later = groups.findIndex(({ fromEpoch = 1 }) => fromEpoch > 1)
+  if (later < 0) return
+  if (stepsPerEpoch === undefined) {
+    throw new QuernError('config', `groups[${later}].fromEpoch needs the number of steps of an epoch: stepsPerEpoch`)
+  }
+  if ([...plan.values()].some(({ begins }) => begins === 0)) return
+  throw new QuernError('config', 'nothing is trained in epoch 1: every group begins later', {
+    hint: 'Leave fromEpoch out for what is to be trained first, such as the head.',
+  })
+}
+
+/** The numbers of steps after which more parameters are trained, ascending from 0. */
+export function stagesOf(plan: ParameterPlan): readonly number[] {
+  return [...new Set([0, ...[...plan.values()].map(({ begins }) => begins)])].sort((a, b) => a - b)
 }
 
 function ownersOf(objectives: readonly Objective[], paths: readonly string[]): ReadonlyMap<string, Objective> {

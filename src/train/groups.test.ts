@@ -123,11 +123,39 @@ describe('groups', () => {
     }
   })
 
+  test('a group that begins later stays still until then, and its optimizer counts from there', async () => {
+    const { step } = await prepare({
+      ...{ ...base, optimizer: 'adam', stepsPerEpoch: 2 },
+      groups: [
+        { parameters: 'first', fromEpoch: 3 },
+        { parameters: 'second', fromEpoch: 2 },
+      ],
+    })
+    for (const name of ['x', 'label'])
+      (step.batch[name]!.data as Float32Array).set(line.columns[name]!.data as Float32Array)
+    const moves: Record<string, number[]> = { first: [], second: [], head: [] }
+    for (let i = 1; i <= 6; i++) {
+      const at = (layer: string) => step.parameters.get(`${layer}/kernel`)!.data[0] as number
+      const before = Object.fromEntries(Object.keys(moves).map((layer) => [layer, at(layer)]))
+      await step.run(12, i, 0.001)
+      for (const layer of Object.keys(moves)) moves[layer]!.push(Math.abs(at(layer) - before[layer]!))
+    }
+    const still = (layer: string) => moves[layer]!.map((move) => move === 0)
+    expect(still('head')).toEqual([false, false, false, false, false, false])
+    expect(still('second')).toEqual([true, true, false, false, false, false])
+    expect(still('first')).toEqual([true, true, true, true, false, false])
+    // The first step of Adam is as long as its learning rate, whatever the gradient.
+    for (const first of [moves.head![0]!, moves.second![2]!, moves.first![4]!]) expect(first).toBeCloseTo(0.001, 6)
+    await step.release()
+  })
+
   test.each([
     [{ parameters: 'haed' }, "groups[0]: no trained parameter matches 'haed'. Did you mean 'head'?"],
     [{ parameters: 'head', learningRateFactor: -1 }, 'groups[0].learningRateFactor must be a number >= 0, received -1'],
     [{ parameters: 'head', weightDecay: 0.1 }, 'a group sets weightDecay, which adam does not have'],
     [{ parameters: 'head', optimizer: 'adma' }, 'unknown optimizer "adma"'],
+    [{ parameters: 'head', fromEpoch: 0 }, 'groups[0].fromEpoch must be a whole number of at least 1, received 0'],
+    [{ parameters: 'head', fromEpoch: 2 }, 'groups[0].fromEpoch needs the number of steps of an epoch'],
   ] as const)('%j is refused', async (group, message) => {
     await expect(prepare({ ...base, groups: [group] })).rejects.toThrow(message)
   })
@@ -139,7 +167,9 @@ test('a run with groups goes on bit for bit, with averages and in parts', async 
       { parameters: 'conv2d', frozen: true },
       { parameters: '**/bias', optimizer: { name: 'sgd', learningRate: 0.01, momentum: 0.9 } },
       { parameters: 'batchNormalization', learningRateFactor: 0.1 },
+      { parameters: 'dense', fromEpoch: 2 },
     ],
+    stepsPerEpoch: Math.ceil(100 / 16),
     ema: { decay: 0.9 },
     accumulate: 2,
   }

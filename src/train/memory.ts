@@ -19,6 +19,8 @@ import type { ColumnSpec } from './network.ts'
 export interface UpdateGroup {
   readonly objective: string
   readonly optimizer: Optimizer
+  /** steps of the run before they are trained */
+  readonly begins: number
   readonly segments: readonly Segment[]
   readonly parameters: Region
   readonly gradients: Region
@@ -85,19 +87,21 @@ export function createStepMemory(options: MemoryOptions): StepMemory {
   }
 }
 
-interface Members extends Pick<Assigned, 'objective' | 'optimizer'> {
+interface Members extends Pick<Assigned, 'objective' | 'optimizer' | 'begins'> {
   readonly layout: Layout
 }
 
 function groupMembers(parameters: readonly TracedParameter[], plan: ParameterPlan): readonly Members[] {
-  const groups: { objective: string; optimizer: Optimizer; members: TracedParameter[] }[] = []
+  const groups: (Pick<Assigned, 'objective' | 'optimizer' | 'begins'> & { members: TracedParameter[] })[] = []
   for (const parameter of parameters) {
     const assigned = plan.get(parameter.path)
     if (!assigned) continue
-    const { objective, optimizer } = assigned
-    const known = groups.find((group) => group.objective === objective && group.optimizer === optimizer)
+    const { objective, optimizer, begins } = assigned
+    const known = groups.find(
+      (group) => group.objective === objective && group.optimizer === optimizer && group.begins === begins,
+    )
     if (known) known.members.push(parameter)
-    else groups.push({ objective, optimizer, members: [parameter] })
+    else groups.push({ objective, optimizer, begins, members: [parameter] })
   }
   return groups.map(({ members, ...group }) => ({ ...group, layout: planLayout(members.map(specOf)) }))
 }
@@ -140,7 +144,7 @@ const exampleOf = (shape: readonly unknown[]) => shape.slice(1) as StaticShape
 
 function updateGroup(
   arena: Arena,
-  { objective, optimizer }: Members,
+  { objective, optimizer, begins }: Members,
   index: number,
   plan: ParameterPlan,
   { averaged, accumulated }: MemoryOptions,
@@ -150,6 +154,7 @@ function updateGroup(
   return {
     objective,
     optimizer,
+    begins,
     segments: segmentsOf(arena, optimizer, ({ name }) => plan.get(name)!, suffix),
     parameters: region('parameters'),
     gradients: region('gradients'),

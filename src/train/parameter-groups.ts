@@ -14,6 +14,8 @@ export interface ParameterGroup {
   readonly optimizer?: string | NamedConfig | Optimizer | undefined
   /** stays as it is: no gradient is computed, no memory kept for it */
   readonly frozen?: boolean | undefined
+  /** is trained from this epoch on (gradual unfreezing, Howard & Ruder 2018); before it no gradient is computed; default 1 */
+  readonly fromEpoch?: number | undefined
 }
 
 /**
@@ -47,6 +49,10 @@ export function groupsByPath(
     for (const [name, value] of Object.entries({ learningRateFactor, weightDecay })) {
       if (value >= 0 && value < Infinity) continue
       throw new QuernError('config', `${what}.${name} must be a number >= 0, received ${value}`)
+    }
+    const { fromEpoch = 1 } = group
+    if (!Number.isInteger(fromEpoch) || fromEpoch < 1) {
+      throw new QuernError('config', `${what}.fromEpoch must be a whole number of at least 1, received ${fromEpoch}`)
     }
     for (const path of matchingAny(group.parameters, paths, what)) if (!found.has(path)) found.set(path, group)
   }

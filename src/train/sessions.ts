@@ -6,10 +6,12 @@ import type { Random } from '../core/random.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { TracedParameter } from '../nn/trace.ts'
 import { writeModel } from '../onnx/write.ts'
+import { weightsAsInputs } from '../passes/weights-as-inputs.ts'
 import { createArena } from '../runtime/arena.ts'
 import type { Backend, BoundRun, Session, SessionOptions } from '../runtime/backend.ts'
+import { withWeights } from '../runtime/bound-weights.ts'
 import { createKernels, type Kernels } from '../runtime/kernels/kernels.ts'
-import type { ParameterPlan } from './assign.ts'
+import { type ParameterPlan, stagesOf } from './assign.ts'
 import { type Draw, drawsOf, feedsOfDraws, layoutOfDraws } from './draws.ts'
 import { evaluationGraph, type TracedGraph, type TrainingGraph, trainingGraph } from './graphs.ts'
 import { type JointTrace, traceJoint } from './joint-trace.ts'
@@ -19,6 +21,12 @@ import type { Recomputation } from './step-options.ts'
 
 /** A set of objectives: bit i stands for the i-th. */
 export type Due = number
+
+/** How many groups of parameters have begun to be trained: an index into `stagesOf`. */
+export type Stage = number
+
+/** Stages that a run can have. */
+const mostStages = 64
 
 /** Objectives that a set can hold. */
 export const mostObjectives = 16
@@ -92,25 +100,25 @@ export class StepSessions {
     this.#all = 2 ** options.network.objectives.length - 1
   }
 
-  #key(count: number, due: Due): number {
-    return count * 2 ** mostObjectives + due
+  #key(count: number, due: Due, stage: Stage): number {
+    return (count * 2 ** mostObjectives + due) * mostStages + stage
   }
 
   /** The runs of a batch that were made before. */
-  known(count: number, due: Due): readonly Part[] | undefined {
-    return this.#training.get(this.#key(count, due))
+  known(count: number, due: Due, stage: Stage): readonly Part[] | undefined {
+    return this.#training.get(this.#key(count, due, stage))
   }
 
   /** The runs of a batch, made when they are not there. */
-  async parts(count: number, due: Due): Promise<readonly Part[]> {
-    const known = this.known(count, due)
+  async parts(count: number, due: Due, stage: Stage): Promise<readonly Part[]> {
+    const known = this.known(count, due, stage)
     if (known) return known
     const parts: Part[] = []
     const { partSize } = this.#o
     for (let first = 0; first < count; first += partSize) {
-      parts.push(await this.#part({ first, count: Math.min(partSize, count - first), whole: count, due }))
+      parts.push(await this.#part({ first, count: Math.min(partSize, count - first), whole: count, due, stage }))
     }
-    this.#training.set(this.#key(count, due), parts)
+    this.#training.set(this.#key(count, due, stage), parts)
     return parts
   }
 
@@ -144,10 +152,10 @@ export class StepSessions {
     this.#evaluation.clear()
   }
 
-  async #part(of: { first: number; count: number; whole: number; due: Due }): Promise<Part> {
-    const { first, count, whole, due } = of
+  async #part(of: { first: number; count: number; whole: number; due: Due; stage: Stage }): Promise<Part> {
+    const { first, count, whole, due, stage } = of
     const { memory, random } = this.#o
-    const { session, made } = await this.#sessionFor(count, due)
+    const { session, made } = await this.#sessionFor(count, due, stage)
     const { arena, fresh, home } = memory
     const results = this.#results(made, count, first)
     for (const [path, value] of made.gradients) results[value.name] = fresh.get(path)!
@@ -164,15 +172,24 @@ export class StepSessions {
     }
   }
 
-  async #sessionFor(count: number, due: Due): Promise<TrainingSession> {
-    const key = this.#key(count, due)
+  async #sessionFor(count: number, due: Due, stage: Stage): Promise<TrainingSession> {
+    const key = this.#key(count, due, stage)
     let known = this.#sessions.get(key)
     if (!known) {
-      const made = trainingGraph(this.#o.network, this.#traceOf(count, due), this.#o)
+      const plan = this.#planOf(stage)
+      const made = trainingGraph(this.#o.network, this.#traceOf(count, due), { ...this.#o, plan })
       known = { made, session: await this.#createSession(made) }
       this.#sessions.set(key, known)
     }
     return known
+  }
+
+  /** What is trained in a stage. */
+  #planOf(stage: Stage): ParameterPlan {
+    const { plan } = this.#o
+    const stages = stagesOf(plan)
+    if (stage === stages.length - 1) return plan
+    return new Map([...plan].filter(([, { begins }]) => begins <= stages[stage]!))
   }
 
   /** The trace that the memory was planned with serves once. */
@@ -224,10 +241,11 @@ export class StepSessions {
     }))
   }
 
-  #createSession({ graph }: TracedGraph): Promise<Session> {
+  async #createSession({ graph: whole }: TracedGraph): Promise<Session> {
     const { backend, session, recompute } = this.#o
+    const { graph, weights } = weightsAsInputs(whole)
     // The runtime cannot tell shapes behind the gates of copies, and reuses memory only where it knows them.
     const { model } = writeModel(graph, { intermediateTypes: recompute !== undefined })
-    return backend.createSession(model, { memoryPattern: false, ...session })
+    return withWeights(await backend.createSession(model, { memoryPattern: false, ...session }), weights)
   }
 }

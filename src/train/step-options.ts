@@ -22,6 +22,8 @@ export interface StepOptions {
   readonly evaluationBatchSize?: number
   /** parameters that are trained differently */
   readonly groups?: readonly ParameterGroup[] | undefined
+  /** steps of an epoch, for groups that are trained from a later epoch on */
+  readonly stepsPerEpoch?: number | undefined
   /** clipping and penalties on all parameters; the norm that is clipped is that of one objective's gradient */
   readonly rules: GradientRules
   /** evaluates and exports a moving average of the parameters in place of them */

@@ -7,7 +7,7 @@ import { sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { applyUpdates, penaltyOf } from '../optim/update.ts'
 import { createKernels, type Kernels } from '../runtime/kernels/kernels.ts'
-import { assignParameters } from './assign.ts'
+import { assignParameters, stagesOf } from './assign.ts'
 import { divergence, divergenceHint, nameOfNonFinite } from './divergence.ts'
 import { draw } from './draws.ts'
 import { traceJoint } from './joint-trace.ts'
@@ -86,6 +86,7 @@ class Step implements TrainingStep {
   readonly #outputs = new Map<string, Map<number, Tensor<Float32Array>>>()
   /** by the set of objectives that are due */
   readonly #phases = new Map<Due, readonly Phase[]>()
+  readonly #stages: readonly number[]
   readonly #scalars = new Map<string, number>()
 
   constructor(options: StepOptions) {
@@ -97,7 +98,9 @@ class Step implements TrainingStep {
     this.evaluationBatchSize = evaluationBatchSize
     const partSize = Math.ceil(batchSize / accumulate)
     const traced = traceJoint(network, { batch: partSize, training: true, objectives })
-    const plan = assignParameters(traced.parameters, { objectives, optimizer, groups })
+    const { stepsPerEpoch } = options
+    const plan = assignParameters(traced.parameters, { objectives, optimizer, groups, stepsPerEpoch })
+    this.#stages = stagesOf(plan)
     const capacity = Math.max(batchSize, evaluationBatchSize)
     const memory = createStepMemory({
       ...{ columns, traced, plan, capacity, random, averaged: ema !== undefined, accumulated: accumulate > 1 },
@@ -131,7 +134,7 @@ class Step implements TrainingStep {
   /** Makes the sessions of the full batch, so that errors of the model show before the first epoch. */
   async prepare(): Promise<void> {
     const all = this.#dueAt(0)
-    for (const { due } of this.#phasesOf(all)) await this.#sessions.parts(this.#options.batchSize, due)
+    for (const { due } of this.#phasesOf(all)) await this.#sessions.parts(this.#options.batchSize, due, 0)
   }
 
   predictions(count: number, output?: string): Tensor<Float32Array> {
@@ -162,12 +165,14 @@ class Step implements TrainingStep {
     let [loss, squares] = [0, 0]
     let gradientNorm: number | undefined
     for (const phase of this.#phasesOf(this.#dueAt(step))) {
-      const parts = this.#sessions.known(count, phase.due) ?? (await this.#sessions.parts(count, phase.due))
+      const stage = this.#stages.findLastIndex((begins) => step > begins)
+      const parts =
+        this.#sessions.known(count, phase.due, stage) ?? (await this.#sessions.parts(count, phase.due, stage))
       const found = await this.#runParts(parts, step)
       if (!Number.isFinite(found)) throw this.#diverged(found, step, count)
       loss += found
       for (const { every, groups } of phase.updates) {
-        const update = this.#update(groups, step / every, learningRate)
+        const update = this.#update(groups, { step, every }, learningRate)
         if (!update.applied) throw this.#diverged(loss, step, count)
         loss += update.penalty
         if (update.gradientNorm !== undefined) squares += update.gradientNorm ** 2
@@ -179,11 +184,13 @@ class Step implements TrainingStep {
     return { loss, gradientNorm }
   }
 
-  #update(groups: readonly UpdateGroup[], step: number, learningRate: number) {
+  #update(all: readonly UpdateGroup[], at: { step: number; every: number }, learningRate: number) {
     const { rules } = this.#options
+    const groups = this.#stages.length === 1 ? all : all.filter(({ begins }) => at.step > begins)
     let penalty = 0
     for (const { segments } of groups) penalty += penaltyOf(this.#kernels, segments, rules)
-    return { penalty, ...applyUpdates(this.#kernels, groups, rules, { learningRate, step, gradientScale: 1 }) }
+    const scalars = { learningRate, step: at.step / at.every, gradientScale: 1 }
+    return { penalty, ...applyUpdates(this.#kernels, groups, rules, scalars, at.every) }
   }
 
   /** Runs the graph on each part of the batch and adds the gradients up; the loss of the whole. */
