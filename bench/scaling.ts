@@ -98,7 +98,7 @@ export const scaling: BenchRecord = {
   needs: [],
   builds: true,
   options: {
-    steps: { default: 10, summary: 'steps that are timed at each point' },
+    steps: { default: 5, summary: 'steps that are timed at each point' },
     threads: { default: 2, summary: 'threads' },
     most: { default: 100, summary: 'millions of parameters of the largest model' },
     longest: { default: 1024, summary: 'tokens of the longest sequence' },
