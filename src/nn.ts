@@ -15,6 +15,7 @@ export { float32, int64, type Tensor, tensor } from './core/tensor.ts'
 export * from './nn/index.ts'
 export {
   adadelta,
+  adafactor,
   adagrad,
   adam,
   adamw,

@@ -1,5 +1,6 @@
 /** Optimizers and schedules by name, and from the plain JSON of a configuration or a checkpoint. */
 import { QuernError, suggestion } from '../core/errors.ts'
+import { adafactor } from './adafactor.ts'
 import { adadelta, adagrad } from './adagrad.ts'
 import { adam, adamw } from './adam.ts'
 import { lamb } from './lamb.ts'
@@ -25,6 +26,7 @@ export const optimizers: Readonly<Record<string, (options: Options) => Optimizer
   rmsprop,
   adagrad,
   adadelta,
+  adafactor,
   lion,
   lamb,
 }
@@ -91,6 +93,7 @@ export type { NamedConfig, Optimizer, Segment, UpdateScalars } from './optimizer
 export type { Schedule, ScheduleMemory } from './schedule.ts'
 export {
   adadelta,
+  adafactor,
   adagrad,
   adam,
   adamw,

@@ -1,6 +1,6 @@
 /** Which parameters are updated alike: runs of neighbours in the arena, so that an update is a few kernel calls. */
 import { QuernError } from '../core/errors.ts'
-import type { Arena, Layout, TensorPlace } from '../runtime/arena.ts'
+import { type Arena, type Layout, planLayout, type Region, type TensorPlace } from '../runtime/arena.ts'
 import type { Optimizer, Segment } from './optimizer.ts'
 
 /** How one parameter is treated. */
@@ -20,7 +20,15 @@ export function standardTreatment(place: TensorPlace): Treatment {
  * const arena = createArena({ regions: { ...trainingRegions(layout, adam()), batch } })
  */
 export function trainingRegions(layout: Layout, optimizer: Optimizer, suffix = ''): Record<string, Layout> {
-  return Object.fromEntries(['parameters', 'gradients', ...optimizer.slots].map((name) => [`${name}${suffix}`, layout]))
+  const slots = optimizer.slots.map((slot) => [`${slot}${suffix}`, slotLayout(slot, layout, optimizer)] as const)
+  return Object.fromEntries([[`parameters${suffix}`, layout], [`gradients${suffix}`, layout], ...slots])
+}
+
+/** The parameters' own layout object, for which one address holds in all regions, where a slot is as they are. */
+function slotLayout(slot: string, layout: Layout, { slotShape }: Optimizer): Layout {
+  if (!slotShape) return layout
+  const places = [...layout.places.values()]
+  return planLayout(places.map(({ name, dtype, shape }) => ({ name, dtype, shape: slotShape(slot, shape) })))
 }
 
 /**
@@ -42,25 +50,29 @@ export function segmentsOf(
 ): Segment[] {
   const parameters = arena.region(`parameters${suffix}`)
   const { layout } = parameters
-  const starts = ['gradients', ...optimizer.slots].map((name) => {
-    const region = arena.region(`${name}${suffix}`)
-    if (region.layout === layout) return region.byteOffset
+  const regions = ['gradients', ...optimizer.slots].map((name) => arena.region(`${name}${suffix}`))
+  for (const [i, region] of regions.entries()) {
+    if (region.layout === layout || (i > 0 && optimizer.slotShape)) continue
     throw new QuernError('input', `region '${region.name}' of the arena must have the layout object of 'parameters'`)
-  })
+  }
+  const alone = optimizer.byParameter || optimizer.slotShape !== undefined
   const places = [...layout.places.values()]
   const segments: Segment[] = []
   for (let i = 0; i < places.length; ) {
     const treatment = treatmentOf(places[i]!, treat)
-    const first = places[i]!.byteOffset
+    const { name, shape, byteOffset: first } = places[i]!
     do i++
-    while (!optimizer.byParameter && i < places.length && same(treatmentOf(places[i]!, treat), treatment))
+    while (!alone && i < places.length && same(treatmentOf(places[i]!, treat), treatment))
     const count = ((places[i]?.byteOffset ?? layout.byteLength) - first) / 4
     if (count === 0 || treatment.learningRateFactor === 0) continue
-    const [gradients, ...slots] = starts.map((start) => start + first) as [number, ...number[]]
-    segments.push({ parameters: parameters.byteOffset + first, gradients, slots, count, ...treatment })
+    const [gradients, ...slots] = regions.map((region) => addressOf(region, name)) as [number, ...number[]]
+    const addresses = { parameters: parameters.byteOffset + first, gradients, slots }
+    segments.push({ ...addresses, count, shape: alone ? shape : [count], ...treatment })
   }
   return segments
 }
+
+const addressOf = ({ byteOffset, layout }: Region, name: string) => byteOffset + layout.places.get(name)!.byteOffset
 
 function treatmentOf(place: TensorPlace, treat: (place: TensorPlace) => Treatment): Treatment {
   if (place.dtype !== 'float32') {

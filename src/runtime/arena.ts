@@ -159,7 +159,7 @@ function allocate(
   const parts = regions.map(([name, layout]) => `${name} ${megabytes(layout.byteLength)}`).join(', ')
   const hint =
     'Use a smaller batch or model, train fewer of its parameters (freeze or LoRA), or an optimizer with fewer slots: ' +
-    'sgd keeps none, momentum one, adam two per parameter.'
+    'sgd keeps none, momentum one, adam two per parameter, adafactor one for each row and column of a matrix.'
   const pages = Math.max(1, Math.ceil(bytes / pageBytes))
   if (pages > maximumPages) {
     const limit = megabytes(maximumPages * pageBytes)

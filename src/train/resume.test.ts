@@ -159,3 +159,19 @@ describe('the seed decides', () => {
     })
   })
 })
+
+test('adafactor goes on bit for bit: its slots have shapes of their own', async () => {
+  const setup: Setup = { optimizer: { name: 'adafactor', learningRate: 0.05 }, rules: { clipNorm: 1 } }
+  const complete = await train({ ...setup, loop })
+  expect([...complete.state.keys()]).toContain('columnSquares/dense/kernel')
+  const checkpoints = memoryCheckpoints()
+  const controller = new AbortController()
+  const first = await train({ ...setup, loop: { ...loop, checkpoints, signal: controller.signal } }, (event) => {
+    if (event.type === 'step' && event.step === stepsPerEpoch + 3) controller.abort()
+  })
+  const second = await train({ ...setup, loop: { ...loop, checkpoints, resume: true } })
+  expect([...computed(first.events), ...computed(second.events)]).toEqual(computed(complete.events))
+  expect(second.state).toEqual(complete.state)
+  const losses = complete.events.flatMap((event) => (event.type === 'epoch' ? [event.train.loss!] : []))
+  expect(losses.at(-1)).toBeLessThan(0.9 * losses[0]!)
+})

@@ -7,6 +7,7 @@ import json
 import math
 import pathlib
 
+import numpy as np
 import torch
 
 STEPS, SIZE = 50, 7
@@ -53,6 +54,28 @@ class NAdam:
         self.w.data -= self.lr * m / (torch.sqrt(self.v / (1 - self.beta2**self.t)) + self.eps)
 
 
+def adafactor(shape, matrix, lr=0.05, clip=1.0, relative=True):
+    """Shazeer & Stern 2018, algorithms 4 to 6 without momentum, in NumPy float64: matrix = (rows, columns), or None for V whole.
+    `shape` numbers that start at 0.5 cos(i + 1), 50 steps on 3 * w + noise."""
+    size = math.prod(shape)
+    x = np.array([0.5 * math.cos(i + 1) for i in range(size)]).reshape(matrix or size)
+    rms = lambda a: np.sqrt(np.mean(a * a))
+    row, column, whole = 0.0, 0.0, 0.0
+    for t in range(1, STEPS + 1):
+        g = 3 * x + np.array([noise(t - 1, i) for i in range(size)]).reshape(x.shape)
+        beta, square = 1 - t**-0.8, g * g + 1e-30
+        if matrix:
+            row = beta * row + (1 - beta) * square.sum(1)
+            column = beta * column + (1 - beta) * square.sum(0)
+            v = np.outer(row, column) / row.sum()
+        else:
+            v = whole = beta * whole + (1 - beta) * square
+        u = g / np.sqrt(v)
+        u = u / max(1.0, rms(u) / clip)
+        x = x - max(1e-3, rms(x)) * (min(lr, 1 / math.sqrt(t)) if relative else lr) * u
+    return x.reshape(-1).tolist()
+
+
 def rates(create, total):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     schedule = create(optimizer)
@@ -84,6 +107,14 @@ golden = {
         "adadelta": run(lambda p: o.Adadelta(p, lr=1.0, rho=0.95, eps=1e-4)),
         "nadam": run(lambda p: NAdam(p, lr=0.01)),
         "radam": run(lambda p: o.RAdam(p, lr=0.05)),
+    },
+    "adafactor": {
+        "5,7": adafactor((5, 7), (5, 7)),
+        "5,7 at a learning rate above 1 / sqrt(t)": adafactor((5, 7), (5, 7), lr=0.4),
+        "5,7 clipped": adafactor((5, 7), (5, 7), clip=0.25, relative=False),
+        "4,3,2,2": adafactor((4, 3, 2, 2), (4, 12)),
+        "1,6,5": adafactor((1, 6, 5), (6, 5)),
+        "11": adafactor((11,), None),
     },
     "schedules": {
         "step": rates(lambda x: s.StepLR(x, step_size=7, gamma=0.3), 30),

@@ -67,6 +67,21 @@ export interface LambScalars {
   readonly decay: number
 }
 
+/** A row-major matrix of gradients, and where the means of its squares are. */
+export interface FactoredMoments {
+  readonly rows: number
+  readonly columns: number
+  readonly rowSquares: number
+  readonly columnSquares: number
+}
+
+export interface DirectionScalars {
+  readonly gradientScale: number
+  readonly rho: number
+  /** above 0, else a gradient of zeros turns into NaN */
+  readonly epsilon: number
+}
+
 export interface Kernels {
   /** w = w - rate * g - shrink * w */
   sgd(target: UpdateTarget, scalars: SgdScalars): void
@@ -107,6 +122,14 @@ export interface Kernels {
   lion(target: UpdateTarget, momentum: number, scalars: Omit<AdamScalars, 'epsilon'>): void
   /** m and v as `adam`; the gradient becomes correction1 * m / sqrt(correction2 * v + epsilon) + decay * w */
   lamb(target: UpdateTarget, first: number, second: number, scalars: LambScalars): void
+
+  /**
+   * r = rho r + (1 - rho) (mean over each row of g^2 + epsilon), c the same over columns; the gradient becomes
+   * g / sqrt(r c / mean(r)) (Shazeer & Stern, "Adafactor", 2018). `rows` times `columns` elements; r and c above 0.
+   */
+  factoredDirection(target: UpdateTarget, moments: FactoredMoments, scalars: DirectionScalars): void
+  /** v = rho v + (1 - rho) (g^2 + epsilon); the gradient becomes g / sqrt(v) */
+  wholeDirection(target: UpdateTarget, squares: number, scalars: DirectionScalars): void
 
   /** y = value */
   fill(y: number, count: number, value: number): void
@@ -164,7 +187,10 @@ function compile(): object {
  * const norm = Math.sqrt(kernels.sumOfSquares(gradients.byteOffset, gradients.byteLength / 4))
  */
 export function createKernels(memory: WasmMemory): Kernels {
-  const run = new webAssembly.Instance(compile(), { env: { memory } }).exports as Record<keyof Kernels, Export>
+  const run = new webAssembly.Instance(compile(), { env: { memory } }).exports as Record<
+    keyof Kernels | 'rowSquares' | 'columnSquares',
+    Export
+  >
   const draw = (kernel: Export, y: number, count: number, { seed, stream, step }: DrawKey, a: number, b: number) => {
     kernel(y, count, seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, stream, step, a, b)
   }
@@ -202,6 +228,14 @@ export function createKernels(memory: WasmMemory): Kernels {
       const { parameters, gradients, count } = at
       const betas = [beta1, beta2, correction1, correction2]
       run.lamb(parameters, gradients, first, second, count, gradientScale, ...betas, epsilon, decay)
+    },
+    factoredDirection({ gradients }, { rows, columns, rowSquares, columnSquares }, { gradientScale, rho, epsilon }) {
+      run.rowSquares(rowSquares, gradients, rows, columns, gradientScale, rho, epsilon)
+      run.columnSquares(columnSquares, gradients, rows, columns, gradientScale, rho, epsilon)
+      run.factoredDirection(gradients, rowSquares, columnSquares, rows, columns, gradientScale)
+    },
+    wholeDirection({ gradients, count }, squares, { gradientScale, rho, epsilon }) {
+      run.wholeDirection(gradients, squares, count, gradientScale, rho, epsilon)
     },
     fill: (y, count, value) => void run.fill(y, count, value),
     copy: (y, x, count) => void run.copy(y, x, count),
