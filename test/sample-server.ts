@@ -3,25 +3,47 @@ import { createPipeline, type Pipeline } from '../src/bundle/index.ts'
 import { createSharpDecoder } from '../src/data/sharp-decoder.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { type App, createApp } from '../src/serve/app.ts'
-import type { ServedModel } from '../src/serve/models.ts'
+import { Catalog } from '../src/serve/catalog.ts'
+import { type GateOptions, logObserver, type Observer } from '../src/serve/gate.ts'
+import { inProcess } from '../src/serve/in-process.ts'
+import { type Principal, scopes } from '../src/serve/principal.ts'
 import { sampleBundle } from './sample-bundle.ts'
 
 export async function samplePipeline(): Promise<Pipeline> {
   return createPipeline(await sampleBundle(), { backend: createNodeBackend(), images: await createSharpDecoder() })
 }
 
+/** A model of this process by its address. */
+export interface ServedModel {
+  readonly name: string
+  readonly version: string
+  readonly pipeline: Pipeline
+}
+
 export interface SampleApp extends App {
+  readonly catalog: Catalog
   /** what the log was told */
   readonly lines: string[]
 }
 
-export function sampleApp(models: readonly ServedModel[], maxBodyBytes = 200_000): SampleApp {
+/** May do everything. */
+export const owner: Principal = { id: 'owner', scopes }
+
+/** Everybody may do everything, unless `more` says otherwise. */
+export function sampleApp(
+  models: readonly ServedModel[],
+  { observers = [], ...more }: Partial<GateOptions> & { readonly observers?: readonly Observer[] } = {},
+): SampleApp {
   const lines: string[] = []
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(`! ${line}`) }
   let id = 0
   let now = 0
   const clock = { now: () => (now += 1.25) }
-  return { ...createApp({ models, maxBodyBytes, log, clock, newId: () => `id-${id++}`, version: '0.1.0' }), lines }
+  const catalog = new Catalog({ clock, log })
+  for (const { name, version, pipeline } of models) catalog.add(inProcess(name, version, pipeline))
+  const gate = { maxBodyBytes: 200_000, authenticate: () => owner, log, clock, newId: () => `id-${id++}`, ...more }
+  const app = createApp({ catalog, version: '0.1.0', observers: [logObserver(log), ...observers], ...gate })
+  return { ...app, catalog, lines }
 }
 
 /** An answer as tests look at it: any JSON. */

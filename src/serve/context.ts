@@ -1,11 +1,12 @@
 /** What the routes share; app.ts makes it. */
-import type { Traffic } from './gate.ts'
-import type { Models } from './models.ts'
+import type { Catalog } from './catalog.ts'
+import type { Gate } from './gate.ts'
 
 /** What routes are given. */
 export interface AppContext {
-  readonly models: Models
+  readonly catalog: Catalog
+  /** jobs pass it too */
+  readonly gate: Gate
   readonly version: string
   readonly maxBodyBytes: number
-  readonly traffic: () => Traffic
 }

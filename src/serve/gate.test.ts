@@ -3,6 +3,9 @@ import { samplePng } from '../../test/sample-bundle.ts'
 import { type SampleApp, sampleApp, samplePipeline } from '../../test/sample-server.ts'
 import type { Pipeline } from '../bundle/index.ts'
 import { QuernError } from '../core/errors.ts'
+import { createGate } from './gate.ts'
+import type { Passage } from './passage.ts'
+import type { Authenticate, Principal } from './principal.ts'
 
 let pipeline: Pipeline
 let served: SampleApp
@@ -26,10 +29,13 @@ describe('every request', () => {
     expect(named.headers.get('x-request-id')).toBe('mine-7')
     const hostile = await app.request('/nowhere', { headers: { 'x-request-id': 'a b"<>' } })
     expect(hostile.headers.get('x-request-id')).toBe('id-1')
+    expect(served.traffic.running).toBe(3)
+    // A passage ends with the last byte of its answer.
+    for (const answer of [plain, named, hostile]) await answer.text()
     expect(lines).toEqual([
-      'GET /v2/health/live 200 1.3 ms id-0',
-      'GET /nowhere 404 1.3 ms mine-7',
-      'GET /nowhere 404 1.3 ms id-1',
+      'GET /v2/health/live 200 3.8 ms id-0',
+      'GET /nowhere 404 3.8 ms mine-7',
+      'GET /nowhere 404 3.8 ms id-1',
     ])
     expect(served.traffic.running).toBe(0)
   })
@@ -44,6 +50,7 @@ describe('every request', () => {
     const broken = {
       ...pipeline,
       manifest: pipeline.manifest,
+      infer: () => Promise.resolve({}),
       predict: () => Promise.reject(new TypeError('secret path')),
     }
     const app = sampleApp([{ name: 'tiny', version: '1', pipeline: broken as unknown as Pipeline }])
@@ -126,5 +133,132 @@ describe('draining', () => {
     expect([ready.status, await ready.json()]).toEqual([503, { ready: false }])
     expect((await app.request('/v2/health/live')).status).toBe(200)
     expect((await app.request('/healthz')).status).toBe(503)
+  })
+})
+
+describe('a passage', () => {
+  const withObserver = (more: object = {}) => {
+    const seen: Passage[] = []
+    const observers = [
+      () => {
+        throw new Error('broken observer')
+      },
+      (passage: Passage) => void seen.push(passage),
+    ]
+    return { ...sampleApp([{ name: 'tiny', version: '1', pipeline }], { observers, ...more }), seen }
+  }
+
+  test('ends once, at the last byte of a stream, and an observer that fails harms nobody', async () => {
+    const { app, seen, traffic, lines } = withObserver()
+    let more: ReadableStreamDefaultController<Uint8Array> | undefined
+    let released = 0
+    app.get('/stream', (c) => {
+      c.get('passage').hold(() => released++)
+      const body = new ReadableStream<Uint8Array>({
+        start: (controller) => {
+          more = controller
+        },
+      })
+      return c.body(body)
+    })
+    const answer = await app.request('/stream')
+    const reader = answer.body!.getReader()
+    more!.enqueue(new Uint8Array(5))
+    await reader.read()
+    expect([seen.length, traffic.running, released]).toEqual([0, 1, 0])
+    more!.enqueue(new Uint8Array(7))
+    more!.close()
+    while (!(await reader.read()).done);
+    expect([seen.length, traffic.running, released]).toEqual([1, 0, 1])
+    expect(seen[0]).toMatchObject({ status: 200, bytesOut: 12, what: 'GET /stream', kind: 'http', state: 'ended' })
+    expect(lines).toContain('! an observer failed at request id-0: broken observer')
+  })
+
+  test('of a reader that leaves is 499 and tells the route so', async () => {
+    const { app, seen } = withObserver()
+    let signal: AbortSignal | undefined
+    app.get('/stream', (c) => {
+      signal = c.get('passage').signal
+      return c.body(new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(3)) }))
+    })
+    const reader = (await app.request('/stream')).body!.getReader()
+    await reader.read()
+    await reader.cancel()
+    expect(signal!.aborted).toBe(true)
+    expect(seen[0]).toMatchObject({ status: 499, failure: 'the client left' })
+  })
+
+  test('knows model, version, key, bytes and examples; refusals pass it too', async () => {
+    const { app, seen } = withObserver()
+    const body = await samplePng(1)
+    await (await app.request('/predict/tiny', { method: 'POST', body })).text()
+    await (await app.request('/predict/nobody', { method: 'POST', body })).text()
+    expect(seen[0]).toMatchObject({ model: 'tiny', version: '1', status: 200, bytesIn: body.length })
+    expect(seen[0]!.principal!.id).toBe('owner')
+    expect(seen[1]).toMatchObject({ model: undefined, status: 404 })
+    expect(seen[1]!.failure).toContain("there is no model 'nobody'")
+  })
+})
+
+describe('keys', () => {
+  const reader: Principal = { id: 'reader', scopes: ['infer'], maxRunning: 1 }
+  const authenticate: Authenticate = async (key) => (key === 'right' ? reader : undefined)
+  const app = () => sampleApp([{ name: 'tiny', version: '1', pipeline }], { authenticate }).app
+  const ask = (headers: Record<string, string>, path = '/v2') => app().request(path, { headers })
+
+  test('are asked for on every path but the probes', async () => {
+    for (const path of ['/', '/v2', '/nowhere', '/metrics', '/predict', '/openapi.json']) {
+      const answer = await ask({}, path)
+      expect([path, answer.status, answer.headers.get('www-authenticate')]).toEqual([path, 401, 'Bearer'])
+    }
+    for (const path of ['/healthz', '/v2/health/live', '/v2/health/ready'])
+      expect((await ask({}, path)).status).toBe(200)
+  })
+
+  test('come in two headers; wrong ones and missing scopes are told apart', async () => {
+    expect((await ask({ authorization: 'Bearer right' })).status).toBe(200)
+    expect((await ask({ 'x-api-key': 'right' })).status).toBe(200)
+    expect((await ask({ authorization: 'Bearer wrong' })).status).toBe(401)
+    const refused = await ask({ 'x-api-key': 'right' }, '/metrics')
+    expect(refused.status).toBe(403)
+    expect(await refused.json()).toEqual({ error: "this key may not do that: it needs the scope 'metrics'" })
+  })
+
+  test('have their own limit of what runs at once: 429, and room again afterwards', async () => {
+    const { app } = sampleApp([{ name: 'tiny', version: '1', pipeline }], { authenticate })
+    const headers = { 'x-api-key': 'right' }
+    const first = await app.request('/v2', { headers })
+    const second = await app.request('/v2', { headers })
+    expect([second.status, second.headers.get('retry-after')]).toEqual([429, '1'])
+    await first.text()
+    expect((await app.request('/v2', { headers })).status).toBe(200)
+  })
+})
+
+describe('jobs', () => {
+  test('pass the gate: observed, cancelled, refused while draining', async () => {
+    const seen: Passage[] = []
+    const gate = createGate({
+      maxBodyBytes: 1,
+      log: { info: () => undefined, warn: () => undefined },
+      clock: { now: () => 1 },
+      newId: () => 'id',
+      authenticate: () => undefined,
+      observers: [(passage) => void seen.push(passage)],
+    })
+    const principal: Principal = { id: 'k', scopes: ['infer'] }
+    expect(await gate.pass({ what: 'job 1', principal }, async ({ priority }) => priority)).toBe(-10)
+    const failing = gate.pass({ what: 'job 2', principal }, () => Promise.reject(new QuernError('input', 'bad row')))
+    await expect(failing).rejects.toThrow('bad row')
+    const signal = AbortSignal.abort()
+    expect(await gate.pass({ what: 'job 3', principal, signal }, async (p) => p.signal.aborted)).toBe(true)
+    expect(seen.map(({ kind, what, status, failure }) => [kind, what, status, failure])).toEqual([
+      ['job', 'job 1', 200, undefined],
+      ['job', 'job 2', 400, 'bad row'],
+      ['job', 'job 3', 200, undefined],
+    ])
+    gate.traffic.drain()
+    await expect(gate.pass({ what: 'job 4', principal }, async () => 1)).rejects.toThrow('shutting down')
+    expect(gate.traffic.running).toBe(0)
   })
 })

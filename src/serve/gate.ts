@@ -1,28 +1,36 @@
 /**
- * The one gate: every request passes it on its way in, and every answer, refusal and failure on its way out. Whatever has to
- * know of all traffic hangs here and nowhere else: request ids, the limit of the body, drain, timing and the log today; keys, quotas
- * (reserve in `enter`, settle in `leave`) and metrics later. Routes see a request only after `enter`, and read a body only
- * through `bodyOf`. (A streamed answer leaves when its headers do; the first route that streams must move `leave` to its end.)
+ * The one gate: every request passes it on its way in, and every answer, stream, job, refusal and failure on its way out. Whatever has to
+ * know of all traffic hangs here and nowhere else. On the way in: request id, limit of the body, drain, the key and its scope, limits on what
+ * runs at once, the deadline. On the way out, once, after the last byte: the finished Passage goes to the observers (log, metrics, metering).
+ * Routes see a request only after `enter`, and read a body only through `bodyOf` (body.ts).
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { messageOf } from '../core/errors.ts'
 import type { Clock, Log } from '../core/ports.ts'
+import { refuseLongBody } from './body.ts'
+import { type AnswerEnd, afterBody, onConnectionEnd } from './end-of-answer.ts'
+import { Passage } from './passage.ts'
+import { type Authenticate, keyFrom, type Principal, scopeOf } from './principal.ts'
 import { errorAnswer, RequestError } from './request-error.ts'
+
+/** Told of every passage when it is over. What it throws is logged and changes nothing. */
+export type Observer = (passage: Passage) => void
 
 export interface GateOptions {
   /** requests with a longer body are refused, before it is read where the length is told */
   readonly maxBodyBytes: number
+  /** what failed inside is told to it, and what observers throw */
   readonly log: Log
   readonly clock: Clock
   /** a new request id */
   readonly newId: () => string
-}
-
-/** What is known of one request from its first byte to its last. */
-export interface Passage {
-  readonly id: string
-  readonly started: number
-  readonly maxBodyBytes: number
+  /** who holds a key */
+  readonly authenticate: Authenticate
+  readonly observers: readonly Observer[]
+  /** requests at once, of everybody; more are answered 503. Default 1000 */
+  readonly maxRunning?: number
+  /** how long a request may take when it does not say so itself, and the most it may ask for. Default 60 s */
+  readonly maxMilliseconds?: number
 }
 
 /** Variables of Hono's context that the gate sets. */
@@ -37,41 +45,103 @@ export interface Traffic {
   drain(): void
 }
 
+/** Work that no client waits for on a connection: a part of a job. */
+export interface JobPart {
+  /** such as 'job 7f3a part 12' */
+  readonly what: string
+  readonly principal: Principal
+  readonly signal?: AbortSignal
+  /** default: below every request */
+  readonly priority?: number
+  readonly maxMilliseconds?: number
+}
+
 export interface Gate {
   readonly traffic: Traffic
   readonly middleware: MiddlewareHandler<Gated>
   /** Hono's onError: an exception of a route as an answer */
   readonly onError: (error: unknown, c: Context<Gated>) => Response
+  /** Lets a part of a job pass: counted, refused while draining, and told to the observers like a request. Throws what `work` throws. */
+  pass<T>(part: JobPart, work: (passage: Passage) => Promise<T>): Promise<T>
 }
 
-export function createGate(options: GateOptions): Gate {
-  const { maxBodyBytes, log, clock, newId } = options
-  const state = { running: 0, draining: false }
+/** The priority of jobs, unless they say another. */
+const jobPriority = -10
 
-  const enter = (c: Context<Gated>, passage: Passage): void => {
-    c.set('passage', passage)
-    state.running++
-    // Probes are answered to the end: they are how others learn that this server is leaving.
-    if (state.draining && !isProbe(c.req.path)) throw new RequestError(503, 'the server is shutting down')
+export function createGate(options: GateOptions): Gate {
+  const { maxBodyBytes, log, clock, newId, authenticate, observers } = options
+  const { maxRunning = 1000, maxMilliseconds = 60_000 } = options
+  const state = { running: 0, draining: false }
+  const runningOf = new Map<string, number>()
+
+  /** Throws when the request may not go on. */
+  const enter = async (c: Context<Gated>, passage: Passage): Promise<void> => {
+    const scope = scopeOf(c.req.method, c.req.path)
+    // Probes are answered to the end: they are how others learn that this server is leaving, or has too much to do.
+    if (scope === undefined) return
+    if (state.draining) throw new RequestError(503, 'the server is shutting down')
+    if (state.running > maxRunning) throw new RequestError(503, `the server answers ${maxRunning} requests already`)
     refuseLongBody(c, maxBodyBytes)
+    const key = keyFrom((name) => c.req.header(name))
+    const found = authenticate(key)
+    const principal = found instanceof Promise ? await found : found
+    if (!principal) throw refusedKey(key)
+    passage.principal = principal
+    passage.priority = principal.priority ?? 0
+    if (!principal.scopes.includes(scope)) {
+      throw new RequestError(403, `this key may not do that: it needs the scope '${scope}'`)
+    }
+    const own = runningOf.get(principal.id) ?? 0
+    if (own >= (principal.maxRunning ?? Infinity)) {
+      throw new RequestError(429, `this key has ${own} requests running, as many as it may have`)
+    }
+    runningOf.set(principal.id, own + 1)
+    passage.hold(() => {
+      const left = (runningOf.get(principal.id) ?? 1) - 1
+      if (left > 0) runningOf.set(principal.id, left)
+      else runningOf.delete(principal.id)
+    })
+    const asked = c.req.header('x-timeout-ms')
+    if (asked !== undefined) passage.deadline = passage.started + timeoutFrom(asked, maxMilliseconds)
   }
-  const leave = (c: Context<Gated>, { id, started }: Passage): void => {
+
+  const leave = (passage: Passage, { isWhole, bytes }: AnswerEnd): void => {
+    if (passage.state === 'ended') return
     state.running--
-    c.header('x-request-id', id)
-    c.header('x-content-type-options', 'nosniff')
-    if (state.draining) c.header('connection', 'close')
-    if (c.res.status === 503) c.header('retry-after', '1')
-    const took = (clock.now() - started).toFixed(1)
-    log.info(`${c.req.method} ${c.req.path} ${c.res.status} ${took} ms ${id}`)
+    passage.bytesOut = bytes
+    if (!isWhole) {
+      passage.status = 499
+      passage.failure ??= 'the client left'
+      passage.abort()
+    }
+    passage.finish(clock.now())
+    for (const observe of observers) {
+      try {
+        observe(passage)
+      } catch (error) {
+        log.warn(`an observer failed at request ${passage.id}: ${messageOf(error)}`)
+      }
+    }
   }
+
   const onError = (error: unknown, c: Context<Gated>): Response => {
-    const { id } = c.get('passage')
-    const { status, message } = errorAnswer(error, id)
-    if (status === 500) log.warn(`request ${id} failed: ${messageOf(error)}`)
+    const passage = c.get('passage')
+    const { status, message, retryAfterSeconds } = errorAnswer(error, passage.id)
+    passage.failure = status === 500 ? messageOf(error) : message
+    if (status === 500) log.warn(`request ${passage.id} failed: ${passage.failure}`)
     // The rest of a body that nobody reads would be taken for the next request.
     if (status === 413) c.header('connection', 'close')
-    return c.json({ error: message }, status)
+    if (status === 401) c.header('www-authenticate', 'Bearer')
+    if (retryAfterSeconds !== undefined) c.header('retry-after', String(Math.max(1, Math.ceil(retryAfterSeconds))))
+    return c.json({ error: message }, status as 400)
   }
+
+  const begin = (kind: Passage['kind'], id: string, what: string, limit: number): Passage => {
+    const started = clock.now()
+    state.running++
+    return new Passage({ id, kind, what, started, deadline: started + limit, maxBodyBytes })
+  }
+
   return {
     traffic: {
       get running() {
@@ -84,19 +154,54 @@ export function createGate(options: GateOptions): Gate {
         state.draining = true
       },
     },
+    onError,
     middleware: async (c, next) => {
-      const passage = { id: requestId(c.req.header('x-request-id'), newId), started: clock.now(), maxBodyBytes }
+      const id = requestId(c.req.header('x-request-id'), newId)
+      const passage = begin('http', id, `${c.req.method} ${c.req.path}`, maxMilliseconds)
+      c.set('passage', passage)
+      // Before the routes: on an answer that is made already, a header costs a copy of all of it.
+      c.header('x-request-id', id)
+      c.header('x-content-type-options', 'nosniff')
+      if (state.draining) c.header('connection', 'close')
+      const hasConnection = onConnectionEnd(c, (end) => leave(passage, end))
       try {
-        enter(c, passage)
+        await enter(c, passage)
         await next()
       } catch (error) {
         c.res = onError(error, c)
+      }
+      passage.status = c.res.status
+      if (state.draining) c.res.headers.set('connection', 'close')
+      if (!hasConnection) c.res = afterBody(c.res, (end) => leave(passage, end))
+    },
+    async pass(part, work) {
+      if (state.draining) throw new RequestError(503, 'the server is shutting down')
+      const passage = begin('job', newId(), part.what, part.maxMilliseconds ?? maxMilliseconds)
+      passage.principal = part.principal
+      passage.priority = part.priority ?? jobPriority
+      const stop = (): void => passage.abort()
+      part.signal?.addEventListener('abort', stop, { once: true })
+      if (part.signal?.aborted) stop()
+      try {
+        const result = await work(passage)
+        passage.status = 200
+        return result
+      } catch (error) {
+        const { status, message } = errorAnswer(error, passage.id)
+        passage.status = status
+        passage.failure = status === 500 ? messageOf(error) : message
+        throw error
       } finally {
-        leave(c, passage)
+        part.signal?.removeEventListener('abort', stop)
+        leave(passage, { isWhole: true, bytes: 0 })
       }
     },
-    onError,
   }
+}
+
+/** One line for each passage, without what was in it. */
+export function logObserver(log: Log): Observer {
+  return ({ what, status, milliseconds, id }) => log.info(`${what} ${status} ${milliseconds.toFixed(1)} ms ${id}`)
 }
 
 /** The client's own id when it is harmless in a log, else a new one. */
@@ -104,49 +209,15 @@ function requestId(given: string | undefined, newId: () => string): string {
   return given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : newId()
 }
 
-function isProbe(path: string): boolean {
-  return path.startsWith('/v2/health/') || path === '/healthz'
+function refusedKey(key: string | undefined): RequestError {
+  if (key === undefined) return new RequestError(401, "this server needs a key: send 'Authorization: Bearer KEY'")
+  return new RequestError(401, 'the key is not known, was revoked, or has expired')
 }
 
-function refuseLongBody(c: Context<Gated>, limit: number): void {
-  const length = c.req.header('content-length')
-  if (length !== undefined && Number(length) > limit) throw tooLong(limit, `${length}`)
-}
-
-function tooLong(limit: number, found: string): RequestError {
-  return new RequestError(413, `the body may have ${limit} bytes, received ${found}`)
-}
-
-/** The bytes of the request: counted while they come in, since a length is not always told and need not be true. */
-export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
-  const { maxBodyBytes } = c.get('passage')
-  try {
-    // With a length, the HTTP parser hands out no more than that, and the gate has compared it.
-    if (c.req.header('content-length') !== undefined) {
-      const bytes = new Uint8Array(await c.req.arrayBuffer())
-      if (bytes.length > maxBodyBytes) throw tooLong(maxBodyBytes, String(bytes.length))
-      return bytes
-    }
-    return await collect(c.req.raw.body, maxBodyBytes)
-  } catch (cause) {
-    if (cause instanceof RequestError) throw cause
-    throw new RequestError(400, `the body ended too early (${messageOf(cause)})`, { cause })
-  }
-}
-
-async function collect(stream: ReadableStream<Uint8Array> | null, limit: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  let total = 0
-  for await (const chunk of stream ?? []) {
-    total += chunk.length
-    if (total > limit) throw tooLong(limit, 'more')
-    chunks.push(chunk)
-  }
-  const bytes = new Uint8Array(total)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
-  }
-  return bytes
+function timeoutFrom(text: string, most: number): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Math.min(Number(text), most)
+  throw new RequestError(
+    400,
+    `x-timeout-ms must be a whole number of milliseconds, received ${JSON.stringify(text.slice(0, 40))}`,
+  )
 }

@@ -2,7 +2,10 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { samplePng } from '../../test/sample-bundle.ts'
 import { samplePipeline } from '../../test/sample-server.ts'
 import type { Pipeline } from '../bundle/index.ts'
+import { Catalog } from './catalog.ts'
+import { inProcess } from './in-process.ts'
 import { type RunningServer, startServer } from './main.ts'
+import { publicAccess } from './principal.ts'
 
 /** A sample pipeline whose predictions wait to be let go. */
 async function slowPipeline() {
@@ -38,8 +41,15 @@ afterEach(async () => {
   lines.length = 0
 })
 
+const catalogOf = (pipeline: Pipeline) => {
+  const catalog = new Catalog({ clock: { now: () => performance.now() }, log })
+  catalog.add(inProcess('tiny', '1', pipeline))
+  return catalog
+}
 const start = async (pipeline: Pipeline, more: object = {}) => {
-  server = await startServer({ bundles: [{ name: 'tiny', version: '1', pipeline }], port: 0, log, ...more })
+  const catalog = catalogOf(pipeline)
+  await catalog.load('tiny')
+  server = await startServer({ catalog, authenticate: publicAccess, port: 0, log, ...more })
   return server
 }
 
@@ -73,12 +83,12 @@ describe('a server on a socket', () => {
   test('says that the port is taken, or the host is not ours', async () => {
     const { url } = await start(await samplePipeline())
     const port = Number(new URL(url).port)
-    const bundles = [{ name: 'tiny', version: '1', pipeline: await samplePipeline() }]
-    const taken = await startServer({ bundles, port, log }).catch((error) => error)
+    const more = { catalog: catalogOf(await samplePipeline()), authenticate: publicAccess }
+    const taken = await startServer({ ...more, port, log }).catch((error) => error)
     expect(taken.message).toBe(`port ${port} of 127.0.0.1 is taken`)
-    const foreign = await startServer({ bundles, port: 0, host: '192.0.2.1', log }).catch((error) => error)
+    const foreign = await startServer({ ...more, port: 0, host: '192.0.2.1', log }).catch((error) => error)
     expect(foreign.message).toBe('192.0.2.1 is no address of this machine')
-    await bundles[0]!.pipeline.release()
+    await more.catalog.close()
   })
 })
 

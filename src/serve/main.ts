@@ -2,19 +2,22 @@
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer, type ServerType } from '@hono/node-server'
-import { dtypes } from '../core/dtype.ts'
 import { messageOf, QuernError } from '../core/errors.ts'
 import type { Log } from '../core/ports.ts'
-import type { NamedTensors } from '../runtime/backend.ts'
 import { createApp } from './app.ts'
-import type { Traffic } from './gate.ts'
-import type { ServedModel } from './models.ts'
-
-export type { ServedModel } from './models.ts'
+import type { Catalog } from './catalog.ts'
+import { type GateOptions, logObserver, type Observer, type Traffic } from './gate.ts'
+import type { Authenticate } from './principal.ts'
 
 export interface ServerOptions {
-  /** each becomes /v2/models/{name}/versions/{version}; of several versions the last is the one that is asked by name */
-  readonly bundles: readonly ServedModel[]
+  /** each version becomes /v2/models/{name}/versions/{version}; closed with the server */
+  readonly catalog: Catalog
+  /** who holds a key; `publicAccess` lets everybody use the models */
+  readonly authenticate: Authenticate
+  /** told of every request when it is over, besides the log */
+  readonly observers?: readonly Observer[]
+  /** limits of what runs at once and how long; see GateOptions */
+  readonly limits?: Pick<GateOptions, 'maxRunning' | 'maxMilliseconds'>
   /** default 127.0.0.1: this machine alone */
   readonly host?: string
   /** default 8080; 0 takes any free one */
@@ -43,31 +46,43 @@ export interface RunningServer {
 const patience = { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 5_000 }
 
 /**
- * Listens and answers. Every model runs once before, so the first request is as fast as the others and `ready` is true.
+ * Listens and answers. What the catalog has loaded before is warm: the first request is as fast as the others.
  * Throws when the port is taken or the host is not this machine's.
  *
  * @example
- * const server = await startServer({ bundles: [{ name: 'digits', version: '1', pipeline }], port: 8080, log })
+ * const server = await startServer({ catalog, authenticate: publicAccess, port: 8080, log })
  * await server.close()   // at SIGTERM: whoever owns the process listens for signals
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { bundles, host = '127.0.0.1', port = 8080, maxBodyBytes = 16 * 2 ** 20, log, version = '' } = options
+  const {
+    catalog,
+    authenticate,
+    limits = {},
+    observers = [],
+    host = '127.0.0.1',
+    port = 8080,
+    maxBodyBytes = 16 * 2 ** 20,
+    log,
+    version = '',
+  } = options
   const { app, traffic } = createApp({
-    models: bundles,
+    catalog,
+    authenticate,
+    ...limits,
+    observers: [logObserver(log), ...observers],
     maxBodyBytes,
     log,
     clock: { now: () => performance.now() },
     newId: randomUUID,
     version,
   })
-  await Promise.all(bundles.map(warmUp))
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { ...patience, connectionsCheckingInterval: 1000 },
   })
   const address = await listen(server, host, port)
   if (!['127.0.0.1', '::1', 'localhost'].includes(host)) {
-    log.warn(`listening on ${host}: whoever reaches this machine can use the models; there are no keys yet`)
+    log.warn(`listening on ${host}: whoever reaches this machine can reach the server`)
   }
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
   let closing: Promise<void> | undefined
@@ -75,20 +90,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url: `http://${name}:${address.port}`,
     close: () => (closing ??= shutDown(server, traffic, options)),
   }
-}
-
-async function warmUp({ pipeline }: ServedModel): Promise<void> {
-  const feeds: NamedTensors = Object.fromEntries(
-    pipeline.manifest.inputs.map(({ name, dtype, shape }) => {
-      // Sizes that are free, the batch before all, are 1.
-      const sizes = shape.map((dim) => (typeof dim === 'number' ? dim : 1))
-      const key = dtype as keyof typeof dtypes
-      const count = sizes.reduce((product, dim) => product * dim, 1)
-      const { array } = dtypes[key]
-      return [name, { dtype: key, shape: sizes, data: array ? new array(count) : new Array<string>(count).fill('') }]
-    }),
-  )
-  await pipeline.infer(feeds)
 }
 
 function listen(server: ServerType, host: string, port: number): Promise<AddressInfo> {
@@ -117,7 +118,7 @@ function listenError(cause: unknown, host: string, port: number): QuernError {
 }
 
 async function shutDown(server: ServerType, traffic: Traffic, options: ServerOptions): Promise<void> {
-  const { bundles, log, drainMilliseconds = 10_000 } = options
+  const { catalog, log, drainMilliseconds = 10_000 } = options
   traffic.drain()
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   const connections = 'closeAllConnections' in server ? server : undefined
@@ -128,5 +129,5 @@ async function shutDown(server: ServerType, traffic: Traffic, options: ServerOpt
   }, drainMilliseconds)
   await closed
   clearTimeout(deadline)
-  await Promise.all(bundles.map(({ pipeline }) => pipeline.release()))
+  await catalog.close()
 }

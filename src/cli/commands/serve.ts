@@ -26,6 +26,11 @@ export const serve: Command = {
       import('../../actions/open-model.ts'),
       import('../../serve/main.ts'),
     ])
+    const [{ Catalog }, { inProcess }, { publicAccess }] = await Promise.all([
+      import('../../serve/catalog.ts'),
+      import('../../serve/in-process.ts'),
+      import('../../serve/principal.ts'),
+    ])
     const opened: OpenedModel[] = []
     for (const name of names) opened.push(await openModel(services, name))
     const bundles = withVersions(opened)
@@ -34,7 +39,10 @@ export const serve: Command = {
       const host = String(options.host)
       const { log, versions } = services
       const about = { host, port, maxBodyBytes, drainMilliseconds, log, version: versions.quern ?? '' }
-      const server = await startServer({ bundles, ...about })
+      const catalog = new Catalog({ clock: services.clock, log })
+      for (const { name, version, pipeline } of bundles) catalog.add(inProcess(name, version, pipeline))
+      for (const { name, version } of bundles) await catalog.load(name, version)
+      const server = await startServer({ catalog, authenticate: publicAccess, ...about })
       const models = bundles.map(({ name, version }) => ({ name, version }))
       terminal.record({ type: 'listening', url: server.url, models })
       terminal.print(...listeningLines(server.url, opened, models, terminal.colors.bold))

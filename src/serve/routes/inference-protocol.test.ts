@@ -132,7 +132,7 @@ describe('infer', () => {
   })
 
   test('many brackets are refused before they become arrays', async () => {
-    const roomy = sampleApp([{ name: 'tiny', version: '1', pipeline }], 10_000_000).app
+    const roomy = sampleApp([{ name: 'tiny', version: '1', pipeline }], { maxBodyBytes: 10_000_000 }).app
     const body = `[${'[],'.repeat(1_100_000)}[]]`
     const answer = await answerOf(await roomy.request('/v2/models/tiny/infer', { method: 'POST', body }))
     expect(answer.status).toBe(400)

@@ -9,10 +9,12 @@ import { parseWith } from '../../contract/parse.ts'
 import type { DType } from '../../core/dtype.ts'
 import { QuernError, suggestion } from '../../core/errors.ts'
 import type { Tensor } from '../../core/tensor.ts'
+import { bodyOf } from '../body.ts'
+import type { VersionInfo } from '../catalog.ts'
 import type { AppContext } from '../context.ts'
-import { bodyOf, type Gated } from '../gate.ts'
+import type { Gated } from '../gate.ts'
 import { jsonFrom } from '../json.ts'
-import { type ServedModel, useModel } from '../models.ts'
+import { type ModelInUse, useModel } from '../models.ts'
 import { RequestError } from '../request-error.ts'
 import { datatypeOf, datatypes, jsonFromTensor, tensorFromJson } from '../tensor-json.ts'
 
@@ -45,18 +47,18 @@ const inferRequest = z.looseObject({
 type InferRequest = z.output<typeof inferRequest>
 type InferInput = InferRequest['inputs'][number]
 
-export function inferenceProtocolRoutes({ models, version }: AppContext): Hono<Gated> {
+export function inferenceProtocolRoutes({ catalog, version }: AppContext): Hono<Gated> {
   const app = new Hono<Gated>()
   app.get('/v2', (c) => c.json({ name: 'quern', version, extensions: [] }))
   for (const base of ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const) {
-    const find = (c: Context<Gated>): ServedModel => models.find(c.req.param('model')!, c.req.param('version'))
+    const find = (c: Context<Gated>): VersionInfo => catalog.find(c.req.param('model')!, c.req.param('version'))
     app.get(base, (c) => {
       const model = find(c)
-      return c.json(metadata(model, models.versions(model.name)))
+      return c.json(metadata(model, catalog.versions(model.name)))
     })
     app.get(`${base}/ready`, (c) => c.json({ name: find(c).name, ready: true }))
     app.post(`${base}/infer`, async (c) => {
-      const model = find(c)
+      const model = await useModel(catalog, c.get('passage'), c.req.param('model')!, c.req.param('version'))
       if (c.req.header('inference-header-content-length') !== undefined) {
         throw new RequestError(400, 'the binary form of tensors is not supported: send JSON data')
       }
@@ -66,8 +68,8 @@ export function inferenceProtocolRoutes({ models, version }: AppContext): Hono<G
   return app
 }
 
-function metadata({ name, pipeline }: ServedModel, versions: readonly ServedModel[]): Record<string, unknown> {
-  const { inputs, outputs } = pipeline.manifest
+function metadata({ name, manifest }: VersionInfo, versions: readonly VersionInfo[]): Record<string, unknown> {
+  const { inputs, outputs } = manifest
   // A size that is free is -1 in the protocol.
   const port = ({ name, dtype, shape }: Port): Record<string, unknown> => ({
     name,
@@ -83,9 +85,9 @@ function metadata({ name, pipeline }: ServedModel, versions: readonly ServedMode
   }
 }
 
-async function infer(model: ServedModel, request: InferRequest): Promise<Record<string, unknown>> {
+async function infer(model: ModelInUse, request: InferRequest): Promise<Record<string, unknown>> {
   const tensors: Record<string, Tensor> = {}
-  const ports = model.pipeline.manifest.inputs
+  const ports = model.manifest.inputs
   for (const input of request.inputs) {
     const port = ports.find(({ name }) => name === input.name)
     if (!port) {
@@ -99,7 +101,7 @@ async function infer(model: ServedModel, request: InferRequest): Promise<Record<
     tensors[port.name] = inputTensor(input, port)
   }
   const asked = request.outputs?.map(({ name }) => name)
-  const results = await useModel(model, (pipeline) => pipeline.infer(tensors, asked?.length ? asked : undefined))
+  const results = await model.pipeline.infer(tensors, asked?.length ? asked : undefined)
   return {
     model_name: model.name,
     model_version: model.version,

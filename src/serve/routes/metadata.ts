@@ -2,9 +2,9 @@
 import { Hono } from 'hono'
 import { html } from 'hono/html'
 import type { HtmlEscapedString } from 'hono/utils/html'
+import type { VersionInfo } from '../catalog.ts'
 import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
-import type { ServedModel } from '../models.ts'
 import { type Endpoint, endpoints, schemas } from './endpoints.ts'
 
 export function metadataRoutes(context: AppContext): Hono<Gated> {
@@ -20,14 +20,15 @@ export function metadataRoutes(context: AppContext): Hono<Gated> {
   return app
 }
 
-function listing({ models, version, maxBodyBytes }: AppContext): Record<string, unknown> {
+function listing({ catalog, version, maxBodyBytes }: AppContext): Record<string, unknown> {
   return {
     server: 'quern',
     version,
     maxBodyBytes,
-    models: models.all.map(({ name, version, pipeline: { manifest } }) => ({
+    models: catalog.all.map(({ name, version, state, manifest }) => ({
       name,
       version,
+      state,
       task: manifest.task,
       labels: manifest.labels.length,
       created: manifest.created,
@@ -39,12 +40,12 @@ function listing({ models, version, maxBodyBytes }: AppContext): Record<string, 
 type Page = HtmlEscapedString | Promise<HtmlEscapedString>
 
 /** `html` escapes every value that is put in. */
-function page({ models, version }: AppContext, origin: string): Page {
-  const row = ({ name, version, pipeline: { manifest } }: ServedModel): Page =>
+function page({ catalog, version }: AppContext, origin: string): Page {
+  const row = ({ name, version, manifest }: VersionInfo): Page =>
     html`<tr><td><a href="/v2/models/${name}">${name}</a></td><td>${version}</td><td>${manifest.task}</td><td>${manifest.labels.length}</td></tr>`
   const line = ({ method, path, summary }: Endpoint): Page =>
     html`<tr><td><code>${method.toUpperCase()} ${path}</code></td><td>${summary}</td></tr>`
-  const first = models.all[0]!.name
+  const first = catalog.names[0] ?? 'MODEL'
   return html`<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -55,7 +56,7 @@ table { border-collapse: collapse } td, th { text-align: left; padding: .2rem 1r
 </style>
 <h1>Quern ${version}</h1>
 <h2>Models</h2>
-<table><tr><th>name</th><th>version</th><th>task</th><th>labels</th></tr>${models.all.map(row)}</table>
+<table><tr><th>name</th><th>version</th><th>task</th><th>labels</th></tr>${catalog.all.map(row)}</table>
 <h2>Try it</h2>
 <pre>curl -H 'content-type: image/png' --data-binary @picture.png '${origin}/predict/${first}?topK=3'
 curl -F file=@picture.png ${origin}/predict/${first}</pre>

@@ -4,20 +4,24 @@
  */
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import type { PredictInput, Prediction } from '../../bundle/index.ts'
+import type { Pipeline, PredictInput } from '../../bundle/index.ts'
 import { parseWith } from '../../contract/parse.ts'
 import type { DType } from '../../core/dtype.ts'
 import { QuernError } from '../../core/errors.ts'
 import { formatShape } from '../../core/shape.ts'
 import { bytesFromBase64 } from '../base64.ts'
+import { bodyOf } from '../body.ts'
 import type { AppContext } from '../context.ts'
-import { bodyOf, type Gated } from '../gate.ts'
+import type { Gated } from '../gate.ts'
 import { jsonFrom } from '../json.ts'
-import { type ServedModel, useModel } from '../models.ts'
+import { type ModelInUse, useModel } from '../models.ts'
 import { inputErrorsAs, RequestError } from '../request-error.ts'
 import { shapeOfNested, tensorFromJson } from '../tensor-json.ts'
 
 const mostInputs = 1000
+
+/** For one example. */
+type Answers = Awaited<ReturnType<Pipeline['predict']>>
 
 interface Asked {
   readonly inputs: readonly PredictInput[]
@@ -26,21 +30,21 @@ interface Asked {
   readonly topK?: number | undefined
 }
 
-export function predictRoutes({ models }: AppContext): Hono<Gated> {
+export function predictRoutes({ catalog }: AppContext): Hono<Gated> {
   const app = new Hono<Gated>()
-  app.post('/predict', async (c) => c.json(await predict(c, models.only())))
-  app.post('/predict/:model', async (c) => c.json(await predict(c, models.find(c.req.param('model')))))
+  const use = (c: Context<Gated>, name: string): Promise<ModelInUse> => useModel(catalog, c.get('passage'), name)
+  app.post('/predict', async (c) => c.json(await predict(c, await use(c, catalog.only()))))
+  app.post('/predict/:model', async (c) => c.json(await predict(c, await use(c, c.req.param('model')))))
   return app
 }
 
-async function predict(c: Context<Gated>, model: ServedModel): Promise<Prediction[] | Prediction[][]> {
+async function predict(c: Context<Gated>, model: ModelInUse): Promise<Answers | Answers[]> {
   const { inputs, many, topK = topKFrom(c.req.query('topK')) } = await read(c, model)
   const options = topK === undefined ? {} : { topK }
+  const { pipeline } = model
   // The request was understood; that the model cannot use what is in it is another kind of wrong.
-  return inputErrorsAs(422, () =>
-    useModel<Prediction[] | Prediction[][]>(model, (pipeline) => {
-      return many ? pipeline.predictBatch(inputs, options) : pipeline.predict(inputs[0]!, options)
-    }),
+  return inputErrorsAs<Answers | Answers[]>(422, () =>
+    many ? pipeline.predictBatch(inputs, options) : pipeline.predict(inputs[0]!, options),
   )
 }
 
@@ -54,7 +58,7 @@ function topKFrom(text: string | undefined): number | undefined {
 }
 
 /** Forms of the body by its content type. `curl --data-binary` calls every file a form, so that counts as a picture too. */
-async function read(c: Context<Gated>, model: ServedModel): Promise<Asked> {
+async function read(c: Context<Gated>, model: ModelInUse): Promise<Asked> {
   const header = c.req.header('content-type') ?? 'application/octet-stream'
   const type = header.split(';')[0]!.trim().toLowerCase()
   if (type === 'application/json' || type.endsWith('+json')) return fromJson(jsonFrom(await bodyOf(c)), model)
@@ -107,7 +111,7 @@ const predictRequest = z.strictObject({
   topK: z.int().positive().optional(),
 })
 
-function fromJson(value: unknown, model: ServedModel): Asked {
+function fromJson(value: unknown, model: ModelInUse): Asked {
   const { image, images, inputs, topK } = parseWith(predictRequest, value, 'the request', 'input')
   const given = [image, images, inputs].filter((part) => part !== undefined)
   if (given.length !== 1) {
@@ -120,8 +124,8 @@ function fromJson(value: unknown, model: ServedModel): Asked {
 }
 
 /** Nested numbers: one example, or a batch of them when there is one level more. */
-function fromNumbers(data: readonly unknown[], model: ServedModel): Asked {
-  const port = model.pipeline.manifest.inputs[0]!
+function fromNumbers(data: readonly unknown[], model: ModelInUse): Asked {
+  const port = model.manifest.inputs[0]!
   const shape = shapeOfNested(data)
   const many = shape.length === port.shape.length
   const size = port.shape.slice(1)

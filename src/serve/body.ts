@@ -1,0 +1,73 @@
+/** The one way to a request's body: its bytes, counted while they come in, since a length is not always told and need not be true. */
+import type { Context } from 'hono'
+import { messageOf } from '../core/errors.ts'
+import { type Incoming, incomingOf } from './end-of-answer.ts'
+import type { Gated } from './gate.ts'
+import { RequestError } from './request-error.ts'
+
+export function refuseLongBody(c: Context<Gated>, limit: number): void {
+  const length = c.req.header('content-length')
+  if (length !== undefined && Number(length) > limit) throw tooLong(limit, `${length}`)
+}
+
+function tooLong(limit: number, found: string): RequestError {
+  return new RequestError(413, `the body may have ${limit} bytes, received ${found}`)
+}
+
+/** The bytes of the request. They may share memory with others: copy what is to be transferred. */
+export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
+  const passage = c.get('passage')
+  const incoming = incomingOf(c)
+  try {
+    // With a length, the HTTP parser hands out no more than that, and the gate has compared it.
+    const chunks = incoming
+      ? await collectEvents(incoming, passage.maxBodyBytes)
+      : await collect(c.req.raw.body ?? [], passage.maxBodyBytes)
+    const bytes = joined(chunks)
+    passage.bytesIn = bytes.length
+    return bytes
+  } catch (cause) {
+    if (cause instanceof RequestError) throw cause
+    throw new RequestError(400, `the body ended too early (${messageOf(cause)})`, { cause })
+  }
+}
+
+async function collect(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, limit: number): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = []
+  let total = 0
+  for await (const chunk of stream) {
+    total += chunk.length
+    if (total > limit) throw tooLong(limit, 'more')
+    chunks.push(chunk)
+  }
+  return chunks
+}
+
+/** By events: leaving a `for await` would destroy the connection on which the refusal has to be answered. */
+function collectEvents(incoming: Incoming, limit: number): Promise<Uint8Array[]> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = []
+    let total = 0
+    incoming.on('data', (chunk) => {
+      total += chunk.length
+      if (total > limit) {
+        chunks.length = 0
+        reject(tooLong(limit, 'more'))
+      } else chunks.push(chunk)
+    })
+    incoming.on('end', () => resolve(chunks))
+    incoming.on('error', reject)
+    incoming.on('close', () => reject(new Error('the connection was closed')))
+  })
+}
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  if (chunks.length === 1) return chunks[0]!
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}

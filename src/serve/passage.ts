@@ -1,0 +1,123 @@
+/** What the gate knows of one request, stream or job, from its first byte to its last. */
+import type { Principal } from './principal.ts'
+
+/** What one run of a model took, as the engine tells it. */
+export interface RunReport {
+  readonly examples: number
+  readonly queuedMilliseconds: number
+  readonly computeMilliseconds: number
+}
+
+/** What a run of a model is told besides its tensors. */
+export interface RunOptions {
+  /** given up when it fires: a run that still waits leaves the queue */
+  readonly signal?: AbortSignal
+  /** on the server's clock, in ms; a run that cannot start before is refused */
+  readonly deadline?: number
+  /** the higher goes first; default 0 */
+  readonly priority?: number
+  readonly onRun?: (report: RunReport) => void
+}
+
+export interface PassageStart {
+  readonly id: string
+  /** 'http', or 'job' for work that no client waits for */
+  readonly kind: 'http' | 'job'
+  /** such as 'POST /predict/cats', without what stands behind '?' */
+  readonly what: string
+  /** on the server's clock, in ms */
+  readonly started: number
+  readonly deadline: number
+  readonly maxBodyBytes: number
+}
+
+export type PassageState = 'running' | 'ended'
+
+/**
+ * Routes fill in what they alone know (`examples` when no model counted them, tokens); the rest is the gate's and the engine's. Observers get it
+ * once, after the last byte of the answer, and read only.
+ */
+export class Passage implements PassageStart {
+  readonly id: string
+  readonly kind: 'http' | 'job'
+  readonly what: string
+  readonly started: number
+  readonly maxBodyBytes: number
+  deadline: number
+  priority = 0
+  /** who asks; undefined where no key is needed, or where the key was refused */
+  principal: Principal | undefined
+  model: string | undefined
+  version: string | undefined
+  /** 499: the client left before its answer was whole */
+  status = 0
+  /** why it failed, without anything of the payload; undefined for statuses below 400 */
+  failure: string | undefined
+  /** of the body */
+  bytesIn = 0
+  /** written to the connection, headers too; without a connection, of the body */
+  bytesOut = 0
+  examples = 0
+  tokensIn = 0
+  tokensOut = 0
+  /** waited for a worker, summed over the runs of the request */
+  queuedMilliseconds = 0
+  computeMilliseconds = 0
+  /** from the first byte of the request to the last of the answer */
+  milliseconds = 0
+  state: PassageState = 'running'
+  readonly #held: (() => void)[] = []
+  #abort: AbortController | undefined
+  #isAborted = false
+
+  constructor({ id, kind, what, started, deadline, maxBodyBytes }: PassageStart) {
+    this.id = id
+    this.kind = kind
+    this.what = what
+    this.started = started
+    this.deadline = deadline
+    this.maxBodyBytes = maxBodyBytes
+  }
+
+  /** fires when the client leaves, or the job is cancelled */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      if (this.#isAborted) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  /** Nobody waits for the answer any more. */
+  abort(): void {
+    this.#isAborted = true
+    this.#abort?.abort()
+  }
+
+  /** Calls `release` once, when all is over: a model stays loaded until the last byte of a stream. */
+  hold(release: () => void): void {
+    if (this.state === 'ended') release()
+    else this.#held.push(release)
+  }
+
+  /** For every run of a model on behalf of this passage. */
+  runOptions(): RunOptions {
+    return {
+      signal: this.signal,
+      deadline: this.deadline,
+      priority: this.priority,
+      onRun: ({ examples, queuedMilliseconds, computeMilliseconds }) => {
+        this.examples += examples
+        this.queuedMilliseconds += queuedMilliseconds
+        this.computeMilliseconds += computeMilliseconds
+      },
+    }
+  }
+
+  /** The gate's, once. */
+  finish(now: number): void {
+    this.state = 'ended'
+    this.milliseconds = now - this.started
+    for (const release of this.#held.splice(0)) release()
+  }
+}
