@@ -26,3 +26,12 @@ function substituteCaptured(attributes: Attributes, replaced: ReadonlyMap<Value,
     }),
   )
 }
+
+/** The graph in which every node and output reads the replacements. */
+export function substituteAll(graph: Graph, replaced: ReadonlyMap<Value, Value>): Graph {
+  return {
+    ...graph,
+    nodes: graph.nodes.map((node) => substitute(node, replaced)),
+    outputs: graph.outputs.map((value) => replaced.get(value) ?? value),
+  }
+}

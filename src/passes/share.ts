@@ -54,7 +54,7 @@ export function share(graph: Graph): Graph {
 }
 
 /** Attributes as text; undefined for nodes with sub-graphs or unread bytes, which are not compared. */
-function attributesKey(node: Node): string | undefined {
+export function attributesKey(node: Node): string | undefined {
   const parts = Object.entries(node.attributes)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, attribute]) => `${name}=${attributeKey(attribute)}`)
@@ -68,7 +68,7 @@ function attributeKey(attribute: Attribute): string | undefined {
 }
 
 /** -0 and 0 are told apart, since 1 / x tells them apart. */
-function tensorKey({ dtype, shape, data }: Tensor): string {
+export function tensorKey({ dtype, shape, data }: Tensor): string {
   const elements = Array.from(data as ArrayLike<unknown>, (v) => (Object.is(v, -0) ? '-0' : String(v)))
   return JSON.stringify([dtype, shape, elements])
 }
