@@ -6,6 +6,7 @@ import { gemmShare } from './gemm-share.ts'
 import { gptStep } from './gpt-step.ts'
 import { importTime } from './import-time.ts'
 import { kernelSpeed } from './kernels.ts'
+import { lora100m } from './lora-100m.ts'
 import { lstmStep } from './lstm-step.ts'
 import { memoryGpt } from './memory-gpt.ts'
 import { mnistBest } from './mnist-best.ts'
@@ -33,6 +34,7 @@ export const records: readonly BenchRecord[] = [
   gemmShare,
   mnistMemory,
   memoryGpt,
+  lora100m,
   scaling,
   importTime,
   predictLatency,

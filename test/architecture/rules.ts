@@ -18,6 +18,7 @@ export const levels: Readonly<Record<string, number>> = {
   optim: 5,
   data: 5,
   metrics: 5,
+  adapters: 6,
   bundle: 6,
   train: 6,
   evaluate: 7,
@@ -40,6 +41,7 @@ export const entryLevel = 12
  */
 export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@bufbuild/protobuf': ['onnx/'],
+  '@duckdb/node-api': ['data/sources/'],
   '@hono/node-server': ['serve/'],
   commander: ['cli/'],
   fflate: ['bundle/'],
@@ -60,6 +62,7 @@ export const outsideWorld: readonly RegExp[] = [
   /^store\//,
   /^runtime\/onnxruntime-/,
   // source adapters: they read a data set, list and decode its files, keep decoded pictures
+  /^data\/sources\//,
   /^data\/([\w-]+-source|missing-path|list-pictures|decode-files|image-cache)\.ts$/,
   // its test asks over a socket of this machine
   /^serve\/main(\.test)?\.ts$/,

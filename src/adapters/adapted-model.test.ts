@@ -1,0 +1,192 @@
+/** Adapted models as layers: where they start, what they train, and what is wrong with what a user asks for. */
+import { describe, expect, test } from 'vitest'
+import golden from '../../test/golden/adapters.json' with { type: 'json' }
+import { noise, runLayer } from '../../test/run-layer.ts'
+import { createRandom } from '../core/random.ts'
+import type { StaticShape } from '../core/shape.ts'
+import { float32, type Tensor, tensor } from '../core/tensor.ts'
+import { GraphBuilder } from '../graph/builder.ts'
+import type { Graph } from '../graph/graph.ts'
+import * as nn from '../nn/index.ts'
+import { Emitter } from '../ops/emitter.ts'
+import { table } from '../ops/index.ts'
+import { adamw } from '../optim/index.ts'
+import { gradientRules } from '../optim/update.ts'
+import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
+import { createTrainingStep } from '../train/step.ts'
+import { adaptedModel } from './adapted-model.ts'
+import { lora } from './lora.ts'
+
+const options = { vocabularySize: 11, numLayers: 2, numHeads: 2, hiddenDim: 8, maxSequenceLength: 6 } as const
+const tokens = tensor('int32', [2, 6], Int32Array.of(1, 2, 3, 4, 5, 6, 10, 0, 3, 3, 7, 1))
+
+/** Weights of a network of our own, as if trained. */
+function weightsOf(model: nn.Layer): ReadonlyMap<string, Tensor> {
+  const traced = nn.trace(model, [{ name: 'x', type: tokens }], { table, training: false })
+  return nn.initialParameters(traced.parameters, createRandom(3))
+}
+
+const start = (path: string, shape: StaticShape) =>
+  path.endsWith('lora_A') ? noise(5, shape, 0.3) : float32(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)))
+
+function twoProducts(): Graph {
+  const g = new Emitter(table, new GraphBuilder('base'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['batch', 5] })
+  const hidden = g.op('Gemm', [
+    x,
+    g.constant(noise(1, [5, 4]), 'encoder.first.weight'),
+    g.constant(noise(2, [4]), 'encoder.first.bias'),
+  ])
+  const grouped = g.reshape(hidden, ['batch', 4, 1])
+  const mixed = g.op('Conv', [grouped, g.constant(noise(3, [4, 1, 1]), 'encoder.mixing.weight')], { group: 4 })
+  return g.builder.finish([g.op('Gemm', [g.reshape(mixed, ['batch', 4]), g.constant(noise(4, [4, 3]), 'head.weight')])])
+}
+
+describe('a GPT of layers of our own', () => {
+  const model = nn.gpt({ ...options, outputActivation: 'linear' })
+  const weights = weightsOf(model)
+
+  test('starts as the base, and only the matrices of the adapter are parameters', async () => {
+    const adapted = adaptedModel(model, {
+      weights,
+      adapter: lora({ rank: 2, targets: ['queryKeyValue', 'tokenEmbedding'] }),
+    })
+    const base = await runLayer(model, { inputs: [tokens], parameter: (path) => weights.get(path)!, training: false })
+    const run = await runLayer(adapted, { inputs: [tokens], parameter: start })
+    expect([...run.gradients.keys()]).toEqual([
+      'tokenEmbedding/embeddings/lora_A',
+      'tokenEmbedding/embeddings/lora_B',
+      'block_0/attention/queryKeyValue/kernel/lora_A',
+      'block_0/attention/queryKeyValue/kernel/lora_B',
+      'block_1/attention/queryKeyValue/kernel/lora_A',
+      'block_1/attention/queryKeyValue/kernel/lora_B',
+    ])
+    expect(run.y.data).toEqual(base.y.data)
+  })
+
+  test('a table that also scores the output has one adapter for both uses', async () => {
+    const adapted = adaptedModel(model, { weights, adapter: lora({ rank: 2, targets: ['tokenEmbedding'] }) })
+    const parameter = (path: string, shape: StaticShape) => noise(path.endsWith('_A') ? 5 : 6, shape, 0.3)
+    const run = await runLayer(adapted, { inputs: [tokens], parameter })
+    const [a, b] = [noise(5, [2, 11], 0.3).data, noise(6, [8, 2], 0.3).data]
+    const changed = new Map(weights)
+    const own = weights.get('tokenEmbedding/embeddings')!.data as Float32Array
+    const whole = own.map((x, i) => {
+      const [row, column] = [Math.floor(i / 8), i % 8]
+      return x + a[row]! * b[2 * column]! + a[11 + row]! * b[2 * column + 1]!
+    })
+    changed.set('tokenEmbedding/embeddings', float32([11, 8], whole))
+    const expected = await runLayer(model, {
+      inputs: [tokens],
+      parameter: (path) => changed.get(path)!,
+      training: false,
+    })
+    const [found, wanted] = [run.y.data as Float32Array, expected.y.data as Float32Array]
+    for (const [i, x] of wanted.entries()) expect(found[i]).toBeCloseTo(x, 5)
+  })
+
+  test('learns while the base stays, in an arena without the base', async () => {
+    const adapted = adaptedModel(model, { weights, adapter: lora({ rank: 2, alpha: 8 }) })
+    const before = (weights.get('block_0/attention/output/kernel')!.data as Float32Array).slice()
+    const step = await createTrainingStep({
+      network: {
+        model: adapted,
+        loss: nn.sparseCategoricalCrossentropy({ fromLogits: true }),
+        inputs: [{ name: 'x', dtype: 'int32', shape: [6] }],
+        target: { name: 'y', dtype: 'int32', shape: [6] },
+        table,
+      },
+      optimizer: adamw({ learningRate: 0.01 }),
+      backend: createNodeBackend({ threads: 1 }),
+      random: createRandom(1),
+      batchSize: 2,
+      evaluationBatchSize: 2,
+      rules: gradientRules({}),
+    })
+    ;(step.batch.x!.data as Int32Array).set(tokens.data as Int32Array)
+    ;(step.batch.y!.data as Int32Array).set((tokens.data as Int32Array).toReversed())
+    const losses: number[] = []
+    for (let i = 1; i <= 60; i++) losses.push((await step.run(2, i, 0.01)).loss)
+    await step.release()
+    expect(losses.at(-1)! / losses[0]!).toBeLessThan(0.6)
+    expect([...step.parameters.keys()].every((path) => /lora_[AB]$/.test(path))).toBe(true)
+    expect(weights.get('block_0/attention/output/kernel')!.data).toEqual(before)
+  })
+})
+
+describe('decomposed adapters while training', () => {
+  test('lengths count as constants for the gradient', async () => {
+    const expected = golden.decomposed
+    const g = new Emitter(table, new GraphBuilder('base'))
+    const x = g.builder.input('x', { dtype: 'float32', shape: ['batch', 3, 5] })
+    const graph = g.builder.finish([g.matMul(x, g.constant(noise(1, [5, 4], 0.5), 'w'))])
+    const model = adaptedModel(nn.importedModel(graph, { train: 'none' }), {
+      adapter: lora({ rank: 2, alpha: 3, decomposed: true, targets: 'w' }),
+    })
+    const numbers: Record<string, Tensor<Float32Array>> = {
+      'w/lora_A': noise(5, [2, 5], 0.5),
+      'w/lora_B': noise(6, [4, 2], 0.5),
+      'w/lora_magnitude': float32(
+        [4],
+        noise(7, [4]).data.map((m) => m + 2),
+      ),
+    }
+    const run = await runLayer(model, { inputs: [noise(100, [2, 3, 5])], parameter: (path) => numbers[path]! })
+    for (const [path, gradient] of Object.entries(expected.gradients)) {
+      const found = run.gradients.get(path)!.data as Float32Array
+      for (const [i, value] of gradient.entries()) expect(found[i], path).toBeCloseTo(value, 4)
+    }
+  })
+})
+
+describe('imported models', () => {
+  const imported = (train: nn.WeightSelection = 'none') => nn.importedModel(twoProducts(), { train })
+  const x = noise(100, [3, 5])
+  const run = (adapter: ReturnType<typeof lora>, train?: nn.WeightSelection) =>
+    runLayer(adaptedModel(imported(train), { adapter }), { inputs: [x], parameter: start })
+
+  test('a head beside the adapter is trained too', async () => {
+    const { gradients } = await runLayer(
+      adaptedModel(imported('head'), { adapter: lora({ rank: 2, targets: 'encoder.first' }) }),
+      {
+        inputs: [x],
+        parameter: (path, shape) => (path === 'head.weight' ? noise(4, [4, 3]) : start(path, shape)),
+      },
+    )
+    expect([...gradients.keys()].toSorted()).toEqual([
+      'encoder.first.weight/lora_A',
+      'encoder.first.weight/lora_B',
+      'head.weight',
+    ])
+  })
+
+  test.each([
+    ['a pattern that means nothing', 'frist', "no frozen weight matches 'frist'. Did you mean 'first'?"],
+    [
+      'a convolution with groups',
+      'encoder.mixing',
+      /'encoder.mixing' means 'encoder.mixing.weight', for which there is no adapter: Conv at '.*': it has 4 groups/,
+    ],
+    [
+      'a bias',
+      'encoder.first.bias',
+      /'encoder.first.bias', for which there is no adapter: it is no matrix that Gemm at/,
+    ],
+  ])('%s is refused by name', async (_, targets, message) => {
+    await expect(run(lora({ rank: 2, targets }))).rejects.toThrow(message)
+  })
+
+  test('a rank over the size of a weight is refused', async () => {
+    await expect(run(lora({ rank: 5, targets: 'first' }))).rejects.toThrow(
+      "the rank 5 is over the size of 'encoder.first.weight', 5 x 4",
+    )
+  })
+
+  test('weights that are trained are no targets', async () => {
+    await expect(run(lora({ rank: 2 }), 'all')).rejects.toThrow('has no frozen weights')
+  })
+
+  test.each([[{ rank: 0 }], [{ rank: 1.5 }], [{ alpha: 0 }], [{ dropout: 1 }]])('%o is refused', (wrong) => {
+    expect(() => lora(wrong)).toThrow(Object.keys(wrong)[0]!)
+  })
+})

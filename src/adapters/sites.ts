@@ -1,0 +1,151 @@
+/**
+ * Where frozen weights work in a graph: every use of a constant as a linear map, with the names by which a user, and a file in PEFT's layout, calls
+ * it. Weights are found through transpositions, casts and DequantizeLinear.
+ */
+import { isFloat } from '../core/dtype.ts'
+import type { Node, Value } from '../graph/graph.ts'
+import { type AdapterRule, adapterRule, type Laid, operatorName, weightShape } from './rules.ts'
+
+/** One use of one weight. */
+export interface Site {
+  readonly node: Node
+  readonly rule: AdapterRule
+  readonly laid: Laid
+  /** the constant, as the file holds it: floating-point numbers, or the integers that stand for them */
+  readonly weight: Value
+  /** scales and zero points that belong to it */
+  readonly parts: readonly Value[]
+  /** between the constant and the operator the two axes are swapped */
+  readonly isTurned: boolean
+  readonly isQuantized: boolean
+  /** what stands in front of the names of its adapter's parameters: the name of the constant */
+  readonly name: string
+  /** as PyTorch names modules: 'encoder.layer.0.attention.self.query' */
+  readonly module: string
+  /** an Add of a constant, such as a bias, that alone reads what the node computes */
+  readonly after: Node | undefined
+}
+
+export interface Sites {
+  readonly sites: readonly Site[]
+  /** constants that have no adapter where they are used, by name: why */
+  readonly others: ReadonlyMap<string, string>
+}
+
+interface Origin {
+  readonly weight: Value
+  readonly parts: readonly Value[]
+  readonly isTurned: boolean
+  readonly isQuantized: boolean
+}
+
+/** All uses, in the order of the nodes. */
+export function findSites(nodes: readonly Node[]): Sites {
+  const origins = new Map<Value, Origin>()
+  const readers = readersOf(nodes)
+  const found: Omit<Site, 'module'>[] = []
+  const others = new Map<string, string>()
+  for (const node of nodes) {
+    if (followsWeight(node, origins)) continue
+    const rule = adapterRule(node)
+    const weight = rule && node.inputs[rule.slot]
+    const origin = weight && (rule.packed ? packedOrigin(node) : originOf(weight, origins))
+    if (!rule || !origin) {
+      noteOthers(node, origins, others)
+      continue
+    }
+    const laid = rule.laid(node, weightShape(node, rule) ?? [])
+    noteOthers({ ...node, inputs: node.inputs.filter((_, i) => i !== rule.slot) }, origins, others)
+    if (typeof laid === 'string') others.set(origin.weight.name, `${operatorName(node)} at '${node.name}': ${laid}`)
+    else found.push({ node, rule, laid, ...origin, name: origin.weight.name, after: additionBehind(node, readers) })
+  }
+  return { sites: withModules(found), others }
+}
+
+function originOf(value: Value, origins: ReadonlyMap<Value, Origin>): Origin | undefined {
+  if (!value.constant) return origins.get(value)
+  return isFloat(value.constant.dtype) ? { weight: value, parts: [], isTurned: false, isQuantized: false } : undefined
+}
+
+function packedOrigin({ inputs }: Node): Origin | undefined {
+  const [, weight, ...parts] = inputs
+  if (!weight?.constant) return undefined
+  const constants = parts.slice(0, 3).filter((value) => value?.constant) as Value[]
+  return { weight, parts: constants, isTurned: false, isQuantized: true }
+}
+
+/** Notes what a node makes of a weight; true when that is all it does. */
+function followsWeight(node: Node, origins: Map<Value, Origin>): boolean {
+  const [first] = node.inputs
+  const [output] = node.outputs
+  if (!first || !output) return false
+  const name = operatorName(node)
+  if (/(^|\.)DequantizeLinear$/.test(name) && first.constant) {
+    const parts = node.inputs.slice(1).filter((value) => value?.constant) as Value[]
+    origins.set(output, { weight: first, parts, isTurned: false, isQuantized: true })
+    return true
+  }
+  const isMove = name === 'Transpose' || name === 'Identity' || name === 'Cast'
+  const origin = isMove ? originOf(first, origins) : undefined
+  if (!origin) return false
+  if (name === 'Transpose' && !swapsTwoAxes(node)) return false
+  origins.set(output, name === 'Transpose' ? { ...origin, isTurned: !origin.isTurned } : origin)
+  return true
+}
+
+function swapsTwoAxes({ attributes, inputs }: Node): boolean {
+  const rank = inputs[0]?.type?.shape?.length
+  const { perm } = attributes
+  return rank === 2 && (perm?.kind !== 'ints' || perm.value.join() === '1,0')
+}
+
+/** Remembers weights of operators without a rule, so that a pattern that means one can be told why. */
+function noteOthers(node: Node, origins: ReadonlyMap<Value, Origin>, others: Map<string, string>): void {
+  for (const value of node.inputs) {
+    const origin = value && originOf(value, origins)
+    if (!origin || origin.weight.constant!.data.length < 2) continue
+    others.set(origin.weight.name, `it is no matrix that ${operatorName(node)} at '${node.name}' multiplies by`)
+  }
+}
+
+function readersOf(nodes: readonly Node[]): ReadonlyMap<Value, readonly Node[]> {
+  const readers = new Map<Value, Node[]>()
+  for (const node of nodes) {
+    for (const value of new Set(node.inputs)) {
+      if (value && !value.constant) readers.set(value, [...(readers.get(value) ?? []), node])
+    }
+  }
+  return readers
+}
+
+function additionBehind({ outputs }: Node, readers: ReadonlyMap<Value, readonly Node[]>): Node | undefined {
+  const [next, ...more] = (outputs[0] && readers.get(outputs[0])) ?? []
+  if (!next || more.length > 0 || operatorName(next) !== 'Add') return undefined
+  return next.inputs.some((value) => value?.constant) ? next : undefined
+}
+
+/** Names that exporters number: they say nothing. */
+const meaningless = /^(onnx::|p2o\.|const(ant)?[_:\d]|_v_|val_|\d+$)/i
+
+/** What quantisers put behind a name. */
+const quantizedEnding = /(_Q[248](G\d+)?|_quantized|_DequantizeLinear)+$/
+
+function withModules(found: readonly Omit<Site, 'module'>[]): readonly Site[] {
+  const owners = new Map<string, Value>()
+  return found.map((site) => {
+    const wanted = moduleName(site)
+    const owner = owners.get(wanted) ?? site.weight
+    owners.set(wanted, owner)
+    // Two weights of one module are told apart by their whole names.
+    return { ...site, module: owner === site.weight ? wanted : dotted(site.name) }
+  })
+}
+
+const dotted = (path: string): string => path.replace(/^\/+/, '').replaceAll('/', '.')
+
+function moduleName({ name, node }: Omit<Site, 'module'>): string {
+  const whole = meaningless.test(name) ? node.name : name.replace(quantizedEnding, '')
+  const path = dotted(whole)
+  const cut = path.lastIndexOf('.')
+  return cut > 0 ? path.slice(0, cut) : path
+}

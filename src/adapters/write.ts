@@ -1,0 +1,52 @@
+/** Writes nodes with adapters beside the weights that they are meant for. Values keep their identity: what reads them need not change. */
+import { QuernError } from '../core/errors.ts'
+import type { Node, Value } from '../graph/graph.ts'
+import type { AdapterContext, AdapterMethod, PlacedSite } from './method.ts'
+import { findSites, type Site } from './sites.ts'
+import { selectSites } from './targets.ts'
+
+/** The sites that a method means among some nodes, each with the first one of its weight. */
+export function placedSites(nodes: readonly Node[], method: AdapterMethod): readonly PlacedSite[] {
+  const owners = new Map<Value, Site>()
+  const names = new Map<string, Value>()
+  return selectSites(findSites(nodes), method.targets, `${method.kind}.targets`).map((site) => {
+    const owner = owners.get(site.weight) ?? site
+    owners.set(site.weight, owner)
+    const same = names.get(site.name) ?? site.weight
+    names.set(site.name, same)
+    if (same === site.weight && owner.laid.window.join() === site.laid.window.join()) return { ...site, owner }
+    throw new QuernError(
+      'unsupported',
+      `${method.kind}: '${site.name}' is used by ${owner.node.op} at '${owner.node.name}' and ${site.node.op} at '${site.node.name}' in ways that no adapter can serve at once`,
+      { hint: "Leave it out of 'targets'." },
+    )
+  })
+}
+
+/** Pushes the nodes, rewritten where a site is. */
+export function writeAdapted(
+  c: AdapterContext,
+  nodes: readonly Node[],
+  { sites, method }: { readonly sites: readonly PlacedSite[]; readonly method: AdapterMethod },
+): void {
+  const { builder } = c.g
+  const at = new Map(sites.map((site) => [method.at(site), site]))
+  for (const node of nodes) {
+    const site = at.get(node)
+    if (!site) {
+      builder.nodes.push(node)
+      continue
+    }
+    const value = builder.within(node.name, () => method.write(c, site))
+    if (value) takeName(c, value, node.outputs[0]!)
+  }
+}
+
+/** The node that computed `value` last computes `original` in its place. */
+function takeName({ g: { builder } }: AdapterContext, value: Value, original: Value): void {
+  const last = builder.nodes.pop()
+  if (last?.outputs.length !== 1 || last.outputs[0] !== value) {
+    throw new QuernError('unsupported', `the adapter of '${original.name}' was not written in order`)
+  }
+  builder.nodes.push({ ...last, outputs: [original] })
+}
