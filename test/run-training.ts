@@ -16,6 +16,7 @@ import type { ParameterGroup } from '../src/train/parameter-groups.ts'
 import { classificationScorer, regressionScorer } from '../src/train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../src/train/step.ts'
 import type { ParameterAverage, Recomputation } from '../src/train/step-options.ts'
+import { type AveragingOptions, weightAveraging } from '../src/train/weight-averaging.ts'
 import { mnistFile } from './mnist-files.ts'
 
 const mnist = await loadIdxPair({
@@ -54,6 +55,7 @@ export interface Setup {
   readonly schedule?: string | NamedConfig
   readonly rules?: Partial<GradientRules>
   readonly ema?: ParameterAverage
+  readonly swa?: AveragingOptions
   readonly accumulate?: number
   readonly recompute?: Recomputation | undefined
   readonly groups?: readonly ParameterGroup[]
@@ -92,16 +94,19 @@ export async function prepare(setup: Setup = {}): Promise<Prepared> {
     evaluationBatchSize,
     rules: gradientRules(rules),
     ema: setup.ema,
+    swa: setup.swa !== undefined,
     accumulate: setup.accumulate,
     recompute: setup.recompute,
     groups: setup.groups,
     stepsPerEpoch: setup.stepsPerEpoch,
   })
+  const { epochs = 3 } = loop
   const options: LoopOptions = {
     step,
     train,
     target: 'label',
-    epochs: 3,
+    epochs,
+    swa: setup.swa && weightAveraging(setup.swa, { epochs, learningRate: made.config.learningRate }),
     batchSize,
     schedule: createSchedule(schedule, made.config),
     scorer: () => classificationScorer(['accuracy', 'f1']),

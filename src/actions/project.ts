@@ -8,7 +8,7 @@ import type { SessionOptions } from '../runtime/backend.ts'
 import { taskNamed } from '../tasks/index.ts'
 import type { TaskConfig } from '../tasks/task.ts'
 import { resolveMonitor } from '../train/monitor.ts'
-import { classificationScorer } from '../train/scores.ts'
+import { type WeightAveraging, weightAveraging } from '../train/weight-averaging.ts'
 import type { Project } from './services.ts'
 
 /**
@@ -32,15 +32,21 @@ export function resolveProject(raw: unknown, { root, what }: { root: string; wha
   const config = parseWith(task.schema, raw, what) as TaskConfig
   optimization(config)
   // Whether there is a validation split is seen when the data is read; a misspelt name is seen now.
-  resolveMonitor(config.train.monitor, classificationScorer(config.metrics), true)
+  resolveMonitor(config.train.monitor, task.scorer(config), true)
   return { root, task, config, name: config.name ?? nameFrom(root) }
 }
 
-/** The optimizer and the schedule that a configuration names. */
-export function optimization({ train }: TaskConfig): { optimizer: Optimizer; schedule: Schedule } {
+/** The optimizer and the schedule that a configuration names, and how it averages weights. */
+export function optimization({ train }: TaskConfig): {
+  optimizer: Optimizer
+  schedule: Schedule
+  swa: WeightAveraging | undefined
+} {
   const optimizer = createOptimizer(train.optimizer as string | NamedConfig)
   const schedule = createSchedule(train.schedule as string | NamedConfig, optimizer.config)
-  return { optimizer, schedule }
+  const { epochs } = train
+  const { learningRate } = optimizer.config
+  return { optimizer, schedule, swa: train.swa && weightAveraging(train.swa, { epochs, learningRate }) }
 }
 
 /** Device and threads as the configuration asks. */
@@ -50,8 +56,10 @@ export function sessionOptions({ device, threads }: TaskConfig): SessionOptions 
 
 /** The configuration with every default, as plain JSON: layers of a user's own are written as kind and options. */
 export function resolvedConfig(project: Project): Record<string, unknown> {
-  const { optimizer, schedule } = optimization(project.config)
-  const train = { ...project.config.train, optimizer: optimizer.config, schedule: schedule.config }
+  const { optimizer, schedule, swa } = optimization(project.config)
+  const { peak, ...averaging } = swa ?? {}
+  const named = { optimizer: optimizer.config, schedule: schedule.config, ...(swa && { swa: averaging }) }
+  const train = { ...project.config.train, ...named }
   const plain = { ...project.config, name: project.name, train }
   return JSON.parse(
     JSON.stringify(plain, (_, value: unknown) => {

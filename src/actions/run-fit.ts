@@ -19,6 +19,7 @@ import { optimizerFrom, type ParameterGroup } from '../train/parameter-groups.ts
 import type { Scorer } from '../train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../train/step.ts'
 import type { ParameterAverage, Recomputation } from '../train/step-options.ts'
+import { type AveragingOptions, weightAveraging } from '../train/weight-averaging.ts'
 
 /** How training goes about it. */
 export interface TrainingOptions {
@@ -34,6 +35,8 @@ export interface TrainingOptions {
   readonly clipNorm?: number
   /** evaluates, and returns, a moving average of the parameters */
   readonly ema?: ParameterAverage
+  /** evaluates, and returns, the mean of the weights at the ends of epochs, which a learning rate of its own keeps moving */
+  readonly swa?: AveragingOptions
   /** runs a batch in so many parts before one update: the memory of a part; default 1 */
   readonly accumulate?: number
   /** computes activations again for the gradients in place of keeping them: all, or all but products of matrices and convolutions; the same bits */
@@ -86,6 +89,7 @@ export async function* runFit<Result>(
   const splits =
     validationSplit > 0 ? splitByShare(all, { validation: validationSplit }, random.fork('split')) : { train: all }
   const optimizer = optimizerFrom(options.optimizer ?? 'adam')
+  const swa = options.swa && weightAveraging(options.swa, { epochs, learningRate: optimizer.config.learningRate })
   const step = await createTrainingStep({
     network: run.network,
     optimizer,
@@ -97,6 +101,7 @@ export async function* runFit<Result>(
     batchSize,
     rules: gradientRules({ clipNorm: options.clipNorm ?? 0 }),
     ema: options.ema,
+    swa: swa !== undefined,
     accumulate: options.accumulate,
     recompute: options.recompute,
   })
@@ -109,6 +114,7 @@ export async function* runFit<Result>(
       epochs,
       batchSize,
       schedule: createSchedule(options.schedule ?? 'constant', optimizer.config),
+      swa,
       scorer: run.scorer,
       random,
       monitor: options.monitor ?? run.monitor,
@@ -140,10 +146,22 @@ export function copyOfParameters(step: TrainingStep): ReadonlyMap<string, Tensor
 
 /** What must not change between a run and its resumption: model, losses, schedule and data, but not machine and signal. */
 function fingerprint(
-  { epochs, batchSize, schedule, groups, clipNorm, ema, accumulate, earlyStopping, monitor, seed }: TrainingOptions,
+  {
+    epochs,
+    batchSize,
+    schedule,
+    groups,
+    clipNorm,
+    ema,
+    swa,
+    accumulate,
+    earlyStopping,
+    monitor,
+    seed,
+  }: TrainingOptions,
   rest: readonly unknown[],
 ): Promise<string> {
-  const numbers = { epochs, batchSize, schedule, clipNorm, ema, accumulate, earlyStopping, monitor, seed }
+  const numbers = { epochs, batchSize, schedule, clipNorm, ema, swa, accumulate, earlyStopping, monitor, seed }
   return sha256OfText(JSON.stringify([numbers, groups?.map(plainGroup), rest]))
 }
 

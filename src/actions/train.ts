@@ -1,5 +1,7 @@
 /** Trains a project's model: data, loop, bundle, report. Everything is kept in a run; an interrupted one can be resumed. */
 import type { DoneEvent, TrainEvent } from '../contract/events.ts'
+import { fromSection } from '../contract/from.ts'
+import { parseWith } from '../contract/parse.ts'
 import { QuernError } from '../core/errors.ts'
 import { sha256OfText } from '../core/hash.ts'
 import { createRandom } from '../core/random.ts'
@@ -10,17 +12,20 @@ import { shapeOf } from '../graph/graph.ts'
 import { trace } from '../nn/index.ts'
 import { gradientRules } from '../optim/update.ts'
 import type { Run } from '../store/runs.ts'
-import type { TaskConfig, TaskData } from '../tasks/task.ts'
+import type { TaskConfig, TaskData, TaskNetwork } from '../tasks/task.ts'
 import { runLoop } from '../train/loop.ts'
 import type { Network } from '../train/network.ts'
-import { classificationScorer } from '../train/scores.ts'
+import type { ParameterGroup } from '../train/parameter-groups.ts'
 import { createTrainingStep, type TrainingStep } from '../train/step.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
 import { optimization, resolvedConfig, sessionOptions } from './project.ts'
 import type { Project, Services } from './services.ts'
+import { type BaseEvent, baseEvent, fewExamples, keepFeatures, verifyStart, withBase } from './start-from.ts'
 import { type TrainResult, writeResults } from './write-results.ts'
 
 export interface TrainInput {
+  /** the model to start from, in the place of the configuration's `from.model`: an absolute path, or a run */
+  readonly from?: string | undefined
   /** id of an interrupted run, or 'latest' */
   readonly resume?: string | undefined
   /** stops after the step that is going on, with a checkpoint */
@@ -31,6 +36,7 @@ export interface TrainInput {
 
 export type TrainProgress =
   | TrainEvent
+  | BaseEvent
   | {
       readonly type: 'data'
       readonly report: SourceReport
@@ -44,35 +50,46 @@ export type { TrainResult }
 /** Yields the events of the run; returns where the results are. */
 export async function* trainModel(
   services: Services,
-  project: Project,
+  given: Project,
   input: TrainInput = {},
 ): AsyncGenerator<TrainProgress, TrainResult> {
-  const { task, config, root } = project
   const { signal, onProgress } = input
   const resumed = input.resume === undefined ? undefined : await resumable(services, input.resume)
+  const { project, base } = await withBase(services, startingFrom(given, input.from))
+  const { task, config, root } = project
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress })
   const examples = Object.fromEntries(Object.entries(data.splits).map(([split, { length }]) => [split, length]))
   yield { type: 'data', report: data.report, examples, labels: data.labels }
 
-  const resolved = resolvedConfig(project)
+  const resolved = { ...resolvedConfig(project), ...(base ? { from: { ...config.from, sha256: base.hash } } : {}) }
   const digest = await digestDatasets(data.splits)
-  const described = task.network(config, data)
+  const described = task.network(config, data, base)
   const network: Network = { ...described, table: services.table }
-  checkOutput(network, data)
-  const step = await createStep(services, config, network)
+  checkOutput(network, described.answer)
+  const { start, model, inputs } = described
+  const kept = start && (await keepFeatures(services, project, { model, inputs, splits: data.splits, signal }))
+  const step = await createStep(services, config, { ...network, ...kept?.network }, { groups: start?.groups, data })
   try {
+    const shown = fewExamples(
+      data.splits.train,
+      inputs.map(({ name }) => name),
+    )
+    if (base && start) {
+      const difference = await verifyStart(services, base, { start, examples: shown, parameters: step.parameters })
+      yield baseEvent(base, start, difference, kept)
+    }
     const run = resumed ?? (await newRun(services, project, resolved))
     const work = async function* (): AsyncGenerator<TrainProgress, TrainResult> {
       yield { type: 'run', id: run.id, folder: `.quern/runs/${run.id}` }
       const done = yield* loop(services, project, {
-        data,
+        data: kept ? { ...data, splits: { ...data.splits, ...kept.datasets } } : data,
         step,
         run,
         input,
         fingerprint: await fingerprint(resolved, digest),
       })
       if (done.reason === 'interrupted') return interrupted(run)
-      return writeResults(services, project, { data, step, run, described, resolved, digest, done, signal })
+      return writeResults(services, project, { data, step, run, described, resolved, digest, done, base, signal })
     }
     return yield* settled(run, work(), signal)
   } finally {
@@ -80,23 +97,33 @@ export async function* trainModel(
   }
 }
 
-/** A model of the user's own may end in another number of outputs than there are classes. */
-function checkOutput({ model, inputs, table }: Network, { labels }: TaskData): void {
+/** A model of the user's own may end in another number of outputs than the task needs. */
+function checkOutput({ model, inputs, table }: Network, answer: TaskNetwork['answer']): void {
   const one = inputs.map(({ name, dtype, shape }) => ({ name, type: { dtype, shape: [1, ...shape] } }))
   const shape = shapeOf(trace(model, one, { table, training: false }).output)
-  if (shape.length === 2 && shape[1] === labels.length) return
+  if (shape.slice(1).join() === answer.shape.join()) return
   throw new QuernError(
     'config',
-    `the model must answer [batch, ${labels.length}], one number for each class; its output is ${formatShape(['batch', ...shape.slice(1)])}`,
-    {
-      hint: `End it with dense({ units: ${labels.length}, activation: 'softmax' }). Classes: ${labels.join(', ')}.`,
-    },
+    `the model must answer ${formatShape(['batch', ...answer.shape])}, ${answer.what}; its output is ${formatShape(['batch', ...shape.slice(1)])}`,
+    { hint: answer.hint },
   )
 }
 
+/** The project with another base than its configuration says. */
+function startingFrom(project: Project, model: string | undefined): Project {
+  if (model === undefined) return project
+  const from = parseWith(fromSection, { ...project.config.from, model }, '--from')
+  return { ...project, config: { ...project.config, from } }
+}
+
 /** Memory, graphs and update of a project's training. */
-export function createStep(services: Services, config: TaskConfig, network: Network): Promise<TrainingStep> {
-  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, recompute, ema, groups } = config.train
+export function createStep(
+  services: Services,
+  config: TaskConfig,
+  network: Network,
+  { groups: first = [], data }: { groups?: readonly ParameterGroup[] | undefined; data: TaskData },
+): Promise<TrainingStep> {
+  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, recompute, ema, swa, groups } = config.train
   return createTrainingStep({
     network,
     optimizer: optimization(config).optimizer,
@@ -106,9 +133,12 @@ export function createStep(services: Services, config: TaskConfig, network: Netw
     batchSize,
     rules: gradientRules({ l1, l2, clipNorm, clipValue }),
     ema,
+    swa: swa !== undefined,
     accumulate,
     recompute,
-    groups,
+    // What the configuration says by name comes before what follows from the base.
+    groups: [...(groups ?? []), ...first],
+    stepsPerEpoch: Math.ceil(data.splits.train.length / batchSize),
   })
 }
 
@@ -125,19 +155,21 @@ function fingerprint(resolved: Record<string, unknown>, digest: string): Promise
 async function* loop(
   services: Services,
   { task, config }: Project,
-  of: { data: TaskData; step: TrainingStep; run: Run; input: TrainInput; fingerprint: string },
+  of: { data: TaskData; step: TrainingStep; run: Run; input: TrainInput; target: string; fingerprint: string },
 ): AsyncGenerator<TrainEvent, DoneEvent> {
   const { data, step, run, input } = of
   const { train } = config
+  const { schedule, swa } = optimization(config)
   const events = runLoop({
     step,
     train: data.splits.train,
     validation: data.splits.validation,
-    target: 'label',
+    target: of.target,
     epochs: train.epochs,
     batchSize: train.batchSize,
-    schedule: optimization(config).schedule,
-    scorer: () => classificationScorer(config.metrics),
+    schedule,
+    swa,
+    scorer: () => task.scorer(config),
     random: createRandom(config.seed),
     augment: task.augment(config),
     monitor: train.monitor,

@@ -21,6 +21,18 @@ export interface EmaSection {
   readonly decay: number
 }
 
+/** The mean of the weights at the ends of epochs, which is evaluated and exported in their place, and the learning rate of those epochs. */
+export interface SwaSection {
+  /** first epoch that counts, from 1; default: behind three quarters of the run */
+  readonly fromEpoch?: number | undefined
+  /** default: half of the optimizer's */
+  readonly learningRate?: number | undefined
+  /** epochs in which the rate goes from the schedule's to that; 0 jumps */
+  readonly annealEpochs: number
+  /** epochs of a cycle in which the rate falls from the optimizer's to that, its end counts; 0: a constant rate, each epoch counts */
+  readonly cycleEpochs: number
+}
+
 /** Parameters that are trained differently: the first group that means one holds. */
 export interface GroupSection {
   /** paths or layers: 'conv2d', '**\/bias', or a regular expression between slashes: '/^dense_[01]\//' */
@@ -33,6 +45,8 @@ export interface GroupSection {
   readonly optimizer?: Named | undefined
   /** stays as it is */
   readonly frozen?: boolean | undefined
+  /** is trained from this epoch on */
+  readonly fromEpoch?: number | undefined
 }
 
 /** Section `train` with every default. */
@@ -60,6 +74,8 @@ export interface TrainSection {
   readonly recompute?: 'all' | 'cheap' | undefined
   /** evaluates and exports a moving average of the weights */
   readonly ema?: EmaSection | undefined
+  /** stochastic weight averaging, in place of `ema` */
+  readonly swa?: SwaSection | undefined
   /** parameters with a rate, a decay or an optimizer of their own, or frozen */
   readonly groups?: readonly GroupSection[] | undefined
   readonly earlyStopping: false | EarlyStoppingSection
@@ -71,8 +87,9 @@ export interface TrainSection {
 export type Given<Section> = { readonly [Key in keyof Section]?: Section[Key] | undefined }
 
 /** Section `train` as a user writes it. */
-export interface TrainInput extends Given<Omit<TrainSection, 'earlyStopping' | 'ema'>> {
+export interface TrainInput extends Given<Omit<TrainSection, 'earlyStopping' | 'ema' | 'swa'>> {
   readonly ema?: Given<EmaSection> | undefined
+  readonly swa?: Given<SwaSection> | undefined
   readonly earlyStopping?: false | { readonly patience: number; readonly minDelta?: number | undefined } | undefined
 }
 
@@ -95,6 +112,7 @@ const groupSection: z.ZodType<GroupSection, GroupSection> = z.strictObject({
   weightDecay: z.number().nonnegative().optional(),
   optimizer: named.optional(),
   frozen: z.boolean().optional(),
+  fromEpoch: z.int().positive().optional(),
 })
 
 export const devices = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const
@@ -112,6 +130,14 @@ export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject(
   accumulate: positive.optional(),
   recompute: z.enum(['all', 'cheap']).optional(),
   ema: z.strictObject({ decay: z.number().min(0).lt(1).default(0.999) }).optional(),
+  swa: z
+    .strictObject({
+      fromEpoch: positive.optional(),
+      learningRate: z.number().nonnegative().optional(),
+      annealEpochs: z.number().nonnegative().default(1),
+      cycleEpochs: z.int().nonnegative().default(0),
+    })
+    .optional(),
   groups: z.array(groupSection).optional(),
   earlyStopping: z
     .union([z.literal(false), z.strictObject({ patience: positive, minDelta: z.number().nonnegative().default(0) })])

@@ -39,8 +39,11 @@ export interface LayerContext {
    * second time reads what the first one has updated it to.
    */
   state(name: string, spec: ParameterSpec): Value
-  /** The state's value after this training step. Ignored in inference. */
-  update(name: string, value: Value): void
+  /**
+   * The state's value after this training step. Ignored in inference. `statistic`: where the state is a moving mean, what this batch alone
+   * adds to it; its plain mean over the data replaces the moving one when weights are averaged.
+   */
+  update(name: string, value: Value, statistic?: Value): void
   /** A fresh random mask at every step, each element 0 with probability `rate` and 1 / (1 - rate) otherwise. */
   dropoutMask(shape: Shape, rate: number): Value
   /** Fresh random numbers at every step, standard normal unless said otherwise. */

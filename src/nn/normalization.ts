@@ -49,10 +49,12 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       const variance = g.mean(g.mul(centred, centred), axes, true)
       const inverse = g.reciprocal(g.sqrt(g.add(variance, epsilon)))
       const factor = g.mul(inverse, g.reshape(gamma, perChannel))
-      const moved = (old: typeof mean, now: typeof mean) =>
-        g.add(g.mul(old, momentum), g.mul(g.reshape(now, [channels]), 1 - momentum))
-      c.update('movingMean', moved(movingMean, mean))
-      c.update('movingVariance', moved(movingVariance, variance))
+      const move = (name: string, old: typeof mean, keptAxes: typeof mean) => {
+        const now = g.reshape(keptAxes, [channels])
+        c.update(name, g.add(g.mul(old, momentum), g.mul(now, 1 - momentum)), now)
+      }
+      move('movingMean', movingMean, mean)
+      move('movingVariance', movingVariance, variance)
       return g.add(g.mul(centred, factor), g.reshape(beta, perChannel))
     },
   })

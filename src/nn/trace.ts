@@ -66,6 +66,8 @@ export class Tracer {
   readonly parameters: Map<string, TracedParameter> = new Map()
   /** new values of states, by path */
   readonly updates: Map<string, Value> = new Map()
+  /** of one batch, by the paths of the states that are moving means of them; one for each time that the layer is applied */
+  readonly statistics: Map<string, readonly Value[]> = new Map()
   readonly draws: TracedDraw[] = []
   // A layer that occurs in two containers shares its parameters too: they stay where it was met first.
   readonly #homes = new Map<Layer, string>()
@@ -109,8 +111,10 @@ export class Tracer {
         const value = this.#declare(prefix, name, spec, false)
         return (training && this.updates.get(pathOf(name))) || value
       },
-      update: (name, value) => {
-        if (training) this.updates.set(pathOf(name), value)
+      update: (name, value, statistic) => {
+        if (!training) return
+        this.updates.set(pathOf(name), value)
+        if (statistic) this.statistics.set(pathOf(name), [...(this.statistics.get(pathOf(name)) ?? []), statistic])
       },
       dropoutMask: (shape, rate) => this.draw(pathOf(`mask_${this.draws.length}`), shape, { name: 'dropout', rate }),
       random: (shape, distribution: Distribution = 'normal') =>

@@ -44,6 +44,8 @@ export interface Position {
   readonly reference: number | undefined
   readonly waited: number
   readonly schedule: Readonly<Record<string, number>> | undefined
+  /** last epoch whose weights were taken into their mean */
+  readonly averagedEpoch?: number
   /** what must be equal for the run to be the same run */
   readonly fingerprint: string
 }

@@ -45,6 +45,27 @@ export function evaluationGraph(network: JointNetwork, batch: number): TracedGra
   return { graph, parameters, draws: tracer.draws, ...named.of(graph.outputs) }
 }
 
+export interface StatisticsGraph {
+  readonly graph: Graph
+  readonly parameters: readonly TracedParameter[]
+  readonly draws: readonly TracedDraw[]
+  /** by the path of the state that is a moving mean of it */
+  readonly statistics: ReadonlyMap<string, Value>
+}
+
+/** What moving means of the network are means of, for one batch in training mode. */
+export function statisticsGraph(network: JointNetwork, batch: number): StatisticsGraph {
+  const { objectives } = network
+  const { g, parameters, tracer } = traceJoint(network, { batch, training: true, objectives })
+  const means = [...tracer.statistics.values()].map((all) => {
+    const sum = all.reduce((a, b) => g.add(a, b))
+    return all.length === 1 ? sum : g.div(sum, all.length)
+  })
+  const graph = optimizeInference(g.builder.finish(distinct(g, means)))
+  const statistics = new Map([...tracer.statistics.keys()].map((path, i) => [path, graph.outputs[i]!]))
+  return { graph, parameters, draws: tracer.draws.filter(({ value }) => graph.inputs.includes(value)), statistics }
+}
+
 export interface GradientPlan {
   readonly plan: ParameterPlan
   readonly recompute?: Recomputation | undefined

@@ -24,6 +24,7 @@ import { createMeans, type Means } from './means.ts'
 import { isBetter, type Monitor, monitoredValue, resolveMonitor } from './monitor.ts'
 import type { Scorer } from './scores.ts'
 import type { TrainingStep } from './step.ts'
+import { averageEpoch, averagingSchedule, type WeightAveraging } from './weight-averaging.ts'
 
 export interface EarlyStopping {
   /** epochs without improvement after which the run ends; 0 and 1 both end it at the first one, as in Keras */
@@ -53,6 +54,8 @@ export interface LoopOptions {
    */
   readonly monitor?: string | undefined
   readonly earlyStopping?: EarlyStopping | undefined
+  /** the step must have room for it: its option `swa` */
+  readonly swa?: WeightAveraging | undefined
   readonly checkpoints: CheckpointStore
   readonly clock: Clock
   readonly device: string
@@ -90,8 +93,8 @@ class Loop {
   #position: Moving
 
   constructor(options: LoopOptions) {
-    this.#o = options
-    const { train, batchSize, random, augment, epochs } = options
+    const { train, batchSize, random, augment, epochs, swa, schedule } = options
+    this.#o = { ...options, schedule: swa ? averagingSchedule(schedule, swa, epochs) : schedule }
     this.#batches = createBatches(train, {
       batchSize,
       into: arraysOf(options.step),
@@ -228,6 +231,7 @@ class Loop {
     const { step, schedule, clock, earlyStopping, scorer } = this.#o
     const { epoch, step: done, best, history, reference, waited } = this.#position
     step.checkFinite(done)
+    if (!(await this.#average())) return undefined
     const scores = await this.#scores()
     if (!scores) return undefined
     const learningRate = schedule.at(done - 1, this.#total)
@@ -261,6 +265,15 @@ class Loop {
       waited: counts ? 0 : waited + 1,
     }
     return event
+  }
+
+  /** Takes the epoch into the mean of the weights; false when the signal came before its statistics were gathered. */
+  async #average(): Promise<boolean> {
+    const { swa } = this.#o
+    if (!swa) return true
+    const { epoch, averagedEpoch } = this.#position
+    this.#position.averagedEpoch = epoch
+    return averageEpoch(this.#o, { swa, epoch, isNew: averagedEpoch !== epoch })
   }
 
   async #scores(): Promise<{ train: Scores; validation?: Scores } | undefined> {

@@ -55,7 +55,8 @@ export interface MemoryOptions {
   readonly plan: ParameterPlan
   /** most examples of any run */
   readonly capacity: number
-  readonly averaged: boolean
+  /** by a moving average of the parameters, or by means of epochs, which have states of their own */
+  readonly averaged: 'moving' | 'epochs' | undefined
   /** gradients of several runs are added up */
   readonly accumulated: boolean
   readonly random: Random
@@ -69,7 +70,9 @@ export function createStepMemory(options: MemoryOptions): StepMemory {
   const groups = members.map((group, i) => updateGroup(arena, group, i, plan, options))
   const still = ['states', 'frozen'].map((name) => arena.region(name))
   const home = new Map([...groups.map(({ parameters }) => parameters), ...still].flatMap(({ views }) => [...views]))
-  const kept = new Map([...home, ...groups.flatMap(({ averages }) => [...(averages?.views ?? [])])])
+  const averageStates = options.averaged === 'epochs' ? [arena.region('averageStates')] : []
+  const averages = [...groups.flatMap((group) => group.averages ?? []), ...averageStates]
+  const kept = new Map([...home, ...averages.flatMap(({ views }) => [...views])])
   const initial = initialParameters(traced.parameters, random.fork('initial'))
   for (const [path, { data }] of initial) {
     for (const view of [home, kept]) (view.get(path)!.data as Float32Array).set(data)
@@ -78,7 +81,7 @@ export function createStepMemory(options: MemoryOptions): StepMemory {
     arena,
     groups,
     batch: arena.region('batch').views,
-    state: stateOf(groups, still),
+    state: stateOf(groups, [...still, ...averageStates]),
     // In the order of the trace, as a user knows it.
     kept: new Map(traced.parameters.map(({ path }) => [path, kept.get(path)!])),
     home,
@@ -118,7 +121,7 @@ function groupRegions(groups: readonly Members[], { averaged, accumulated }: Mem
 }
 
 /** What is there once, however many groups there are. */
-function sharedRegions({ traced, plan, columns, capacity }: MemoryOptions): Record<string, Layout> {
+function sharedRegions({ traced, plan, columns, capacity, averaged }: MemoryOptions): Record<string, Layout> {
   const { parameters, losses, reports, outputs } = traced
   const { updates, draws } = traced.tracer
   const isState = ({ path, trainable }: TracedParameter) => !trainable || updates.has(path)
@@ -126,6 +129,7 @@ function sharedRegions({ traced, plan, columns, capacity }: MemoryOptions): Reco
   return {
     states,
     nextStates: states,
+    ...(averaged === 'epochs' && { averageStates: states }),
     frozen: planLayout(parameters.filter((p) => !plan.has(p.path) && !isState(p)).map(specOf)),
     batch: planLayout(columns.map(({ name, dtype, shape }) => ({ name, dtype, shape: [capacity, ...shape] }))),
     draws: layoutOfDraws(draws),

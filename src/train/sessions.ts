@@ -13,7 +13,7 @@ import { withWeights } from '../runtime/bound-weights.ts'
 import { createKernels, type Kernels } from '../runtime/kernels/kernels.ts'
 import { type ParameterPlan, stagesOf } from './assign.ts'
 import { type Draw, drawsOf, feedsOfDraws, layoutOfDraws } from './draws.ts'
-import { evaluationGraph, type TracedGraph, type TrainingGraph, trainingGraph } from './graphs.ts'
+import { evaluationGraph, statisticsGraph, type TracedGraph, type TrainingGraph, trainingGraph } from './graphs.ts'
 import { type JointTrace, traceJoint } from './joint-trace.ts'
 import { rowsOf, type StepMemory } from './memory.ts'
 import type { JointNetwork } from './network.ts'
@@ -79,6 +79,15 @@ export interface SessionsOptions {
   readonly traced: JointTrace
 }
 
+/** One run of what moving means are means of, under the averaged weights. */
+export interface StatisticsRun {
+  readonly session: Session
+  readonly run: BoundRun
+  readonly draws: readonly Draw[]
+  /** where a statistic is written, and where its mean is gathered */
+  readonly means: readonly StateMove[]
+}
+
 interface TrainingSession {
   readonly session: Session
   readonly made: TrainingGraph
@@ -93,6 +102,7 @@ export class StepSessions {
   /** by examples of a part and objectives */
   readonly #sessions = new Map<number, TrainingSession>()
   readonly #evaluation = new Map<number, Evaluation>()
+  readonly #statistics = new Map<number, StatisticsRun>()
 
   constructor(options: SessionsOptions) {
     this.#o = options
@@ -145,9 +155,35 @@ export class StepSessions {
     return evaluation
   }
 
+  /** The run of so many examples that gathers statistics for the averages; undefined where the network has none. */
+  async statistics(count: number): Promise<StatisticsRun | undefined> {
+    const known = this.#statistics.get(count)
+    if (known) return known
+    const { network, memory, random } = this.#o
+    const made = statisticsGraph(network, count)
+    if (made.statistics.size === 0) return undefined
+    const { arena, kept } = memory
+    const [draws, next] = [arena.region('draws'), arena.region('nextStates')]
+    const session = await this.#createSession(made)
+    const feeds = { ...this.#feeds(made.parameters, kept, count, 0), ...feedsOfDraws(made.draws, draws) }
+    const inputs = new Set([...made.graph.inputs, ...made.graph.parameters].map(({ name }) => name))
+    const fed = Object.fromEntries(Object.entries(feeds).filter(([name]) => inputs.has(name)))
+    const results = Object.fromEntries([...made.statistics].map(([path, { name }]) => [name, next.view(path)]))
+    const run = {
+      session,
+      run: session.bind(fed, results),
+      draws: drawsOf(made.draws, draws, random.fork('statistics')),
+      means: [...made.statistics.keys()].map((path) => this.#moveOf(path, 'averageStates')),
+    }
+    this.#statistics.set(count, run)
+    return run
+  }
+
   async release(): Promise<void> {
-    for (const { session } of [...this.#sessions.values(), ...this.#evaluation.values()]) await session.release()
+    const all = [this.#sessions, this.#evaluation, this.#statistics].flatMap((made) => [...made.values()])
+    for (const { session } of all as readonly { readonly session: Session }[]) await session.release()
     this.#sessions.clear()
+    this.#statistics.clear()
     this.#training.clear()
     this.#evaluation.clear()
   }
@@ -204,9 +240,9 @@ export class StepSessions {
     return traceJoint(network, { batch, training: true, objectives })
   }
 
-  #moveOf(path: string): StateMove {
+  #moveOf(path: string, home: 'states' | 'averageStates' = 'states'): StateMove {
     const { arena } = this.#o.memory
-    const [states, next] = [arena.region('states'), arena.region('nextStates')]
+    const [states, next] = [arena.region(home), arena.region('nextStates')]
     const { byteOffset, byteLength } = states.layout.places.get(path)!
     return { to: states.byteOffset + byteOffset, from: next.byteOffset + byteOffset, count: byteLength / 4 }
   }
@@ -241,7 +277,7 @@ export class StepSessions {
     }))
   }
 
-  async #createSession({ graph: whole }: TracedGraph): Promise<Session> {
+  async #createSession({ graph: whole }: Pick<TracedGraph, 'graph'>): Promise<Session> {
     const { backend, session, recompute } = this.#o
     const { graph, weights } = weightsAsInputs(whole)
     // The runtime cannot tell shapes behind the gates of copies, and reuses memory only where it knows them.

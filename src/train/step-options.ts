@@ -28,6 +28,8 @@ export interface StepOptions {
   readonly rules: GradientRules
   /** evaluates and exports a moving average of the parameters in place of them */
   readonly ema?: ParameterAverage | undefined
+  /** room for means of the parameters over epochs, which are evaluated and exported in place of them; see weight-averaging.ts */
+  readonly swa?: boolean | undefined
   /**
    * parts that a training batch is run in, one after the other, before one update on the mean of their gradients: the memory of a
    * part, the step of the whole. Statistics of a batch are those of each part. Default 1, at most `batchSize`.
@@ -57,6 +59,9 @@ export function checkStepOptions(options: StepOptions): void {
   const { accumulate = 1, batchSize, recompute, ema: { decay } = { decay: 0 } } = options
   if (recompute !== undefined && !recomputations.includes(recompute)) {
     throw new QuernError('config', `recompute must be 'all' or 'cheap', received ${JSON.stringify(recompute)}`)
+  }
+  if (options.ema && options.swa) {
+    throw new QuernError('config', "set one of 'ema' and 'swa', received both: each says which weights are exported")
   }
   if (!(decay >= 0 && decay < 1)) {
     throw new QuernError('config', `ema.decay must be a number >= 0 and < 1, received ${decay}`)

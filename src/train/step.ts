@@ -41,6 +41,13 @@ export interface TrainingStep {
    * of objectives are those of the seed and the index, the same at each evaluation.
    */
   evaluate(count: number, index?: number): Promise<number>
+  /** With `swa`: takes the parameters into their means as the `count`-th; 1 begins anew. States of the means are those of training then. */
+  averageWeights(count: number): void
+  /**
+   * With `swa`: adds what the first `count` examples of the batch give, in training mode and under the mean weights, to the statistics of the
+   * means (of batch normalisation), weighted by `share`; the first, of index 0, begins anew. False: there are none.
+   */
+  gatherStatistics(count: number, index: number, share: number): Promise<boolean>
   /** Names of what `scalars` holds: objectives, where there are several, and what objectives report. */
   readonly scalarNames: readonly string[]
   /** Losses and reported values of the last run or evaluation, by name: those of objectives that took part in it. */
@@ -53,6 +60,8 @@ export interface TrainingStep {
   readonly trainableCount: number
   /** most examples of an evaluation run */
   readonly evaluationBatchSize: number
+  /** most examples of one run in training mode */
+  readonly partSize: number
   /** bytes of the arena */
   readonly arenaBytes: number
   release(): Promise<void>
@@ -78,6 +87,7 @@ class Step implements TrainingStep {
   readonly scalarNames: readonly string[]
   readonly trainableCount: number
   readonly evaluationBatchSize: number
+  readonly partSize: number
   readonly #options: StepOptions
   readonly #network: JointNetwork
   readonly #memory: StepMemory
@@ -102,8 +112,9 @@ class Step implements TrainingStep {
     const plan = assignParameters(traced.parameters, { objectives, optimizer, groups, stepsPerEpoch })
     this.#stages = stagesOf(plan)
     const capacity = Math.max(batchSize, evaluationBatchSize)
+    const averaged = options.swa ? 'epochs' : ema && 'moving'
     const memory = createStepMemory({
-      ...{ columns, traced, plan, capacity, random, averaged: ema !== undefined, accumulated: accumulate > 1 },
+      ...{ columns, traced, plan, capacity, random, averaged, accumulated: accumulate > 1 },
     })
     this.#memory = memory
     this.#kernels = createKernels(memory.arena.memory)
@@ -114,6 +125,7 @@ class Step implements TrainingStep {
     })
     const trained = traced.parameters.filter(({ path }) => plan.has(path))
     this.trainableCount = trained.reduce((sum, { spec }) => sum + sizeOf(spec.shape), 0)
+    this.partSize = partSize
     this.batch = Object.fromEntries(memory.batch)
     this.scalarNames = [...(objectives.length > 1 ? traced.losses.keys() : []), ...traced.reports.keys()]
     for (const name of traced.outputs.keys()) this.#outputs.set(name, new Map())
@@ -249,6 +261,29 @@ class Step implements TrainingStep {
     await run.run()
     this.#scalars.clear()
     return this.#read(scalars, 1)
+  }
+
+  averageWeights(count: number): void {
+    const { arena, groups } = this.#memory
+    for (const { averages, parameters } of groups) {
+      const [to, from, size] = [averages!.byteOffset, parameters.byteOffset, parameters.byteLength / 4]
+      if (count === 1) this.#kernels.copy(to, from, size)
+      else this.#kernels.approach(to, from, size, 1 / count)
+    }
+    const { byteOffset, byteLength } = arena.region('states')
+    this.#kernels.copy(arena.region('averageStates').byteOffset, byteOffset, byteLength / 4)
+  }
+
+  async gatherStatistics(count: number, index: number, share: number): Promise<boolean> {
+    const found = await this.#sessions.statistics(count)
+    if (!found) return false
+    draw(this.#kernels, found.draws, this.#options.random.seed, index)
+    await found.run.run()
+    for (const { to, from, count: size } of found.means) {
+      if (index === 0) this.#kernels.fill(to, size, 0)
+      this.#kernels.axpy(to, from, size, share)
+    }
+    return true
   }
 
   checkFinite(step: number): void {

@@ -252,7 +252,7 @@ function normalized(c: LayerContext, node: Node, original: Node, momentum: numbe
     [variance!, spread],
   ] as const) {
     const flat = g.reshape(fresh, shapeOf(old.state))
-    c.update(old.name, g.add(g.mul(old.state, momentum), g.mul(flat, 1 - momentum)))
+    c.update(old.name, g.add(g.mul(old.state, momentum), g.mul(flat, 1 - momentum)), flat)
   }
   return g.add(g.mul(centred, factor), g.reshape(shift!, perChannel))
 }
