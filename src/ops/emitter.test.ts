@@ -6,6 +6,7 @@ import { readAttributes } from './attributes.ts'
 import { Emitter } from './emitter.ts'
 import { table } from './index.ts'
 import { inferTypes } from './infer.ts'
+import { scatterSum } from './scatter-sum.ts'
 
 function start(): { g: Emitter; x: Value; n: Value; strange: Value } {
   const g = new Emitter(table, new GraphBuilder('test'))
@@ -108,7 +109,7 @@ describe('the emitter', () => {
     expect(shapeOf(g.slice(y, [1], [4], [0], [2]))).toEqual([2, 2, 3])
     const rows = g.constant(int64([2], [0, 2]))
     const gathered = g.op('Gather', [y, rows], { axis: 2 })
-    expect(shapeOf(g.scatterSum(gathered, rows, 2, [4, 2, 3]))).toEqual([4, 2, 3])
+    expect(shapeOf(scatterSum(g, gathered, rows, { axis: 2, shape: [4, 2, 3] }))).toEqual([4, 2, 3])
     expect(
       shapeOf(
         g.gemm(

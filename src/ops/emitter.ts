@@ -293,23 +293,6 @@ export class Emitter {
     return this.op('Slice', steps ? [...inputs, this.integers(steps)] : inputs)
   }
 
-  /**
-   * Zeros of `shape` with `updates` added at `indices` along `axis`, repeated indices summed: the gradient of Gather.
-   * `updates` has the shape of what Gather returned: the axis is replaced by the axes of `indices`.
-   */
-  scatterSum(updates: Value, indices: Value, axis: number, shape: Shape): Value {
-    const count = shapeOf(indices).length
-    const axes = Array.from({ length: shapeOf(updates).length }, (_, i) => i)
-    const indexed = axes.slice(axis, axis + count)
-    const first = this.transpose(updates, [...indexed, ...axes.slice(0, axis), ...axes.slice(axis + count)])
-    const moved = [shape[axis]!, ...shape.slice(0, axis), ...shape.slice(axis + 1)]
-    const zeros = this.full(moved, 0, dtypeOf(updates))
-    const positions = this.cast(this.unsqueeze(indices, [count]), 'int64')
-    const sum = this.op('ScatterND', [zeros, positions, first], { reduction: 'add' })
-    const order = shape.map((_, i) => i)
-    return this.transpose(sum, [...order.slice(1, axis + 1), 0, ...order.slice(axis + 1)])
-  }
-
   // Reductions
 
   #reduce(name: string, x: Value, axes: readonly number[] | undefined, keepDims: boolean): Value {

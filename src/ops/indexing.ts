@@ -3,11 +3,20 @@
  * is summed, by ScatterND or ScatterElements with reduction=add into zeros.
  */
 import { QuernError } from '../core/errors.ts'
-import { type Dim, isStatic, normalizeAxis, requireStatic, sizeOf, unknownDim } from '../core/shape.ts'
+import {
+  type Dim,
+  isStatic,
+  normalizeAxis,
+  requireStatic,
+  type StaticShape,
+  sizeOf,
+  unknownDim,
+} from '../core/shape.ts'
 import { int64 } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 import { type GradientContext, type Op, type SampleInput, typed } from './op.ts'
+import { scatterSum } from './scatter-sum.ts'
 import { agree, constantNumbers, productOf, withDim } from './shape-rules.ts'
 
 const indices = (shape: readonly number[], ...values: number[]): SampleInput => ({ shape, dtype: 'int64', values })
@@ -25,7 +34,7 @@ const gather: Op = {
   },
   grad: ({ g, x, dy, input, attributes }) => {
     const axis = normalizeAxis(attributes.int('axis'), shapeOf(x).length)
-    return [g.scatterSum(dy, input(1), axis, shapeOf(x))]
+    return [scatterSum(g, dy, input(1), { axis, shape: shapeOf(x) })]
   },
   smooth: true,
   samples: [
@@ -74,6 +83,16 @@ function absoluteIndices(g: Emitter, index: Value, count: number): Value {
   return g.concat([g.constant(int64([...lead, count], grid), 'batch'), index], -1)
 }
 
+/** Positions `[..., depth]` in the first axes of `shape` as numbers `[n]` of rows; each part may count from the end. */
+function flatIndices(g: Emitter, index: Value, shape: StaticShape): { numbers: Value; depth: number } {
+  const depth = shapeOf(index).at(-1) as number
+  const sizes = g.constant(int64([depth], shape.slice(0, depth)), 'sizes')
+  const strides = shape.slice(0, depth).map((_, i) => sizeOf(shape.slice(i + 1, depth)))
+  const positive = g.where(g.less(index, 0), g.add(index, sizes), index)
+  const numbers = g.sum(g.mul(positive, g.constant(int64([depth], strides), 'strides')), [-1])
+  return { numbers: g.reshape(numbers, [-1]), depth }
+}
+
 const gatherND: Op = {
   name: 'GatherND',
   since: 13,
@@ -89,11 +108,15 @@ const gatherND: Op = {
     if (batch + depth > data.shape.length) c.fail(`indices of ${depth} elements point beyond the axes of the data`)
     return typed(data.dtype, [...index.shape.slice(0, -1), ...data.shape.slice(batch + depth)])
   },
-  grad: ({ g, x, dy, input, attributes }) => [
-    g.op('ScatterND', [g.zerosLike(x), absoluteIndices(g, input(1), attributes.int('batch_dims')), dy], {
-      reduction: 'add',
-    }),
-  ],
+  grad: ({ g, x, dy, input, attributes }) => {
+    const shape = requireStatic(shapeOf(x), 'the gradient of GatherND')
+    const index = absoluteIndices(g, g.cast(input(1), 'int64'), attributes.int('batch_dims'))
+    const { numbers, depth } = flatIndices(g, index, shape)
+    const rows = sizeOf(shape.slice(0, depth))
+    const rest = shape.slice(depth)
+    const updates = g.reshape(dy, [-1, ...rest])
+    return [g.reshape(scatterSum(g, updates, numbers, { axis: 0, shape: [rows, ...rest] }), shape)]
+  },
   smooth: true,
   samples: [
     { inputs: [{ shape: [3, 2] }, indices([2, 2], 0, 1, 2, -1)] },
@@ -325,9 +348,10 @@ const compress: Op = {
     const kept = g.reshape(g.op('NonZero', [input(1)]), [unknownDim])
     if (!attributes.has('axis')) {
       const flat = [isStatic(shape) ? sizeOf(shape) : unknownDim]
-      return [g.reshape(g.scatterSum(dy, kept, 0, flat), shape)]
+      return [g.reshape(scatterSum(g, dy, kept, { axis: 0, shape: flat, distinct: true }), shape)]
     }
-    return [g.scatterSum(dy, kept, normalizeAxis(attributes.int('axis'), shape.length), shape)]
+    const axis = normalizeAxis(attributes.int('axis'), shape.length)
+    return [scatterSum(g, dy, kept, { axis, shape, distinct: true })]
   },
   smooth: true,
   samples: [

@@ -5,6 +5,7 @@ import { numbersOf } from '../core/tensor.ts'
 import { shapeOf, type TensorType, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 import { type GradientContext, type InferContext, type Op, type SampleInput, typed } from './op.ts'
+import { scatterSum } from './scatter-sum.ts'
 import { constantNumbers, normalizeAxes, range, unknownShape } from './shape-rules.ts'
 
 const ints = (...values: number[]): SampleInput => ({ shape: [values.length], dtype: 'int64', values, constant: true })
@@ -177,14 +178,30 @@ function mirroredGradient(g: Emitter, dy: Value, shape: Shape, front: number[], 
     const length = shapeOf(dx)[axis] as number
     if (length === size && front[axis] === 0) continue
     const indices = range(length).map((i) => shownBy[mode]!(i - front[axis]!, size))
-    dx = g.scatterSum(
-      dx,
-      g.integers(indices),
-      axis,
-      shapeOf(dx).map((d, i) => (i === axis ? size : d)),
-    )
+    dx = foldMirrored(g, dx, indices, { axis, front: front[axis]!, size })
   }
   return dx
+}
+
+/** The part that was not mirrored, with what the borders show added to it: they are few, and show elements that others show too. */
+function foldMirrored(
+  g: Emitter,
+  dx: Value,
+  indices: readonly number[],
+  { axis, front, size }: { axis: number; front: number; size: number },
+): Value {
+  const shape = shapeOf(dx).map((d, i) => (i === axis ? size : d))
+  const back = indices.length - front - size
+  if (front < 0 || back < 0) return scatterSum(g, dx, g.integers(indices), { axis, shape })
+  const end = front + size
+  const borders = [
+    { from: 0, to: front },
+    { from: end, to: end + back },
+  ].filter(({ from, to }) => to > from)
+  const shown = borders.map(({ from, to }) => g.slice(dx, [from], [to], [axis]))
+  const numbers = g.integers([...indices.slice(0, front), ...indices.slice(end)])
+  const middle = g.slice(dx, [front], [end], [axis])
+  return g.add(middle, scatterSum(g, g.concat(shown, axis), numbers, { axis, shape }))
 }
 
 const pad: Op = {
