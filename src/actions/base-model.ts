@@ -1,9 +1,7 @@
 /** The model that training starts from, wherever it lies: an ONNX file, a bundle, a run, a folder in Hugging Face's layout. */
-import type { PixelSection } from '../contract/from.ts'
 import { messageOf, QuernError } from '../core/errors.ts'
 import { sha256 } from '../core/hash.ts'
 import type { BlobStore } from '../core/ports.ts'
-import type { ImageForm } from '../data/image-decoder.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { substituteAll } from '../graph/substitute.ts'
 import { importedLayers, importedWeights } from '../nn/index.ts'
@@ -11,25 +9,13 @@ import { readModel } from '../onnx/read.ts'
 import { writeModel } from '../onnx/write.ts'
 import { foldConstants } from '../passes/fold.ts'
 import { graphEvaluator } from '../runtime/evaluate-graph.ts'
+import type { TaskBase } from '../tasks/task.ts'
 import { imagePreprocessingFrom, labelsFrom } from './hugging-face.ts'
 import { findBundle } from './open-model.ts'
 import type { Services } from './services.ts'
 
-/** How a picture becomes the input of a base. */
-export interface BaseImage extends Partial<ImageForm> {
-  /** absent where the graph itself takes pixels of 0 to 255 */
-  readonly pixels?: PixelSection | undefined
-}
-
-export interface BaseModel {
-  /** as it was asked for */
-  readonly name: string
-  /** weights are constants; what follows from constants alone is computed */
-  readonly graph: Graph
-  /** sha256 of the ONNX file */
-  readonly hash: string
-  readonly labels?: readonly string[] | undefined
-  readonly image?: BaseImage | undefined
+/** `graph`: what follows from constants alone is computed. */
+export interface BaseModel extends TaskBase {
   /** The file for the runtime, as it came: with large tensors inside, where they lay beside it. */
   untouched(): Promise<Uint8Array>
 }

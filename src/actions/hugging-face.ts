@@ -1,6 +1,6 @@
 /** What files in Hugging Face's layout say: labels of config.json, pixels of preprocessor_config.json. Numbers are checked, the rest is passed over. */
 import { QuernError } from '../core/errors.ts'
-import type { BaseImage } from './base-model.ts'
+import type { BaseImage } from '../tasks/task.ts'
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { TrainResult } from '../../actions/train.ts'
 import { QuernError } from '../../core/errors.ts'
 import { type Command, type Context, configOption, type OptionValues } from '../command.ts'
@@ -18,11 +19,22 @@ export const train: Command = {
       flags: '--find-lr',
       summary: 'train nothing: raise the learning rate step by step, plot the loss and suggest a rate',
     },
+    {
+      flags: '--from <model>',
+      summary:
+        "start from a model: an ONNX file, a bundle, a run, a Hugging Face style folder; settings: 'from' in the config",
+    },
     configOption,
   ],
-  examples: ['quern train', 'quern train --resume', 'quern train --find-lr', 'quern train --json > events.jsonl'],
+  examples: [
+    'quern train',
+    'quern train --from backbone.onnx',
+    'quern train --resume',
+    'quern train --find-lr',
+    'quern train --json > events.jsonl',
+  ],
   streams: true,
-  async run(context, _, { config, resume, findLr }) {
+  async run(context, _, { config, resume, findLr, from }) {
     if (findLr === true) return findRate(context, config, resume)
     const { world, terminal } = context
     const project = await context.project(config)
@@ -36,6 +48,7 @@ export const train: Command = {
       const events = trainModel(services, project, {
         resume: resume === true ? 'latest' : typeof resume === 'string' ? resume : undefined,
         signal: stop.signal,
+        ...(typeof from === 'string' ? { from: placeOf(world.cwd, from) } : {}),
         ...(onRead ? { onProgress: onRead } : {}),
       })
       let next = await events.next()
@@ -95,6 +108,12 @@ async function findRate(
   } finally {
     stop.release()
   }
+}
+
+/** A path starts where the user is; what is no path there is the name of a run. */
+const placeOf = (cwd: string, from: string): string => {
+  const path = resolve(cwd, from)
+  return existsSync(path) || /[\\/]|\.(onnx|zip)$/.test(from) ? path : from
 }
 
 const resumeLine = (run: string): string => `quern train --resume ${run}`

@@ -2,6 +2,7 @@
  * Training as a terminal shows it: a live line for steps, a line of its own for each epoch. Without a terminal nothing is drawn
  * over, and a long epoch says a line now and then.
  */
+import type { BaseEvent } from '../../actions/start-from.ts'
 import type { TrainProgress } from '../../actions/train.ts'
 import type { EpochEvent, StartedEvent, StepEvent } from '../../contract/events.ts'
 import type { Terminal } from '../terminal.ts'
@@ -56,6 +57,9 @@ export function createTrainingView(terminal: Terminal, now: () => number): Train
           for (const warning of warnings) terminal.warn(harmless(warning))
           return
         }
+        case 'base':
+          for (const line of baseLines(event)) terminal.print(line)
+          return
         case 'run':
           return terminal.print(`run    ${event.id}`)
         case 'started':
@@ -79,6 +83,18 @@ export function createTrainingView(terminal: Terminal, now: () => number): Train
       }
     },
   }
+}
+
+/** What training starts from, and what of it is trained. */
+function baseLines({ name, parameters, trained, output, difference, features }: BaseEvent): string[] {
+  const same = difference === 0 ? 'the same answers' : `the same answers within ${difference.toExponential(0)}`
+  const lines = [
+    `from   ${name}: ${formatCount(trained)} of ${formatCount(parameters)} parameters trained; head behind '${output}'; ${same}`,
+  ]
+  if (!features) return lines
+  const { bytes, found, seconds } = features
+  const where = found ? 'found' : `computed in ${formatDuration(seconds)}`
+  return [...lines, `       features of the frozen part: ${(bytes / 1e6).toFixed(1)} MB, ${where}`]
 }
 
 function startText({ parameters, device, epochs, stepsPerEpoch, batchSize, resumedAt }: StartedEvent): string {

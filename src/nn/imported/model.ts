@@ -36,6 +36,8 @@ export interface ImportedOptions extends CommonOptions {
   readonly batchNormalization?: 'frozen' | 'batch' | { readonly momentum: number }
   /** tells files apart in configurations and fingerprints, such as the sha256 of the file */
   readonly hash?: string
+  /** false: for answers alone; operators without a gradient behind the named weights are then no error */
+  readonly differentiable?: boolean
   /** default: all operators that Quern knows */
   readonly table?: OpTable
 }
@@ -77,7 +79,7 @@ export function importedModel(graph: Graph, options: ImportedOptions = {}): Impo
   const trained = selectWeights(layers, train, 'train')
   const weights = importedWeights(layers).filter(({ name }) => trained.has(name))
   if (train !== 'none' && weights.length === 0) refuseUntrainable(part)
-  refuseBlocked(part, { layers, weights, table })
+  if (options.differentiable !== false) refuseBlocked(part, { layers, weights, table })
   const drops = dropoutSites(part, dropout)
   const { batchNormalization = 'frozen' } = options
   const momentum =

@@ -1,0 +1,85 @@
+/** How much of its old task a base forgets: its own output, on data of that task, with its weights before and after training. */
+import { QuernError } from '../core/errors.ts'
+import type { Tensor } from '../core/tensor.ts'
+import type { Graph, Value } from '../graph/graph.ts'
+import { substituteAll } from '../graph/substitute.ts'
+import { importedLayers, importedModel, importedWeights, type Layer, sequential } from '../nn/index.ts'
+import type { TaskNetwork } from '../tasks/task.ts'
+import type { BaseModel } from './base-model.ts'
+import { answersOf } from './compare-answers.ts'
+import type { Project, Services } from './services.ts'
+import { fewExamples } from './start-from.ts'
+
+/** The graph with trained weights in the place of the file's, under the same names. */
+export function withTrainedWeights(graph: Graph, parameters: ReadonlyMap<string, Tensor>): Graph {
+  const replaced = new Map<Value, Value>()
+  for (const { name, value, elements } of importedWeights(importedLayers(graph))) {
+    const found = [...parameters].find(([path]) => path === name || path.endsWith(`base/${name}`))?.[1]
+    if (!found) continue
+    if (found.data.length !== elements.data.length) continue
+    replaced.set(value, { ...value, constant: { ...found, shape: elements.shape } })
+  }
+  return substituteAll(graph, replaced)
+}
+
+/** Examples in one run. */
+const batchSize = 64
+
+/**
+ * Accuracy of the base on `from.oldData` before and after, and their difference; undefined when no old data is given.
+ *
+ * @throws QuernError 'input' when the old data has another number of classes than the base has outputs
+ */
+export async function measureForgetting(
+  services: Services,
+  { task, config, root }: Project,
+  of: { base: BaseModel; described: TaskNetwork; parameters: ReadonlyMap<string, Tensor> },
+): Promise<Record<string, number> | undefined> {
+  const { base, described, parameters } = of
+  const source = config.from?.oldData
+  if (source === undefined || !described.start) return undefined
+  const { data } = config as unknown as { data: Readonly<Record<string, unknown>> }
+  const labels = base.labels ? { labels: base.labels } : {}
+  const old = { ...config, data: { ...data, labels: undefined, ...labels, source } }
+  const loaded = await task.load(old, { root, cache: services.cache })
+  const dataset = loaded.splits.test ?? loaded.splits.validation ?? loaded.splits.train
+  const { prepare } = described.start
+  const model = (graph: Graph): Layer => {
+    const whole = importedModel(graph, { train: 'none', differentiable: false, name: 'base' })
+    return sequential(prepare ? [prepare, whole] : [whole])
+  }
+  const accuracy = async (graph: Graph): Promise<number> => {
+    const layer = model(graph)
+    let right = 0
+    for (let first = 0; first < dataset.length; first += batchSize) {
+      const rows = dataset.rows.subarray(first, first + batchSize)
+      const part = { ...dataset, rows, length: rows.length }
+      const columns = fewExamples(part, [...described.inputs.map(({ name }) => name), 'label'], batchSize)
+      const { label, ...inputs } = columns
+      const [answer] = await answersOf(layer, inputs, services)
+      right += countRight(answer!, label!, loaded.labels, base.name)
+    }
+    return right / dataset.length
+  }
+  const before = await accuracy(base.graph)
+  const after = await accuracy(withTrainedWeights(base.graph, parameters))
+  return { accuracyBefore: before, accuracyAfter: after, forgotten: before - after }
+}
+
+function countRight(answer: Tensor, label: Tensor, labels: readonly string[], name: string): number {
+  const classes = answer.shape.length === 2 ? answer.shape[1]! : 0
+  if (classes !== labels.length) {
+    throw new QuernError(
+      'input',
+      `from.oldData has ${labels.length} classes, ${name} answers [${answer.shape.join(', ')}]`,
+      {
+        hint: 'Give data of the classes that the model was trained on.',
+      },
+    )
+  }
+  const scores = answer.data as Float32Array
+  return (label.data as Int32Array).reduce((right, expected, i) => {
+    const row = scores.subarray(i * classes, (i + 1) * classes)
+    return right + (row.indexOf(Math.max(...row)) === expected ? 1 : 0)
+  }, 0)
+}

@@ -1,0 +1,196 @@
+/** Training that starts from another model: it is opened, checked against its file before the first step, and after the last one. */
+import { QuernError } from '../core/errors.ts'
+import type { Tensor } from '../core/tensor.ts'
+import { columnOf, type Dataset } from '../data/dataset.ts'
+import { countImported, importedModel, type Layer } from '../nn/index.ts'
+import type { TaskConfig, TaskNetwork, TaskStart } from '../tasks/task.ts'
+import { cacheFeatures, featureBytes } from '../train/feature-cache.ts'
+import { frozenPrefix } from '../train/frozen-prefix.ts'
+import type { ColumnSpec } from '../train/network.ts'
+import { type BaseModel, openBase } from './base-model.ts'
+import { answersOf, answersOfFile, compareAnswers, probeInput } from './compare-answers.ts'
+import { sessionOptions } from './project.ts'
+import type { Project, Services } from './services.ts'
+
+/** What training starts from, said before the first step. */
+export interface BaseEvent {
+  readonly type: 'base'
+  readonly name: string
+  readonly sha256: string
+  /** elements of its weights, and how many of them are trained */
+  readonly parameters: number
+  readonly trained: number
+  /** value behind which the head stands */
+  readonly output: string
+  /** largest difference to the untouched file, as a share of the largest output */
+  readonly difference: number
+  /** what the frozen part makes of the data, where it is kept */
+  readonly features?: { readonly bytes: number; readonly found: boolean; readonly seconds: number }
+}
+
+/** The project with what its base asks for, and the base; the project as it is when it has none. */
+export async function withBase(
+  services: Services,
+  project: Project,
+): Promise<{ project: Project; base: BaseModel | undefined }> {
+  const { task, config, root } = project
+  if (!config.from) return { project, base: undefined }
+  if (!task.adopt) throw new QuernError('config', `${task.name} cannot start from another model yet: leave out 'from'`)
+  const base = await openBase(services, await placeOf(services, config.from.model, root))
+  return { project: { ...project, config: task.adopt(config, base) }, base }
+}
+
+/** A path of the configuration starts at the project's root; what is no path there is the name of a run. */
+async function placeOf(services: Services, name: string, root: string): Promise<string> {
+  const isAbsolute = /^([\\/]|[A-Za-z]:)/.test(name)
+  if (isAbsolute) return name
+  const inside = `${root}/${name.replace(/^\.\//, '')}`
+  if (/[\\/]|\.(onnx|zip)$/.test(name)) return inside
+  const folder = services.folder(inside)
+  const isFolder = (await folder.exists('config.json')) || (await folder.exists('quern.json'))
+  return isFolder ? inside : name
+}
+
+/** A few examples of a dataset, as columns `[count, ...]`. */
+export function fewExamples(dataset: Dataset, names: readonly string[], most = 4): Readonly<Record<string, Tensor>> {
+  const count = Math.min(most, dataset.length)
+  return Object.fromEntries(
+    names.map((name) => {
+      const column = columnOf(dataset, name)
+      const size = column.data.length / column.shape[0]!
+      const rows = Array.from({ length: count }, (_, i) => {
+        const at = dataset.rows[i]! * size
+        return (column.data as Float32Array).subarray(at, at + size)
+      })
+      const data = new (column.data.constructor as Float32ArrayConstructor)(count * size)
+      for (const [i, row] of rows.entries()) data.set(row, i * size)
+      return [name, { dtype: column.dtype, shape: [count, ...column.shape.slice(1)], data }]
+    }),
+  )
+}
+
+/**
+ * Compares what will be trained, with its weights as they are in the step's memory, with the file: on the same examples, at all outputs of the file.
+ *
+ * @throws QuernError 'numeric' when they differ by more than rounding
+ * @returns the largest difference
+ */
+export async function verifyStart(
+  services: Services,
+  base: BaseModel,
+  of: {
+    readonly start: Pick<TaskStart, 'base' | 'prepare'>
+    /** raw columns; undefined: made-up inputs */
+    readonly examples: Readonly<Record<string, Tensor>> | undefined
+    readonly parameters: ReadonlyMap<string, Tensor>
+  },
+): Promise<number> {
+  const { backend, table } = services
+  const { graph } = base
+  const { prepare } = of.start
+  const whole = importedModel(graph, { train: trainedOf(of.start.base.trained), differentiable: false, table })
+  const columns =
+    of.examples && (prepare ? await answersOf(prepare, of.examples, services) : Object.values(of.examples))
+  const inputs = graph.inputs.map(({ name, type }, i) => {
+    const given = columns?.[i]
+    const fitting = given && type?.shape?.[0] === 1 ? firstRow(given) : given
+    return [name, fitting ?? probeInput({ dtype: type!.dtype, shape: type!.shape ?? [] })] as const
+  })
+  const parameters = new Map([...whole.trained].map((name) => [name, initialOf(of.parameters, name)] as const))
+  const found = new Map([...parameters].filter((entry): entry is [string, Tensor] => entry[1] !== undefined))
+  const ours = await answersOf(whole, Object.fromEntries(inputs), { backend, table, parameters: found })
+  const theirs = await answersOfFile(await base.untouched(), Object.fromEntries(inputs), backend)
+  return compareAnswers(ours, theirs, ['the imported model', `the untouched file ${base.name}`])
+}
+
+const trainedOf = (names: ReadonlySet<string>) =>
+  names.size === 0
+    ? 'none'
+    : [...names].map((name) => new RegExp(`^${name.replaceAll(/[\\^$.|?*+()[\]{}/-]/g, '\\$&')}$`))
+
+/** The parameter of a base's weight, wherever the base stands in the model. */
+function initialOf(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor | undefined {
+  for (const [path, tensor] of parameters) if (path === name || path.endsWith(`base/${name}`)) return tensor
+  return undefined
+}
+
+function firstRow({ dtype, shape, data }: Tensor): Tensor {
+  const size = data.length / shape[0]!
+  return { dtype, shape: [1, ...shape.slice(1)], data: (data as Float32Array).slice(0, size) }
+}
+
+/** The exported file against the parameters in memory, on the same examples. */
+export async function verifyExport(
+  services: Services,
+  bytes: Uint8Array,
+  of: { model: Layer; examples: Readonly<Record<string, Tensor>>; parameters: ReadonlyMap<string, Tensor> },
+): Promise<number> {
+  const { backend, table } = services
+  const trained = await answersOf(of.model, of.examples, { backend, table, parameters: of.parameters })
+  const exported = await answersOfFile(bytes, of.examples, backend)
+  return compareAnswers(exported, trained, ['the exported model', 'the trained one'])
+}
+
+/** Bytes of features that are kept in memory at most. */
+const largestFeatures = 2 ** 30
+
+/** What is trained in place of a network whose frozen part is computed once. */
+export interface KeptFeatures {
+  readonly network: Pick<TaskNetwork, 'model' | 'inputs'>
+  readonly datasets: { readonly train: Dataset; readonly validation?: Dataset }
+  readonly bytes: number
+  readonly found: boolean
+  readonly seconds: number
+}
+
+/**
+ * Computes what the frozen part of a network makes of the data; undefined where nothing is frozen, pictures are changed at random, the configuration
+ * says no, or the features would take more than 1 GiB.
+ */
+export async function keepFeatures(
+  services: Services,
+  { task, config }: Project,
+  of: {
+    readonly model: Layer
+    readonly inputs: readonly ColumnSpec[]
+    readonly splits: { readonly train: Dataset; readonly validation?: Dataset | undefined }
+    readonly signal?: AbortSignal | undefined
+  },
+): Promise<KeptFeatures | undefined> {
+  const { model, inputs, splits, signal } = of
+  const { backend, table, cache: store, clock } = services
+  if (config.from?.cacheFeatures !== true || task.augment(config)) return undefined
+  const prefix = frozenPrefix(model, inputs, table)
+  if (!prefix) return undefined
+  const { train, validation } = splits
+  if (featureBytes(prefix, train.length + (validation?.length ?? 0)) > largestFeatures) return undefined
+  const begun = clock.now()
+  const session = sessionOptions(config)
+  const datasets: Record<string, Dataset> = { train, ...(validation ? { validation } : {}) }
+  const kept = await cacheFeatures(datasets, { prefix, inputs, backend, session, store, signal })
+  return {
+    network: { model: prefix.suffix, inputs: prefix.features },
+    datasets: { ...kept.datasets, train: kept.datasets.train! },
+    ...{ bytes: kept.bytes, found: kept.found, seconds: (clock.now() - begun) / 1000 },
+  }
+}
+
+/** What is said of a base before the first step. */
+export function baseEvent(
+  base: BaseModel,
+  start: TaskStart,
+  difference: number,
+  kept: KeptFeatures | undefined,
+): BaseEvent {
+  const { trained, all } = countImported(start.base)
+  return {
+    type: 'base',
+    ...{ name: base.name, sha256: base.hash, parameters: all, trained, output: start.output, difference },
+    ...(kept ? { features: { bytes: kept.bytes, found: kept.found, seconds: kept.seconds } } : {}),
+  }
+}
+
+/** What must be equal for a resumed run: the file, not its path. */
+export function identityOf(config: TaskConfig, base: BaseModel | undefined): unknown {
+  return base && { ...config.from, model: base.hash }
+}
