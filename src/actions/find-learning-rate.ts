@@ -4,6 +4,7 @@ import { plot } from '../evaluate/html/plot.ts'
 import { createOptimizer, type NamedConfig } from '../optim/index.ts'
 import { findLearningRate, type RateTest } from '../train/find-learning-rate.ts'
 import type { Project, Services } from './services.ts'
+import { withBase } from './start-from.ts'
 import { createStep } from './train.ts'
 
 export interface FindRateInput {
@@ -27,13 +28,16 @@ const file = 'learning-rate.svg'
 /** Tries learning rates on the training split and writes `.quern/learning-rate.svg`. */
 export async function findProjectRate(
   services: Services,
-  project: Project,
+  given: Project,
   input: FindRateInput = {},
 ): Promise<FoundRate> {
+  const { project, base } = await withBase(services, given)
   const { task, config, root } = project
   const { signal, onRead, onProgress } = input
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress: onRead })
-  const step = await createStep(services, config, { ...task.network(config, data), table: services.table })
+  const described = task.network(config, data, base)
+  const network = { ...described, table: services.table }
+  const step = await createStep(services, config, network, { groups: described.start?.groups, data })
   try {
     const found = await findLearningRate({
       step,
