@@ -1,0 +1,77 @@
+/** A model file as a terminal shows it: ports, layers as a table, what cannot be trained, where a head could stand. */
+import type { InspectedModel } from '../../actions/inspect-model.ts'
+import type { Terminal } from '../terminal.ts'
+import { formatCount } from './numbers.ts'
+import { type Column, table } from './table.ts'
+import { harmless } from './text-width.ts'
+
+/** Layers that are shown at each end of a long list. */
+const shown = 12
+const shownHeads = 6
+
+export function modelLines(model: InspectedModel, terminal: Terminal): string[] {
+  const { bold, dim, yellow } = terminal.colors
+  const { layers, heads, operators, withoutGradient, labels } = model
+  const kinds = Object.entries(operators).map(([op, count]) => `${op} ${count}`)
+  const lines = [
+    bold(harmless(model.name)),
+    ...model.inputs.map(({ name, type }) => `input   ${harmless(name)}: ${type}`),
+    ...model.outputs.map(({ name, type }) => `output  ${harmless(name)}: ${type}`),
+    ...(labels
+      ? [`labels  ${harmless(labels.slice(0, 10).join(', '))}${labels.length > 10 ? `, ... (${labels.length})` : ''}`]
+      : []),
+    `${formatCount(model.parameters)} parameters in ${layers.length} layers; operators: ${kinds.join(', ')}`,
+    '',
+    ...(layers.length > 0 ? layerLines(model, terminal) : [yellow(withoutLayers(model))]),
+  ]
+  if (model.quantized) {
+    lines.push(
+      '',
+      yellow('quantised: it computes with integers, which have no gradient; a head behind it can be trained'),
+    )
+  }
+  if (withoutGradient.length > 0) {
+    lines.push('', bold('operators without a gradient'))
+    for (const { op, node, why } of withoutGradient) lines.push(`  ${op} at '${harmless(node)}': ${why}`)
+  }
+  if (heads.length > 0) {
+    lines.push('', bold('a new head could stand behind'))
+    for (const { value, shape, layers: before } of heads.slice(0, shownHeads)) {
+      lines.push(`  ${harmless(value)} ${dim(`${shape}, after ${before} of ${layers.length} layers`)}`)
+    }
+    if (heads.length > shownHeads)
+      lines.push(dim(`  ... and ${heads.length - shownHeads} earlier places: --json lists all`))
+  }
+  lines.push('', `next: quern train --from ${harmless(model.name)}`)
+  return lines
+}
+
+function withoutLayers({ operators, quantized }: InspectedModel): string {
+  const inner = ['If', 'Loop', 'Scan'].filter((op) => operators[op] !== undefined)
+  if (quantized || inner.length === 0) return 'no weights that can be trained'
+  return `no weights that can be trained: they lie inside of ${inner.join(' and ')}`
+}
+
+type Layer = InspectedModel['layers'][number]
+
+const columns: readonly Column<Layer>[] = [
+  { title: 'layer', value: ({ name }) => name },
+  { title: 'operator', value: ({ op }) => op },
+  { title: 'parameters', value: ({ parameters }) => formatCount(parameters), align: 'right' },
+  {
+    title: 'weights',
+    value: ({ weights, blockedBy }) =>
+      weights.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join('  ') +
+      (blockedBy === undefined ? '' : `  (not trainable: ${blockedBy})`),
+  },
+]
+
+function layerLines({ layers }: InspectedModel, { colors }: Terminal): string[] {
+  const isLong = layers.length > 2 * shown + 1
+  const rows = table(columns, isLong ? [...layers.slice(0, shown), ...layers.slice(-shown)] : layers, {
+    title: colors.bold,
+  })
+  if (!isLong) return rows
+  const more = colors.dim(`... ${layers.length - 2 * shown} more: --json lists all`)
+  return [...rows.slice(0, shown + 1), more, ...rows.slice(shown + 1)]
+}
