@@ -180,6 +180,53 @@ test('with an average of the weights, in parts, the exported model is the one th
   expect(epochsOf(events)[0]!.validation!.loss).toBeCloseTo(loss, 5)
 })
 
+test('the mean of the weights over epochs is validated and exported, batch normalisation with its own statistics', async () => {
+  const { events, fitted } = await run(nn.sequential([nn.batchNormalization(), nn.dense({ units: 1 })]), {
+    x: features,
+    y: sums,
+    loss: 'meanSquaredError',
+    epochs: 4,
+    validationSplit: 0.25,
+    monitor: 'latest',
+    swa: { fromEpoch: 2, learningRate: 0.02 },
+  })
+  const { validation, train } = splitByShare(
+    createDataset({ columns: { x: features, y: sums } }),
+    { validation: 0.25 },
+    createRandom(0).fork('split'),
+  )
+  const answers = (await predict(fitted, features)).data as Float32Array
+  const squares = [...validation!.rows].map((row) => (answers[row]! - sums.data[row]!) ** 2)
+  const loss = squares.reduce((sum, x) => sum + x, 0) / squares.length
+  expect(epochsOf(events)[3]!.validation!.loss).toBeCloseTo(loss, 5)
+  const first = [...train!.rows].map((row) => features.data[row * 3]!)
+  const mean = first.reduce((sum, x) => sum + x, 0) / first.length
+  // With momentum 0.99 the moving mean would still stand near 0 after 20 updates.
+  const moving = fitted.parameters.get('batchNormalization/movingMean')!.data as Float32Array
+  expect(moving[0]).toBeCloseTo(mean, 4)
+})
+
+test.each(['all', 'cheap'] as const)('recompute %s trains to the same model', async (recompute) => {
+  const net = () =>
+    nn.sequential([
+      nn.dense({ units: 8, activation: 'tanh' }),
+      nn.dropout({ rate: 0.2 }),
+      nn.dense({ units: 8, activation: 'gelu' }),
+      nn.dense({ units: 1 }),
+    ])
+  const options = { x: features, y: sums, loss: 'meanSquaredError', epochs: 2, threads: 1 } as const
+  const [kept, again] = [await run(net(), options), await run(net(), { ...options, recompute })]
+  expect(again.fitted.parameters).toEqual(kept.fitted.parameters)
+  expect(again.fitted.onnx).toEqual(kept.fitted.onnx)
+})
+
+test('an unknown way to recompute is refused', async () => {
+  const options = { x: features, y: sums, loss: 'meanSquaredError', recompute: 'most' as 'all' } as const
+  await expect(run(nn.sequential([nn.dense({ units: 1 })]), options)).rejects.toThrow(
+    `recompute must be 'all' or 'cheap', received "most"`,
+  )
+})
+
 test('resumes from checkpoints of the same call, and refuses those of another', async () => {
   const options = { x: features, y: sums, loss: 'meanSquaredError', epochs: 3 } as const
   const net = () => nn.sequential([nn.dense({ units: 1 })])
