@@ -24,9 +24,12 @@ export interface CatalogEntry {
   load(): Promise<LoadedModel>
 }
 
+/** What a request may do with a model. */
+export type ModelPipeline = Pick<Pipeline, 'manifest' | 'infer' | 'predict' | 'predictBatch' | 'predictEach'>
+
 export interface LoadedModel {
   /** A pipeline whose runs carry the options: cheap, one for each request. */
-  pipeline(options: RunOptions): Pipeline
+  pipeline(options: RunOptions): ModelPipeline
   /** Resolves when its memory is free; nobody uses it then. */
   release(): Promise<void>
 }

@@ -1,8 +1,7 @@
 /** The one door to a model: who wants to use one on behalf of a request calls `useModel`, and nobody gives anything back. */
-import type { Pipeline } from '../bundle/index.ts'
 import type { Manifest } from '../contract/manifest.ts'
 import { chanceOf } from './aliases.ts'
-import type { Catalog } from './catalog.ts'
+import type { Catalog, ModelPipeline } from './catalog.ts'
 import type { Passage } from './passage.ts'
 
 /** A model in use by one passage. */
@@ -11,7 +10,7 @@ export interface ModelInUse {
   readonly version: string
   readonly manifest: Manifest
   /** Its runs wait in the model's queue with the passage's priority and deadline, are given up when the client leaves, and are counted in the passage. */
-  readonly pipeline: Pipeline
+  readonly pipeline: ModelPipeline
 }
 
 /**

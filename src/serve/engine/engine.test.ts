@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { exportSample, samplePixels } from '../../../test/sample-bundle.ts'
+import type { Tensor } from '../../core/tensor.ts'
+import { createNodeBackend } from '../../runtime/onnxruntime-node.ts'
+import { defaultBatchSettings } from './batcher.ts'
+import { Engine, type EngineModel } from './engine.ts'
+
+const lines: string[] = []
+const log = { info: (line: string) => void lines.push(line), warn: (line: string) => void lines.push(`! ${line}`) }
+let engine: Engine
+let model: EngineModel
+beforeAll(async () => {
+  engine = new Engine({ workers: 2, clock: { now: () => performance.now() }, log })
+  model = await engine.load('tiny', exportSample(), defaultBatchSettings)
+})
+afterAll(() => engine.close())
+
+const pixels = (count: number): Tensor => ({ dtype: 'uint8', shape: [count, 1, 12, 12], data: samplePixels(count) })
+
+describe('an engine of real threads', () => {
+  test('gives the bits that a session in this thread gives, alone and in batches', async () => {
+    const session = await createNodeBackend().createSession(exportSample(), { threads: 1 })
+    const rows: number[] = []
+    Object.assign(model.queue, { onBatch: (count: number) => void rows.push(count) })
+    const sizes = [1, 2, 3, 1, 4, 1, 1, 7]
+    const answers = await Promise.all(sizes.map((size) => model.run({ pixels: pixels(size) }, undefined)))
+    for (const [i, size] of sizes.entries()) {
+      const expected = await session.run({ pixels: pixels(size) })
+      expect(answers[i]!.probabilities!.shape).toEqual([size, 5])
+      expect([...answers[i]!.probabilities!.data]).toEqual([...expected.probabilities!.data])
+    }
+    expect(rows.reduce((sum, count) => sum + count)).toBe(20)
+    expect(Math.max(...rows)).toBeGreaterThan(1)
+    await session.release()
+  })
+
+  test('leaves the memory of a request alone', async () => {
+    const whole = new Uint8Array(1000).fill(7)
+    const feeds = { pixels: { dtype: 'uint8' as const, shape: [1, 1, 12, 12], data: whole.subarray(10, 154) } }
+    await model.run(feeds, ['probabilities'])
+    expect(whole.every((value) => value === 7)).toBe(true)
+  })
+
+  test('says what the runtime does not accept', async () => {
+    await expect(engine.load('bad', new Uint8Array([1, 2, 3]), defaultBatchSettings)).rejects.toThrow(
+      'the runtime does not accept the model',
+    )
+  })
+
+  test('a model that is released under a run finishes it', async () => {
+    const short = await engine.load('short', exportSample(), defaultBatchSettings)
+    const running = short.run({ pixels: pixels(3) }, undefined)
+    await new Promise((resolve) => setImmediate(resolve))
+    await Promise.all([short.release(), running])
+    expect((await running).probabilities!.shape).toEqual([3, 5])
+  })
+})

@@ -1,0 +1,266 @@
+/**
+ * Gives batches to workers: the model whose first request has the highest priority, then waits for the longest time, is next. A worker that is free
+ * takes what is there at once; while all are busy requests gather, so batches grow with the load and nobody waits without need.
+ * No worker, thread or clock of its own: they are arguments.
+ */
+import type { Clock } from '../../core/ports.ts'
+import type { Tensor } from '../../core/tensor.ts'
+import type { NamedTensors } from '../../runtime/backend.ts'
+import type { RunOptions } from '../passage.ts'
+import { RequestError } from '../request-error.ts'
+import { joinFeeds, splitResults } from './batch-tensors.ts'
+import { Batcher, type BatchSettings, type Waiting } from './batcher.ts'
+
+/** Computes one batch. */
+export type RunBatch = (feeds: NamedTensors, outputs: readonly string[] | undefined) => Promise<BatchResult>
+
+export interface BatchResult {
+  readonly results: Record<string, Tensor>
+  readonly milliseconds: number
+}
+
+/** A place where one batch at a time is computed. */
+export interface Place {
+  /** false: this model is not loaded there */
+  has(model: ScheduledModel): boolean
+  run(model: ScheduledModel, ...args: Parameters<RunBatch>): Promise<BatchResult>
+}
+
+export interface Timers {
+  /** calls back after everything that came in with the present turn */
+  soon(callback: () => void): void
+  after(callback: () => void, milliseconds: number): { cancel(): void }
+}
+
+export interface SchedulerOptions {
+  readonly clock: Clock
+  readonly timers: Timers
+}
+
+/** What is known of a model's queue; live. */
+export interface QueueState {
+  readonly queued: number
+  readonly computing: number
+  /** examples of the last batches, for a histogram; the receiver is told of each */
+  onBatch: ((rows: number, milliseconds: number) => void) | undefined
+}
+
+export class ScheduledModel implements QueueState {
+  readonly name: string
+  readonly batcher: Batcher
+  computing = 0
+  /** of a batch, and of an example in it: moving averages */
+  batchMilliseconds = 0
+  rowMilliseconds = 0
+  onBatch: ((rows: number, milliseconds: number) => void) | undefined
+
+  constructor(name: string, settings: BatchSettings) {
+    this.name = name
+    this.batcher = new Batcher(settings)
+  }
+
+  get queued(): number {
+    return this.batcher.length
+  }
+
+  measured(rows: number, milliseconds: number): void {
+    const weight = this.batchMilliseconds === 0 ? 1 : 0.1
+    this.batchMilliseconds += weight * (milliseconds - this.batchMilliseconds)
+    this.rowMilliseconds += weight * (milliseconds / rows - this.rowMilliseconds)
+    this.onBatch?.(rows, milliseconds)
+  }
+}
+
+export class Scheduler {
+  readonly #clock: Clock
+  readonly #timers: Timers
+  readonly #models = new Set<ScheduledModel>()
+  readonly #all = new Set<Place>()
+  readonly #idle = new Set<Place>()
+  #isScheduled = false
+  #timer: { readonly at: number; cancel(): void } | undefined
+
+  constructor({ clock, timers }: SchedulerOptions) {
+    this.#clock = clock
+    this.#timers = timers
+  }
+
+  addPlace(place: Place): void {
+    this.#all.add(place)
+    this.#idle.add(place)
+    this.#schedule()
+  }
+
+  /** What runs there goes on; nothing new is sent there. */
+  removePlace(place: Place): void {
+    this.#all.delete(place)
+    this.#idle.delete(place)
+  }
+
+  /** A place has got a model. */
+  wake(): void {
+    this.#schedule()
+  }
+
+  addModel(model: ScheduledModel): void {
+    this.#models.add(model)
+  }
+
+  /** Those that wait are refused. */
+  removeModel(model: ScheduledModel): void {
+    this.#models.delete(model)
+    for (const waiting of model.batcher.clear())
+      waiting.failed(new RequestError(503, `model '${model.name}' was unloaded`))
+  }
+
+  /** Computes the feeds of one request, together with others'. Rejects with RequestError 503, 504 or 499 when it was not computed. */
+  run(
+    model: ScheduledModel,
+    feeds: NamedTensors,
+    outputs: readonly string[] | undefined,
+    options: RunOptions = {},
+  ): Promise<Record<string, Tensor>> {
+    const { signal, deadline = Infinity, priority = 0, onRun } = options
+    const arrived = this.#clock.now()
+    const rows = Object.values(feeds)[0]?.shape[0] ?? 1
+    const refusal = this.#refusal(model, arrived, deadline, priority, signal)
+    if (refusal) return Promise.reject(refusal)
+    return new Promise((resolve, reject) => {
+      const settle = (): void => signal?.removeEventListener('abort', left)
+      const waiting: Waiting = {
+        feeds,
+        outputs,
+        rows,
+        priority,
+        deadline,
+        arrived,
+        done: (results, milliseconds, startedAt) => {
+          settle()
+          onRun?.({ examples: rows, queuedMilliseconds: startedAt - arrived, computeMilliseconds: milliseconds })
+          resolve(results)
+        },
+        failed: (error) => {
+          settle()
+          reject(error)
+        },
+      }
+      const left = (): void => {
+        if (model.batcher.remove(waiting)) waiting.failed(new RequestError(499, 'the client left'))
+      }
+      signal?.addEventListener('abort', left, { once: true })
+      model.batcher.push(waiting)
+      this.#schedule()
+    })
+  }
+
+  /** How long a newcomer would wait, in ms, as far as the past tells. */
+  expectedWait(model: ScheduledModel, priority: number): number {
+    const places = Math.max(1, this.#all.size)
+    const busy = this.#idle.size === 0 ? model.batchMilliseconds / places : 0
+    return busy + (model.batcher.rowsAhead(priority) * model.rowMilliseconds) / places
+  }
+
+  /** Who would not be served in time is told so at once, rather than when it is too late. */
+  #refusal(
+    model: ScheduledModel,
+    now: number,
+    deadline: number,
+    priority: number,
+    signal: AbortSignal | undefined,
+  ): RequestError | undefined {
+    if (signal?.aborted) return new RequestError(499, 'the client left')
+    if (deadline <= now) return new RequestError(504, 'the time for this request is over')
+    const wait = this.expectedWait(model, priority)
+    const retryAfterSeconds = Math.max(1, wait / 1000)
+    if (model.batcher.isFull) {
+      return new RequestError(503, `model '${model.name}' has ${model.queued} requests waiting`, { retryAfterSeconds })
+    }
+    if (now + wait + model.batchMilliseconds <= deadline) return undefined
+    return new RequestError(503, `model '${model.name}' cannot answer in time: the wait is ${Math.ceil(wait)} ms`, {
+      retryAfterSeconds,
+    })
+  }
+
+  /** Once for all requests that arrive in one turn of the event loop: they may become one batch. */
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#timers.soon(() => {
+      this.#isScheduled = false
+      this.#dispatch()
+    })
+  }
+
+  #dispatch(): void {
+    const now = this.#clock.now()
+    for (const { batcher } of this.#models) {
+      for (const late of batcher.expire(now)) late.failed(new RequestError(504, 'the time for this request is over'))
+    }
+    for (const place of this.#idle) {
+      const model = this.#next(place, now)
+      if (!model) continue
+      this.#idle.delete(place)
+      void this.#compute(place, model, model.batcher.take(), now)
+    }
+    this.#wakeLater(now)
+  }
+
+  #next(place: Place, now: number): ScheduledModel | undefined {
+    let best: ScheduledModel | undefined
+    for (const model of this.#models) {
+      if (!model.batcher.isReady(now, model.computing > 0) || !place.has(model)) continue
+      if (!best || isBefore(model.batcher.head!, best.batcher.head!)) best = model
+    }
+    return best
+  }
+
+  async #compute(place: Place, model: ScheduledModel, batch: readonly Waiting[], startedAt: number): Promise<void> {
+    model.computing++
+    try {
+      await this.#runBatch(place, model, batch, startedAt)
+    } finally {
+      model.computing--
+      if (this.#all.has(place)) this.#idle.add(place)
+      this.#dispatch()
+    }
+  }
+
+  /** An error of several is repeated one by one, so that it is told to the one whose fault it is. */
+  async #runBatch(place: Place, model: ScheduledModel, batch: readonly Waiting[], startedAt: number): Promise<void> {
+    const [first] = batch
+    const rows = batch.reduce((sum, waiting) => sum + waiting.rows, 0)
+    try {
+      const feeds = batch.length === 1 ? first!.feeds : joinFeeds(batch)
+      const { results, milliseconds } = await place.run(model, feeds, first!.outputs)
+      model.measured(rows, milliseconds)
+      const parts = batch.length === 1 ? [results] : splitResults(results, batch)
+      for (const [i, waiting] of batch.entries()) waiting.done(parts[i]!, milliseconds, startedAt)
+    } catch (error) {
+      if (batch.length === 1) first!.failed(error)
+      else for (const waiting of batch) await this.#runBatch(place, model, [waiting], startedAt)
+    }
+  }
+
+  #wakeLater(now: number): void {
+    let at = Infinity
+    for (const { batcher, computing } of this.#models) {
+      at = Math.min(at, batcher.nextWake(computing > 0 && this.#idle.size > 0))
+    }
+    if (this.#timer && this.#timer.at <= at && this.#timer.at > now) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (at === Infinity) return
+    const timer = this.#timers.after(
+      () => {
+        this.#timer = undefined
+        this.#dispatch()
+      },
+      Math.max(0, at - now),
+    )
+    this.#timer = { at, cancel: () => timer.cancel() }
+  }
+}
+
+function isBefore(a: Waiting, b: Waiting): boolean {
+  return a.priority === b.priority ? a.arrived < b.arrived : a.priority > b.priority
+}

@@ -1,0 +1,100 @@
+/** One worker thread as seen from the server: questions with answers, and what happens when it dies. */
+import { Worker } from 'node:worker_threads'
+import { QuernError } from '../../core/errors.ts'
+import type { NamedTensors } from '../../runtime/backend.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import type { BatchResult, Place, ScheduledModel } from './scheduler.ts'
+
+type Answer<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>
+
+interface Pending {
+  resolve(message: FromWorker): void
+  reject(error: unknown): void
+}
+
+/** A copy of its own where a view shows a part of something larger, since a message would carry the whole. */
+function compact(feeds: NamedTensors): NamedTensors {
+  const own: Record<string, NamedTensors[string]> = {}
+  for (const name in feeds) {
+    const fed = feeds[name]!
+    const { data } = fed
+    const isPart = !Array.isArray(data) && data.byteLength !== data.buffer.byteLength
+    own[name] = isPart ? { ...fed, data: (data as Uint8Array).slice() } : fed
+  }
+  return own
+}
+
+export class WorkerThread implements Place {
+  readonly #worker: Worker
+  readonly #pending = new Map<number, Pending>()
+  readonly #models = new Map<ScheduledModel, number>()
+  #next = 0
+  #nextModel = 0
+  isGone = false
+
+  /** @param onDeath called once when the thread ends though nobody closed it */
+  constructor(onDeath: (thread: WorkerThread, cause: Error) => void) {
+    // Loaders of TypeScript do not reach into threads: where the sources run, as in tests, what was built of them works in the threads.
+    const isBuilt = import.meta.url.endsWith('.js')
+    const program = isBuilt ? './worker.js' : '../../../dist/serve/engine/worker.js'
+    this.#worker = new Worker(new URL(program, import.meta.url))
+    this.#worker.on('message', (message: FromWorker) => this.#receive(message))
+    let cause = new Error('the worker ended')
+    this.#worker.on('error', (error: Error) => {
+      cause = error
+    })
+    this.#worker.on('exit', () => {
+      const isClosed = this.isGone
+      this.isGone = true
+      for (const { reject } of this.#pending.values()) {
+        reject(new QuernError('io', `a worker died: ${cause.message}`, { cause }))
+      }
+      this.#pending.clear()
+      if (!isClosed) onDeath(this, cause)
+    })
+  }
+
+  has(model: ScheduledModel): boolean {
+    return !this.isGone && this.#models.has(model)
+  }
+
+  async load(model: ScheduledModel, bytes: Uint8Array, threads: number): Promise<Answer<'loaded'>> {
+    const number = this.#nextModel++
+    const loaded = await this.#ask<'loaded'>({ type: 'load', id: this.#next++, model: number, bytes, threads })
+    this.#models.set(model, number)
+    return loaded
+  }
+
+  async run(model: ScheduledModel, feeds: NamedTensors, outputs: readonly string[] | undefined): Promise<BatchResult> {
+    const id = this.#next++
+    const number = this.#models.get(model)!
+    return (await this.#ask<'done'>({ type: 'run', id, model: number, feeds: compact(feeds), outputs })) as BatchResult
+  }
+
+  async release(model: ScheduledModel): Promise<void> {
+    const number = this.#models.get(model)
+    if (number === undefined || this.isGone) return
+    this.#models.delete(model)
+    await this.#ask<'released'>({ type: 'release', id: this.#next++, model: number })
+  }
+
+  async close(): Promise<void> {
+    this.isGone = true
+    await this.#worker.terminate()
+  }
+
+  #ask<T extends FromWorker['type']>(message: ToWorker): Promise<Answer<T>> {
+    return new Promise((resolve, reject) => {
+      if (this.isGone) return reject(new QuernError('io', 'the worker has ended'))
+      this.#pending.set(message.id, { resolve: resolve as Pending['resolve'], reject })
+      this.#worker.postMessage(message)
+    })
+  }
+
+  #receive(message: FromWorker): void {
+    const pending = this.#pending.get(message.id)
+    this.#pending.delete(message.id)
+    if (message.type !== 'failed') pending?.resolve(message)
+    else pending?.reject(new QuernError(message.kind, message.message, { hint: message.hint }))
+  }
+}
