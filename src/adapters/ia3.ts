@@ -28,6 +28,7 @@ export function ia3({ targets, feedForward }: Ia3Options): AdapterMethod {
   const names = (given: Targets) => [given].flat().map(String)
   return {
     kind: 'ia3',
+    scalesInput: isInput,
     config: { feedForward: feedForward === undefined ? [] : names(feedForward) },
     targets,
     parameters: (site) => [parameterAt(site, isInput(site))],

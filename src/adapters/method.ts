@@ -34,6 +34,8 @@ export interface AdapterMethod {
   /** plain data: what a file keeps, and what configurations and fingerprints hold */
   readonly config: Readonly<Record<string, unknown>>
   readonly targets: Targets | undefined
+  /** (IA)3: the factors at a site multiply what goes into the weight in place of what comes out */
+  readonly scalesInput?: (site: Site) => boolean
   /** the parameters at a site, in order; throws `config` or `unsupported` for weights that the method cannot be used on */
   parameters(site: Site): readonly AdapterParameter[]
   /** the node that is rewritten: that of the site, or what belongs to it */
