@@ -107,3 +107,15 @@ test.each([
   expect(create).toThrow(QuernError)
   expect(create).toThrow(message)
 })
+
+test.each(['lbfgs', 'LBFGS', 'L-BFGS-B'])('%s is refused with the reason, and what to take', (name) => {
+  let error: unknown
+  try {
+    createOptimizer({ name, historySize: 10 })
+  } catch (caught) {
+    error = caught
+  }
+  expect(error).toBeInstanceOf(QuernError)
+  expect(error).toMatchObject({ kind: 'unsupported', hint: expect.stringContaining('batchSize set to all examples') })
+  expect((error as QuernError).message).toContain(`optimizer '${name}' needs the loss of the whole training set`)
+})

@@ -56,7 +56,22 @@ function pick<T>(kind: string, table: Readonly<Record<string, T>>, name: unknown
  */
 export function createOptimizer(config: string | NamedConfig): Optimizer {
   const { name, ...options } = typeof config === 'string' ? { name: config } : config
+  if (typeof name === 'string' && /^l-?bfgs(-?b)?$/i.test(name)) throw needsWholeLoss(name)
   return pick('optimizer', optimizers, name, Object.keys(optimizers))(options)
+}
+
+/**
+ * L-BFGS compares losses and gradients along a line, which must be those of one function: of the whole training set, without masks that are
+ * drawn anew. An optimizer here sees one gradient of one batch at a time.
+ */
+function needsWholeLoss(name: string): QuernError {
+  return new QuernError(
+    'unsupported',
+    `optimizer '${name}' needs the loss of the whole training set several times a step; training here goes by batches`,
+    {
+      hint: "For a small model, { name: 'adam', learningRate: 0.01 } with the schedule 'cosine' and batchSize set to all examples comes close.",
+    },
+  )
 }
 
 /**
