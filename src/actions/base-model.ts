@@ -11,7 +11,7 @@ import { foldConstants } from '../passes/fold.ts'
 import { graphEvaluator } from '../runtime/evaluate-graph.ts'
 import type { TaskBase } from '../tasks/task.ts'
 import { imagePreprocessingFrom, labelsFrom } from './hugging-face.ts'
-import { findBundle } from './open-model.ts'
+import { findBundle, type ModelPlaces } from './open-model.ts'
 import type { Services } from './services.ts'
 
 /** `graph`: what follows from constants alone is computed. */
@@ -19,6 +19,9 @@ export interface BaseModel extends TaskBase {
   /** The file for the runtime, as it came: with large tensors inside, where they lay beside it. */
   untouched(): Promise<Uint8Array>
 }
+
+/** What opening a base needs. */
+export type BaseServices = ModelPlaces & Pick<Services, 'backend' | 'table'>
 
 /**
  * Opens a base and reads its graph.
@@ -28,7 +31,7 @@ export interface BaseModel extends TaskBase {
  *
  * @param name 'model.onnx', a folder or zip with a bundle, a folder with config.json and an ONNX file, a run's id or 'latest'
  */
-export async function openBase(services: Services, name: string): Promise<BaseModel> {
+export async function openBase(services: BaseServices, name: string): Promise<BaseModel> {
   if (name.endsWith('.onnx')) {
     const [folder, file] = splitPath(name)
     return fromFile(services, name, services.folder(folder), file)
@@ -51,7 +54,7 @@ function splitPath(path: string): [folder: string, file: string] {
   return [at < 0 ? '.' : path.slice(0, at) || '/', path.slice(at + 1)]
 }
 
-async function fromFile(services: Services, name: string, folder: BlobStore, file: string): Promise<BaseModel> {
+async function fromFile(services: BaseServices, name: string, folder: BlobStore, file: string): Promise<BaseModel> {
   if (!(await folder.exists(file))) {
     throw new QuernError('missing', `there is no file ${name}`, {
       hint: 'Give an ONNX file, the folder of a bundle or of a Hugging Face model, or a run.',
@@ -67,8 +70,16 @@ async function fromFile(services: Services, name: string, folder: BlobStore, fil
   return fromBytes(services, name, await folder.read(file), external)
 }
 
+/** A base of the bytes of an ONNX file, all of whose tensors are inside. */
+export function baseFromBytes(
+  services: Pick<BaseServices, 'backend' | 'table'>,
+  bytes: Uint8Array,
+): Promise<BaseModel> {
+  return fromBytes(services, 'the model', bytes)
+}
+
 async function fromBytes(
-  services: Services,
+  services: Pick<BaseServices, 'backend' | 'table'>,
   name: string,
   bytes: Uint8Array,
   external?: (location: string) => Promise<Uint8Array>,
@@ -94,7 +105,7 @@ async function fromBytes(
 }
 
 /** Gradient rules want sizes and bounds as constants. Weights stay as they are: their names are what people freeze by. */
-async function folded(services: Services, graph: Graph): Promise<Graph> {
+async function folded(services: Pick<BaseServices, 'backend' | 'table'>, graph: Graph): Promise<Graph> {
   const weights = importedWeights(importedLayers(graph)).map(({ value }) => value)
   const open = new Map<Value, Value>(weights.map((value) => [value, { ...value, constant: undefined }]))
   const parameters = [...open.values()]
@@ -104,7 +115,7 @@ async function folded(services: Services, graph: Graph): Promise<Graph> {
   return { ...substituteAll(small, back), parameters: [] }
 }
 
-async function fromHuggingFace(services: Services, name: string, folder: BlobStore): Promise<BaseModel> {
+async function fromHuggingFace(services: BaseServices, name: string, folder: BlobStore): Promise<BaseModel> {
   const places = ['onnx/model.onnx', 'model.onnx']
   let file: string | undefined
   for (const place of places) if (!file && (await folder.exists(place))) file = place

@@ -1,6 +1,7 @@
 /** How much of its old task a base forgets: its own output, on data of that task, with its weights before and after training. */
 import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
+import type { Dataset } from '../data/dataset.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { substituteAll } from '../graph/substitute.ts'
 import { importedLayers, importedModel, importedWeights, type Layer, sequential } from '../nn/index.ts'
@@ -44,34 +45,37 @@ export async function measureForgetting(
   const loaded = await task.load(old, { root, cache: services.cache })
   const dataset = loaded.splits.test ?? loaded.splits.validation ?? loaded.splits.train
   const { prepare } = described.start
-  const model = (graph: Graph): Layer => {
-    const whole = importedModel(graph, { train: 'none', differentiable: false, name: 'base' })
-    return sequential(prepare ? [prepare, whole] : [whole])
-  }
-  const accuracy = async (graph: Graph): Promise<number> => {
-    const layer = model(graph)
-    let right = 0
-    for (let first = 0; first < dataset.length; first += batchSize) {
-      const rows = dataset.rows.subarray(first, first + batchSize)
-      const part = { ...dataset, rows, length: rows.length }
-      const columns = fewExamples(part, [...described.inputs.map(({ name }) => name), 'label'], batchSize)
-      const { label, ...inputs } = columns
-      const [answer] = await answersOf(layer, inputs, services)
-      right += countRight(answer!, label!, loaded.labels, base.name)
-    }
-    return right / dataset.length
-  }
+  const inputs = described.inputs.map(({ name }) => name)
+  const accuracy = (graph: Graph) => accuracyOn(services, { graph, prepare, dataset, inputs, name: base.name })
   const before = await accuracy(base.graph)
   const after = await accuracy(withTrainedWeights(base.graph, parameters))
   return { accuracyBefore: before, accuracyAfter: after, forgotten: before - after }
 }
 
+/** Share of the examples whose class the graph's own output names. */
+export async function accuracyOn(
+  services: Pick<Services, 'backend' | 'table'>,
+  of: { graph: Graph; prepare: Layer | undefined; dataset: Dataset; inputs: readonly string[]; name: string },
+): Promise<number> {
+  const { graph, prepare, dataset, inputs, name } = of
+  const whole = importedModel(graph, { train: 'none', differentiable: false, name: 'base' })
+  const model = prepare ? sequential([prepare, whole]) : whole
+  let right = 0
+  for (let first = 0; first < dataset.length; first += batchSize) {
+    const rows = dataset.rows.subarray(first, first + batchSize)
+    const part = { ...dataset, rows, length: rows.length }
+    const [answer] = await answersOf(model, fewExamples(part, inputs, batchSize), services)
+    right += countRight(answer!, fewExamples(part, ['label'], batchSize).label!, dataset.labels, name)
+  }
+  return right / dataset.length
+}
+
 function countRight(answer: Tensor, label: Tensor, labels: readonly string[], name: string): number {
   const classes = answer.shape.length === 2 ? answer.shape[1]! : 0
-  if (classes !== labels.length) {
+  if (classes < 2 || (labels.length > 0 && classes !== labels.length)) {
     throw new QuernError(
       'input',
-      `from.oldData has ${labels.length} classes, ${name} answers [${answer.shape.join(', ')}]`,
+      `the old data has ${labels.length || 'some'} classes, ${name} answers [${answer.shape.join(', ')}]`,
       {
         hint: 'Give data of the classes that the model was trained on.',
       },

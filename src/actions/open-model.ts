@@ -17,9 +17,12 @@ export interface OpenedModel {
   readonly run: string | undefined
 }
 
+/** Where models lie. */
+export type ModelPlaces = Pick<Services, 'folder' | 'runs'>
+
 /** Reads and checks a bundle. `model` is 'latest' (the newest run that has one), a run's id or its beginning, or a path. */
 export async function findBundle(
-  services: Services,
+  services: ModelPlaces,
   model: string,
 ): Promise<{ bundle: Bundle; run: string | undefined }> {
   if (model.endsWith('.zip')) return { bundle: await fromZip(services, model), run: undefined }
@@ -39,7 +42,7 @@ export async function findBundle(
 }
 
 /** The newest run that has a bundle: a run that is training now, or was stopped, does not hide the model before it. */
-async function newestWithModel({ runs }: Services): Promise<Run> {
+async function newestWithModel({ runs }: ModelPlaces): Promise<Run> {
   for (const { id } of await runs.list()) {
     const run = await runs.open(id)
     if (await under(run.files, 'bundle/').exists(manifestFile)) return run
@@ -49,7 +52,7 @@ async function newestWithModel({ runs }: Services): Promise<Run> {
 }
 
 /** A run by its name; what is neither a run nor a folder is said to be neither. */
-async function openRun({ runs }: Services, model: string): Promise<Run> {
+async function openRun({ runs }: ModelPlaces, model: string): Promise<Run> {
   try {
     return await runs.open(model)
   } catch (error) {
@@ -70,7 +73,7 @@ export async function openModel(services: Services, model: string, session: Sess
   return { name: bundle.manifest.name, bundle, pipeline, run }
 }
 
-async function fromZip(services: Services, path: string): Promise<Bundle> {
+async function fromZip(services: ModelPlaces, path: string): Promise<Bundle> {
   const cut = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))
   const folder = services.folder(cut < 0 ? '.' : path.slice(0, cut) || '/')
   let bytes: Uint8Array

@@ -76,7 +76,7 @@ export function fewExamples(dataset: Dataset, names: readonly string[], most = 4
  * @returns the largest difference
  */
 export async function verifyStart(
-  services: Services,
+  services: Pick<Services, 'backend' | 'table'>,
   base: BaseModel,
   of: {
     readonly start: Pick<TaskStart, 'base' | 'prepare'>
@@ -121,7 +121,7 @@ function firstRow({ dtype, shape, data }: Tensor): Tensor {
 
 /** The exported file against the parameters in memory, on the same examples. */
 export async function verifyExport(
-  services: Services,
+  services: Pick<Services, 'backend' | 'table'>,
   bytes: Uint8Array,
   of: { model: Layer; examples: Readonly<Record<string, Tensor>>; parameters: ReadonlyMap<string, Tensor> },
 ): Promise<number> {
@@ -178,9 +178,9 @@ export async function keepFeatures(
 /** What is said of a base before the first step. */
 export function baseEvent(
   base: BaseModel,
-  start: TaskStart,
+  start: Pick<TaskStart, 'base' | 'output'>,
   difference: number,
-  kept: KeptFeatures | undefined,
+  kept: Pick<KeptFeatures, 'bytes' | 'found' | 'seconds'> | undefined,
 ): BaseEvent {
   const { trained, all } = countImported(start.base)
   return {

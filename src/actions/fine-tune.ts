@@ -1,0 +1,115 @@
+/** Training that starts from a model, without a project: tensors in memory, events out, the same safeguards as `quern train --from`. */
+import { exportGraph } from '../bundle/export-graph.ts'
+import type { TrainEvent } from '../contract/events.ts'
+import { numbersOf, type Tensor } from '../core/tensor.ts'
+import { createDataset } from '../data/dataset.ts'
+import { type Transfer, type TransferOptions, transfer } from '../nn/index.ts'
+import { table } from '../ops/index.ts'
+import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
+import { createFileBlobs } from '../store/file-blobs.ts'
+import { createRunStore } from '../store/file-runs.ts'
+import { cacheFeatures } from '../train/feature-cache.ts'
+import { type FrozenPrefix, frozenPrefix } from '../train/frozen-prefix.ts'
+import { type BaseModel, type BaseServices, baseFromBytes, openBase } from './base-model.ts'
+import { type FitOptions, type FittedModel, fit } from './fit.ts'
+import { accuracyOn, withTrainedWeights } from './forgetting.ts'
+import { columnSpec } from './run-fit.ts'
+import { type BaseEvent, baseEvent, fewExamples, verifyExport, verifyStart } from './start-from.ts'
+
+export interface FineTuneOptions
+  extends Omit<FitOptions, 'x' | 'y' | 'loss' | 'losses'>,
+    Omit<TransferOptions, 'hash' | 'table'> {
+  /** what the model takes, examples along the first axis */
+  readonly x: Tensor
+  /** class numbers int32 `[n]`, or what the loss compares with */
+  readonly y: Tensor
+  /** default: sparseCategoricalCrossentropy for class numbers, meanSquaredError else */
+  readonly loss?: FitOptions['loss']
+  /** computes what is frozen once for each example; default true */
+  readonly cacheFeatures?: boolean
+  /** examples of what the model could do before, with class numbers: how much of it is forgotten is measured */
+  readonly old?: { readonly x: Tensor; readonly y: Tensor }
+}
+
+export interface FineTuned extends FittedModel {
+  /** largest difference between the exported file and the trained parameters, as a share of the largest output */
+  readonly difference: number
+  /** accuracy on `old` before and after, when it was given */
+  readonly old?: { readonly before: number; readonly after: number }
+}
+
+/**
+ * Puts a head behind a model and trains it, and as much of the model as is asked for. The model is compared with its file before the first step,
+ * the exported file with the trained model after the last; the best epoch's parameters are returned.
+ *
+ * @param model path of an ONNX file, a bundle or a Hugging Face style folder, or the bytes of an ONNX file
+ * @throws QuernError as `fit` and `transfer`; 'numeric' when one of the two comparisons fails
+ * @example
+ * const run = fineTune('backbone.onnx', { x, y, train: { last: 2 }, learningRateFactor: 0.1, epochs: 10 })
+ * for await (const event of run) if (event.type === 'epoch') console.log(event.train)
+ */
+export async function* fineTune(
+  model: string | Uint8Array,
+  options: FineTuneOptions,
+): AsyncGenerator<TrainEvent | BaseEvent, FineTuned> {
+  const services = libraryServices()
+  const base = typeof model === 'string' ? await openBase(services, model) : await baseFromBytes(services, model)
+  const { x, y, head, train, output, unfreeze, dropout, batchNormalization, old, ...rest } = options
+  const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, ...training } = rest
+  const isClasses = y.dtype === 'int32' && y.shape.length === 1
+  const start = transfer(base.graph, {
+    ...{ head, train, output, unfreeze, dropout, batchNormalization, learningRateFactor, layerDecay },
+    units: options.units ?? (isClasses ? 1 + Math.max(...numbersOf(y)) : (y.shape[1] ?? 1)),
+    activation: options.activation ?? (isClasses ? 'softmax' : undefined),
+    hash: base.hash,
+  })
+  const inputs = [columnSpec('x', x)]
+  const examples = fewExamples(createDataset({ columns: { x } }), ['x'])
+  const checked = { start: { base: start.base, prepare: undefined }, examples, parameters: new Map<string, Tensor>() }
+  const difference = await verifyStart(services, base, checked)
+  const prefix = keeps ? frozenPrefix(start.model, inputs, table) : undefined
+  const kept =
+    prefix && (await cacheFeatures({ all: createDataset({ columns: { x } }) }, { prefix, inputs, ...services }))
+  yield baseEvent(base, start, difference, kept && { bytes: kept.bytes, found: kept.found, seconds: 0 })
+  const fitted = yield* fit(prefix?.suffix ?? start.model, {
+    ...training,
+    groups: [...(options.groups ?? []), ...start.groups],
+    x: kept ? featuresOf(kept.datasets.all.columns, prefix!) : x,
+    y,
+    loss: options.loss ?? (isClasses ? 'sparseCategoricalCrossentropy' : 'meanSquaredError'),
+  })
+  return finished(services, base, { start, inputs, examples, parameters: fitted.parameters, old })
+}
+
+async function finished(
+  services: BaseServices,
+  base: BaseModel,
+  of: {
+    start: Transfer
+    inputs: readonly ReturnType<typeof columnSpec>[]
+    examples: Readonly<Record<string, Tensor>>
+    parameters: FittedModel['parameters']
+    old: FineTuneOptions['old']
+  },
+): Promise<FineTuned> {
+  const { start, inputs, examples, parameters, old } = of
+  const { model } = start
+  const onnx = exportGraph({ model, inputs, output: 'y', parameters, table, name: 'model' })
+  const difference = await verifyExport(services, onnx, { model, examples, parameters })
+  if (!old) return { onnx, parameters, difference }
+  const dataset = createDataset({ columns: { x: old.x, label: old.y } })
+  const [before, after] = [base.graph, withTrainedWeights(base.graph, parameters)].map((graph) =>
+    accuracyOn(services, { graph, prepare: undefined, dataset, inputs: ['x'], name: base.name }),
+  )
+  return { onnx, parameters, difference, old: { before: await before!, after: await after! } }
+}
+
+function featuresOf(columns: Readonly<Record<string, Tensor>>, { features }: FrozenPrefix): Record<string, Tensor> {
+  return Object.fromEntries(features.map(({ name }) => [name, columns[name]!]))
+}
+
+/** The runtime, and the file system from the current folder. */
+function libraryServices(): BaseServices {
+  const folder = createFileBlobs
+  return { backend: createNodeBackend(), table, folder, runs: createRunStore(folder('.quern/runs'), Date) }
+}
