@@ -1,8 +1,10 @@
 /** The server as a function from requests to answers: routes behind the gate. No socket, clock or chance: main.ts brings them. */
 import { Hono } from 'hono'
+import { cors } from 'hono/cors'
 import type { Catalog } from './catalog.ts'
 import type { AppContext } from './context.ts'
 import { createGate, type Gated, type GateOptions, type Traffic } from './gate.ts'
+import { adminRoutes } from './routes/admin.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inferenceProtocolRoutes } from './routes/inference-protocol.ts'
 import { metadataRoutes } from './routes/metadata.ts'
@@ -12,6 +14,9 @@ export interface AppOptions extends GateOptions {
   readonly catalog: Catalog
   /** of Quern */
   readonly version: string
+  readonly reload?: AppContext['reload']
+  /** origins whose pages may ask; default: none but the server's own */
+  readonly cors?: readonly string[]
 }
 
 export interface App {
@@ -26,12 +31,13 @@ export interface App {
  */
 export function createApp(options: AppOptions): App {
   const gate = createGate(options)
-  const { catalog, version, maxBodyBytes } = options
-  const context: AppContext = { catalog, gate, version, maxBodyBytes }
+  const { catalog, version, maxBodyBytes, reload, cors: origins = [] } = options
+  const context: AppContext = { catalog, gate, version, maxBodyBytes, reload }
   const app = new Hono<Gated>()
   app.use('*', gate.middleware)
   app.onError(gate.onError)
-  for (const routes of [healthRoutes, inferenceProtocolRoutes, predictRoutes, metadataRoutes]) {
+  if (origins.length > 0) app.use('*', cors({ origin: [...origins], exposeHeaders: ['x-request-id', 'retry-after'] }))
+  for (const routes of [healthRoutes, inferenceProtocolRoutes, predictRoutes, metadataRoutes, adminRoutes]) {
     app.route('/', routes(context))
   }
   app.notFound((c) => {

@@ -28,7 +28,7 @@ export interface BundleEntryOptions {
   readonly open: () => Promise<Bundle>
   readonly engine: Engine
   readonly images: ImageDecoder | undefined
-  readonly batching?: Partial<BatchSettings> | undefined
+  readonly batching?: { readonly [Key in keyof BatchSettings]?: BatchSettings[Key] | undefined } | undefined
   /** told when the model is loaded, before its first run: metrics watch its queue */
   readonly onLoaded?: ((queue: QueueState) => void) | undefined
 }
@@ -47,9 +47,13 @@ export function bundleEntry(options: BundleEntryOptions): CatalogEntry {
     bytes: size + engine.workers * (copiesOfWeights * size + memoryOfSession),
     async load() {
       const bundle = await options.open()
-      const settings = { ...defaultBatchSettings, ...batching }
-      const maxRows = hasFreeBatch(bundle.manifest) ? settings.maxRows : 1
-      const model = await engine.load(name, bundle.model, { ...settings, maxRows })
+      const {
+        maxRows = defaultBatchSettings.maxRows,
+        maxDelayMilliseconds = defaultBatchSettings.maxDelayMilliseconds,
+        maxQueued = defaultBatchSettings.maxQueued,
+      } = batching ?? {}
+      const rows = hasFreeBatch(bundle.manifest) ? maxRows : 1
+      const model = await engine.load(name, bundle.model, { maxRows: rows, maxDelayMilliseconds, maxQueued })
       // The sessions have the bytes: the rest of the bundle is all that predictions need.
       const description = { ...bundle, model: new Uint8Array() }
       try {

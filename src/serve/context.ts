@@ -1,6 +1,7 @@
 /** What the routes share; app.ts makes it. */
 import type { Catalog } from './catalog.ts'
 import type { Gate } from './gate.ts'
+import type { CatalogChanges } from './sync-catalog.ts'
 
 /** What routes are given. */
 export interface AppContext {
@@ -9,4 +10,6 @@ export interface AppContext {
   readonly gate: Gate
   readonly version: string
   readonly maxBodyBytes: number
+  /** reads the configuration again and swaps in what changed; undefined where there is none */
+  readonly reload?: (() => Promise<CatalogChanges>) | undefined
 }

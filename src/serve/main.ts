@@ -1,10 +1,11 @@
 /** The composition root of the server: the app on a socket, with real time and real ids, and its orderly end. */
 import { randomUUID } from 'node:crypto'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer, type ServerType } from '@hono/node-server'
 import { messageOf, QuernError } from '../core/errors.ts'
 import type { Log } from '../core/ports.ts'
-import { createApp } from './app.ts'
+import { type AppOptions, createApp } from './app.ts'
 import type { Catalog } from './catalog.ts'
 import { type GateOptions, logObserver, type Observer, type Traffic } from './gate.ts'
 import type { Authenticate } from './principal.ts'
@@ -26,6 +27,10 @@ export interface ServerOptions {
   readonly maxBodyBytes?: number
   /** a line for each request, without what was in it */
   readonly log: Log
+  readonly reload?: AppOptions['reload']
+  readonly cors?: readonly string[] | undefined
+  /** texts of the PEM files; with them the server speaks HTTPS */
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined
   /** how long requests that run may go on after `close`; default 10 s */
   readonly drainMilliseconds?: number
   /** of Quern */
@@ -59,6 +64,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     authenticate,
     limits = {},
     observers = [],
+    reload,
+    cors,
+    tls,
     host = '127.0.0.1',
     port = 8080,
     maxBodyBytes = 16 * 2 ** 20,
@@ -75,10 +83,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     clock: { now: () => performance.now() },
     newId: randomUUID,
     version,
+    ...(reload ? { reload } : {}),
+    ...(cors ? { cors } : {}),
   })
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: { ...patience, connectionsCheckingInterval: 1000 },
+    serverOptions: { ...patience, connectionsCheckingInterval: 1000, ...tls },
+    ...(tls ? { createServer: createSecureServer } : {}),
   })
   const address = await listen(server, host, port)
   if (!['127.0.0.1', '::1', 'localhost'].includes(host)) {
@@ -87,7 +98,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
   let closing: Promise<void> | undefined
   return {
-    url: `http://${name}:${address.port}`,
+    url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
     close: () => (closing ??= shutDown(server, traffic, options)),
   }
 }

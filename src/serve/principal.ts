@@ -25,6 +25,8 @@ export const publicAccess: Authenticate = () => everyone
 /** The scope that a request needs; undefined for the probes, which alone are free. What is not listed needs `infer`. */
 export function scopeOf(method: string, path: string): Scope | undefined {
   if (path.startsWith('/v2/health/') || path === '/healthz') return undefined
+  // A browser asks first whether it may ask, and sends no key with that.
+  if (method === 'OPTIONS') return undefined
   if (path === '/metrics') return 'metrics'
   if (path.startsWith('/admin/')) return 'admin'
   if (method === 'POST' && /^\/v2\/repository\/models\/[^/]+\/(?:load|unload)$/.test(path)) return 'admin'

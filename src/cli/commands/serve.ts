@@ -1,5 +1,6 @@
-import type { OpenedModel } from '../../actions/open-model.ts'
-import { type Command, type Context, modelOption, wholeNumber } from '../command.ts'
+import { availableParallelism } from 'node:os'
+import type { Access } from '../access.ts'
+import { type Command, type Context, modelOption } from '../command.ts'
 import { harmless } from '../render/text-width.ts'
 import { type StopReason, stopCodes } from '../world.ts'
 
@@ -7,72 +8,95 @@ export const serve: Command = {
   name: 'serve',
   summary: 'answer over HTTP until it is stopped',
   options: [
-    { ...modelOption, flags: '--model <model...>', summary: `${modelOption.summary}; several are served side by side` },
-    { flags: '--host <address>', summary: 'where to listen; 0.0.0.0 for every address', default: '127.0.0.1' },
-    { flags: '--port <n>', summary: '0 takes any free one', default: '8080' },
-    { flags: '--max-body <MB>', summary: 'the largest request', default: '16' },
-    { flags: '--drain <seconds>', summary: 'how long requests may go on after a stop', default: '10' },
+    {
+      flags: '--model <model...>',
+      summary: `${modelOption.summary}; several are served side by side (default: latest)`,
+    },
+    { flags: '--host <address>', summary: 'where to listen; 0.0.0.0 for every address (default: 127.0.0.1)' },
+    { flags: '--port <n>', summary: '0 takes any free one (default: 8080)' },
+    { flags: '--max-body <MB>', summary: 'the largest request (default: 16)' },
+    { flags: '--drain <seconds>', summary: 'how long requests may go on after a stop (default: 10)' },
+    { flags: '--workers <n>', summary: 'threads that compute (default: one for each core)' },
+    {
+      flags: '--memory <MB>',
+      summary: 'of loaded models; those that were not used for long leave (default: no limit)',
+    },
+    {
+      flags: '--config <file>',
+      summary: 'models, aliases and limits (default: quern.serve.json here, if there is one)',
+    },
+    { flags: '--public', summary: 'without keys: whoever reaches the server may use the models' },
   ],
-  examples: ['quern serve', 'quern serve --model ./cats --model ./dogs --port 9000'],
+  examples: [
+    'quern serve',
+    'quern serve --model ./cats --model ./dogs --port 9000',
+    'quern serve --config production.json',
+    'quern serve --public',
+  ],
   streams: true,
   async run(context, _, options) {
-    const { terminal } = context
-    const port = wholeNumber(options.port, '--port', 0, 65_535)
-    const maxBodyBytes = wholeNumber(options.maxBody, '--max-body', 1, 4096) * 2 ** 20
-    const drainMilliseconds = wholeNumber(options.drain, '--drain', 0, 3600) * 1000
+    const { terminal, world } = context
+    const { readServeConfig, readTls } = await import('../serve-config.ts')
+    const config = await readServeConfig(world.cwd, options)
+    const tls = readTls(world.cwd, config)
     const services = await context.services()
-    const names = [options.model].flat().map(String)
-    const [{ openModel }, { startServer }] = await Promise.all([
-      import('../../actions/open-model.ts'),
-      import('../../serve/main.ts'),
-    ])
-    const [{ Catalog }, { inProcess }, { publicAccess }] = await Promise.all([
-      import('../../serve/catalog.ts'),
-      import('../../serve/in-process.ts'),
-      import('../../serve/principal.ts'),
-    ])
-    const opened: OpenedModel[] = []
-    for (const name of names) opened.push(await openModel(services, name))
-    const bundles = withVersions(opened)
+    const [{ startServer }, { Catalog }, { Engine }, { accessFor }, { servedModels }, { syncCatalog }] =
+      await Promise.all([
+        import('../../serve/main.ts'),
+        import('../../serve/catalog.ts'),
+        import('../../serve/engine/engine.ts'),
+        import('../access.ts'),
+        import('../served-models.ts'),
+        import('../../serve/sync-catalog.ts'),
+      ])
+    const { log, versions } = services
+    const clock = { now: () => performance.now() }
+    const memoryBytes = config.memory === undefined ? {} : { memoryBytes: config.memory * 2 ** 20 }
+    const catalog = new Catalog({ clock, log, ...memoryBytes })
+    const engine = new Engine({ workers: config.workers ?? availableParallelism(), clock, log })
     const stopped = firstStop(context)
     try {
-      const host = String(options.host)
-      const { log, versions } = services
-      const about = { host, port, maxBodyBytes, drainMilliseconds, log, version: versions.quern ?? '' }
-      const catalog = new Catalog({ clock: services.clock, log })
-      for (const { name, version, pipeline } of bundles) catalog.add(inProcess(name, version, pipeline))
-      for (const { name, version } of bundles) await catalog.load(name, version)
-      const server = await startServer({ catalog, authenticate: publicAccess, ...about })
-      const models = bundles.map(({ name, version }) => ({ name, version }))
-      terminal.record({ type: 'listening', url: server.url, models })
-      terminal.print(...listeningLines(server.url, opened, models, terminal.colors.bold))
+      const reload = async (): ReturnType<typeof syncCatalog> => {
+        const now = await readServeConfig(world.cwd, options)
+        return syncCatalog(catalog, await servedModels(services, engine, now), now.aliases)
+      }
+      await reload()
+      const { host, port, cors } = config
+      const access = await accessFor(world, options.public === true)
+      const server = await startServer({
+        ...{ catalog, authenticate: access.authenticate, host, port, tls, cors, log, reload },
+        maxBodyBytes: config.maxBody * 2 ** 20,
+        drainMilliseconds: config.drain * 1000,
+        limits: { maxRunning: config.maxRunning, maxMilliseconds: config.timeout * 1000 },
+        version: versions.quern ?? '',
+      })
+      const listed = catalog.all.map(({ name, version, manifest: { task, labels } }) => ({
+        name,
+        version,
+        task,
+        labels,
+      }))
+      const models = listed.map(({ name, version }) => ({ name, version }))
+      terminal.record({ type: 'listening', url: server.url, models, access: access.kind, key: access.key })
+      if (access.kind === 'public') terminal.warn('--public: whoever reaches the server may use the models, without a key')
+      terminal.print(...listeningLines(server.url, listed, access, terminal.colors.bold))
       const reason = await stopped.reason
       if (reason === 'SIGINT') terminal.note('finishing what runs; Ctrl-C again stops at once')
       await server.close()
       terminal.record({ type: 'stopped', reason })
       return 0
-    } catch (error) {
-      await Promise.all(opened.map(({ pipeline }) => pipeline.release()))
-      throw error
     } finally {
       stopped.release()
+      await engine.close()
     }
   },
 }
 
-interface Served {
+interface Listed {
   readonly name: string
   readonly version: string
-}
-
-/** Models of one name are versions of it, in the order given. */
-function withVersions(opened: readonly OpenedModel[]): (Served & Pick<OpenedModel, 'pipeline'>)[] {
-  const seen = new Map<string, number>()
-  return opened.map(({ name, pipeline }) => {
-    const version = (seen.get(name) ?? 0) + 1
-    seen.set(name, version)
-    return { name, version: String(version), pipeline }
-  })
+  readonly task: string
+  readonly labels: readonly string[]
 }
 
 function firstStop({ world }: Context): { reason: Promise<StopReason>; release(): void } {
@@ -90,20 +114,23 @@ function firstStop({ world }: Context): { reason: Promise<StopReason>; release()
 
 function listeningLines(
   url: string,
-  opened: readonly OpenedModel[],
-  models: readonly Served[],
+  models: readonly Listed[],
+  { kind, key }: Access,
   bold: (text: string) => string,
 ): string[] {
-  const list = models.map(({ name, version }, i) => {
-    const { labels, task } = opened[i]!.bundle.manifest
-    return `  ${harmless(name)}, version ${version}: ${harmless(task)}, ${labels.length} classes`
+  const list = models.map(({ name, version, task, labels }) => {
+    const classes = labels.length > 0 ? `, ${labels.length} classes` : ''
+    return `  ${harmless(name)}, version ${version}: ${harmless(task)}${classes}`
   })
+  const header = kind === 'public' ? '' : ` -H 'Authorization: Bearer ${key ?? 'KEY'}'`
+  const about = key === undefined ? [] : ['', `There are no keys yet. For this run, and not shown again: ${bold(key)}`]
   return [
     `listening on ${bold(url)}`,
     ...list,
+    ...about,
     '',
     `  curl ${url}/v2/health/ready`,
-    `  curl --data-binary @picture.png ${url}/predict${models.length > 1 ? `/${models[0]!.name}` : ''}`,
+    `  curl${header} --data-binary @picture.png ${url}/predict${models.length > 1 ? `/${models[0]!.name}` : ''}`,
     '',
     'Ctrl-C stops it after the requests that run',
   ]

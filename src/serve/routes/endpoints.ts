@@ -19,7 +19,7 @@ export const endpoints: readonly Endpoint[] = [
   {
     method: 'post',
     path: '/predict',
-    summary: 'Labels and scores for one or more pictures, where one model is served',
+    summary: 'Labels and scores for one or more pictures or rows, where one model is served',
     body: predictBody,
     answer: 'Predictions',
     query: ['topK'],
@@ -27,7 +27,7 @@ export const endpoints: readonly Endpoint[] = [
   {
     method: 'post',
     path: '/predict/{model}',
-    summary: 'Labels and scores for one or more pictures',
+    summary: 'Labels and scores for one or more pictures or rows',
     body: predictBody,
     answer: 'Predictions',
     query: ['topK'],
@@ -58,7 +58,13 @@ const prediction = {
   properties: { label: text, score: { type: 'number', minimum: 0, maximum: 1 } },
   required: ['label', 'score'],
 }
-const predictions = { type: 'array', items: prediction }
+const estimate = {
+  type: 'object',
+  properties: { target: text, value: { type: 'number' } },
+  required: ['target', 'value'],
+}
+const predictions = { type: 'array', items: { oneOf: [prediction, estimate] } }
+const row = { type: 'object', description: "A value for each column of a table's model, null where it is not known" }
 const tensor = {
   type: 'object',
   properties: {
@@ -84,8 +90,9 @@ export const schemas: Readonly<Record<string, unknown>> = {
   },
   PredictRequest: {
     type: 'object',
-    description: 'Exactly one of image, images and inputs: base64 or data URIs, or nested numbers',
-    properties: { image: text, images: texts, inputs: {}, topK },
+    description:
+      'Exactly one of row, rows, image, images and inputs: values by column, base64 or data URIs, or nested numbers',
+    properties: { row, rows: { type: 'array', items: row }, image: text, images: texts, inputs: {}, topK },
     additionalProperties: false,
   },
   Predictions: { oneOf: [predictions, { type: 'array', items: predictions }] },

@@ -1,5 +1,5 @@
 /**
- * `POST /predict` and `/predict/{model}`: a picture in any of the forms that clients have at hand, labels with scores out. One input
+ * `POST /predict` and `/predict/{model}`: a picture in any of the forms that clients have at hand, or rows of a table, labels with scores out, or estimates. One input
  * gives `[{ label, score }, ...]`; several, or a field named for several, give a list of such lists.
  */
 import { type Context, Hono } from 'hono'
@@ -102,7 +102,12 @@ async function fromForm(bytes: Uint8Array, contentType: string): Promise<Asked> 
 
 const list = z.custom<unknown[]>((value) => Array.isArray(value), 'expected an array')
 
+const row = z.record(z.string(), z.unknown())
+
 const predictRequest = z.strictObject({
+  /** values by the names of a table's columns; numbers as numbers, texts as texts, null where there is none */
+  row: row.optional(),
+  rows: z.array(row).min(1).max(mostInputs).optional(),
   /** base64 or a data URI */
   image: z.string().optional(),
   images: z.array(z.string()).min(1).max(mostInputs).optional(),
@@ -112,11 +117,16 @@ const predictRequest = z.strictObject({
 })
 
 function fromJson(value: unknown, model: ModelInUse): Asked {
-  const { image, images, inputs, topK } = parseWith(predictRequest, value, 'the request', 'input')
-  const given = [image, images, inputs].filter((part) => part !== undefined)
+  const { row, rows, image, images, inputs, topK } = parseWith(predictRequest, value, 'the request', 'input')
+  const given = [row, rows, image, images, inputs].filter((part) => part !== undefined)
   if (given.length !== 1) {
-    throw new RequestError(400, `the request must hold one of 'image', 'images' and 'inputs', received ${given.length}`)
+    throw new RequestError(
+      400,
+      `the request must hold one of 'row', 'rows', 'image', 'images' and 'inputs', received ${given.length}`,
+    )
   }
+  if (row) return { inputs: [row], many: false, topK }
+  if (rows) return { inputs: rows, many: true, topK }
   if (images) return { inputs: images.map((text, i) => bytesFromBase64(text, `images[${i}]`)), many: true, topK }
   if (typeof inputs === 'string') return { inputs: [bytesFromBase64(inputs, 'inputs')], many: false, topK }
   if (inputs === undefined) return { inputs: [bytesFromBase64(image!, 'image')], many: false, topK }

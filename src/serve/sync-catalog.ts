@@ -1,0 +1,45 @@
+/** Makes a catalog hold what a configuration lists, while it is in use: new and changed versions are swapped in, others leave. */
+import type { Aliases } from './aliases.ts'
+import type { Catalog, CatalogEntry } from './catalog.ts'
+
+export interface CatalogChanges {
+  /** 'name/version' of each */
+  readonly loaded: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/**
+ * No request fails meanwhile: a version answers until its successor is warm, and finishes what it has begun. When one cannot be loaded, the
+ * error is thrown and what was there goes on.
+ */
+export async function syncCatalog(
+  catalog: Catalog,
+  entries: readonly CatalogEntry[],
+  aliases: Readonly<Record<string, Aliases>>,
+): Promise<CatalogChanges> {
+  const loaded: string[] = []
+  const removed: string[] = []
+  const before = new Map(catalog.all.map((info) => [addressOf(info), info]))
+  for (const entry of entries) {
+    const old = before.get(addressOf(entry))
+    if (old && contentOf(old) === contentOf(entry)) continue
+    await catalog.swap(entry)
+    loaded.push(addressOf(entry))
+  }
+  const wanted = new Set(entries.map(addressOf))
+  for (const [address, { name, version }] of before) {
+    if (wanted.has(address)) continue
+    catalog.remove(name, version)
+    removed.push(address)
+  }
+  for (const name of new Set(entries.map((entry) => entry.name))) {
+    const { stable = entries.findLast((entry) => entry.name === name)!.version, canary, shadow } = aliases[name] ?? {}
+    catalog.setAliases(name, { stable, canary, shadow })
+  }
+  return { loaded, removed }
+}
+
+const addressOf = ({ name, version }: Pick<CatalogEntry, 'name' | 'version'>): string => `${name}/${version}`
+
+const contentOf = ({ manifest }: Pick<CatalogEntry, 'manifest'>): string =>
+  JSON.stringify(Object.values(manifest.files).map(({ sha256 }) => sha256))
