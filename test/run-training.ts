@@ -7,12 +7,12 @@ import { createDataset, type Dataset, exampleShape, subset } from '../src/data/d
 import { loadIdxPair } from '../src/data/idx-source.ts'
 import * as nn from '../src/nn/index.ts'
 import { table } from '../src/ops/index.ts'
-import { createOptimizer, createSchedule, type NamedConfig } from '../src/optim/index.ts'
+import { createSchedule, type NamedConfig, type Optimizer } from '../src/optim/index.ts'
 import { type GradientRules, gradientRules } from '../src/optim/update.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { memoryCheckpoints } from '../src/train/checkpoint.ts'
 import { type LoopOptions, runLoop } from '../src/train/loop.ts'
-import type { ParameterGroup } from '../src/train/parameter-groups.ts'
+import { optimizerFrom, type ParameterGroup } from '../src/train/parameter-groups.ts'
 import { classificationScorer, regressionScorer } from '../src/train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../src/train/step.ts'
 import type { ParameterAverage, Recomputation } from '../src/train/step-options.ts'
@@ -51,7 +51,7 @@ export interface Setup {
   readonly loss?: nn.Loss
   readonly seed?: number
   readonly threads?: number
-  readonly optimizer?: string | NamedConfig
+  readonly optimizer?: string | NamedConfig | Optimizer
   readonly schedule?: string | NamedConfig
   readonly rules?: Partial<GradientRules>
   readonly ema?: ParameterAverage
@@ -76,7 +76,7 @@ export async function prepare(setup: Setup = {}): Promise<Prepared> {
   const { model = smallNetwork(), loss = nn.sparseCategoricalCrossentropy(), seed = 1, threads = 1, loop = {} } = setup
   const { optimizer = 'adam', schedule = 'constant', rules = {}, batchSize = 16, evaluationBatchSize = 8 } = setup
   const { train = digits(0, 72), augmented = false } = setup
-  const made = createOptimizer(optimizer)
+  const made = optimizerFrom(optimizer)
   const target = train.columns.label!
   const inputs = Object.entries(train.columns).filter(([name]) => name !== 'label')
   const step = await createTrainingStep({
