@@ -237,6 +237,8 @@ describe.sequential('journey', () => {
         type: 'listening',
         url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
         models: [{ name: 'lamps', version: '1' }],
+        access: 'run',
+        key: expect.stringMatching(/^qk_/),
       },
       { type: 'stopped', reason: 'SIGTERM' },
     ])

@@ -5,6 +5,7 @@ import { evaluate } from './evaluate.ts'
 import { exportCommand } from './export.ts'
 import { init } from './init.ts'
 import { inspect } from './inspect.ts'
+import { keys } from './keys.ts'
 import { predict } from './predict.ts'
 import { runs } from './runs.ts'
 import { serve } from './serve.ts'
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   predict,
   exportCommand,
   serve,
+  keys,
   runs,
   config,
 ]
