@@ -1,6 +1,7 @@
 /** THE table of benchmarks: a record a line. Records are light: what they measure is imported when they run. */
 import { cnnStep } from './cnn-step.ts'
 import { ctcLoss } from './ctc-loss.ts'
+import { featureCache } from './feature-cache.ts'
 import { ganStep } from './gan-step.ts'
 import { gemmShare } from './gemm-share.ts'
 import { gptStep } from './gpt-step.ts'
@@ -31,6 +32,7 @@ export const records: readonly BenchRecord[] = [
   wavenetStep,
   ctcLoss,
   ganStep,
+  featureCache,
   gemmShare,
   mnistMemory,
   memoryGpt,

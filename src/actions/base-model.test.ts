@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import { float32 } from '../core/tensor.ts'
+import { GraphBuilder } from '../graph/builder.ts'
+import { writeModel } from '../onnx/write.ts'
+import { Emitter } from '../ops/emitter.ts'
+import { table } from '../ops/index.ts'
+import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
+import { createRunStore } from '../store/file-runs.ts'
+import { createMemoryBlobs } from '../store/memory-blobs.ts'
+import { openBase } from './base-model.ts'
+import { answersOfFile, compareAnswers } from './compare-answers.ts'
+
+const bytesOf = (text: string) => new TextEncoder().encode(text)
+
+/** A picture `[N, 3, 2, 2]` to three numbers. */
+function file(location?: string) {
+  const g = new Emitter(table, new GraphBuilder('vision'))
+  const x = g.builder.input('pixel_values', { dtype: 'float32', shape: ['N', 3, 2, 2] })
+  const weight = g.constant(
+    float32(
+      [12, 3],
+      Float32Array.from({ length: 36 }, (_, i) => i / 36),
+    ),
+    'classifier.weight',
+  )
+  const graph = g.builder.finish([g.matMul(g.op('Flatten', [x]), weight)])
+  return writeModel(graph, location === undefined ? {} : { externalData: { location, threshold: 16 } })
+}
+
+async function services(files: Readonly<Record<string, Uint8Array>>) {
+  const store = createMemoryBlobs()
+  for (const [key, bytes] of Object.entries(files)) await store.write(key, bytes)
+  const folder = (path: string) => ({
+    ...store,
+    read: (key: string) => store.read(path === '.' ? key : `${path}/${key}`),
+    exists: (key: string) => store.exists(path === '.' ? key : `${path}/${key}`),
+    list: async (prefix: string) => (await store.list(`${path}/${prefix}`)).map((key) => key.slice(path.length + 1)),
+  })
+  return { backend: createNodeBackend(), table, folder, runs: createRunStore(createMemoryBlobs(), { now: () => 0 }) }
+}
+
+describe('a folder in the layout of Hugging Face', () => {
+  const config = { id2label: { 0: 'cat', 1: 'dog', 2: 'owl' } }
+  const processor = {
+    image_processor_type: 'ViTImageProcessor',
+    ...{ do_resize: true, size: { shortest_edge: 8 }, do_center_crop: true, crop_size: { height: 2, width: 2 } },
+    ...{ rescale_factor: 0.00392156862745098, image_mean: [0.5, 0.4, 0.3], image_std: [0.2, 0.2, 0.2] },
+  }
+  const json = (value: unknown) => bytesOf(JSON.stringify(value))
+
+  it('brings labels, the size of pictures and what pixels become', async () => {
+    const of = await services({
+      'vit/config.json': json(config),
+      'vit/preprocessor_config.json': json(processor),
+      'vit/onnx/model.onnx': file().model,
+    })
+    const base = await openBase(of, 'vit')
+    expect(base.labels).toEqual(['cat', 'dog', 'owl'])
+    expect(base.image).toEqual({
+      ...{ height: 2, width: 2, fit: 'cover' },
+      pixels: { scale: 0.00392156862745098, mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2] },
+    })
+    expect(base.hash).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('says what is missing or wrong in it', async () => {
+    const none = await services({ 'm/config.json': json(config), 'm/model.safetensors': new Uint8Array(4) })
+    await expect(openBase(none, 'm')).rejects.toMatchObject({
+      message: 'm has no ONNX file: neither onnx/model.onnx nor model.onnx',
+      hint: expect.stringContaining('It has model.safetensors. Export it: optimum-cli export onnx'),
+    })
+    const broken = { 'm/config.json': bytesOf('{'), 'm/model.onnx': file().model }
+    await expect(openBase(await services(broken), 'm')).rejects.toThrow(/m\/config.json is no JSON/)
+    const odd = {
+      'm/config.json': json(config),
+      'm/model.onnx': file().model,
+      'm/preprocessor_config.json': json({ ...processor, image_std: ['a'] }),
+    }
+    await expect(openBase(await services(odd), 'm')).rejects.toThrow(
+      /image_std must be a list of numbers, received \["a"\]/,
+    )
+  })
+})
+
+describe('external data', () => {
+  it('is read from beside the file; the untouched file has it inside', async () => {
+    const { model, external } = file('weights.bin')
+    const weights = Uint8Array.from(external!.chunks.flatMap((chunk) => [...chunk]))
+    const base = await openBase(await services({ 'm.onnx': model, 'weights.bin': weights }), 'm.onnx')
+    const x = float32(
+      [1, 3, 2, 2],
+      Float32Array.from({ length: 12 }, (_, i) => i),
+    )
+    const answers = async (bytes: Uint8Array) => answersOfFile(bytes, { pixel_values: x }, createNodeBackend())
+    expect(await answers(await base.untouched())).toEqual(await answers(file().model))
+  })
+
+  it('that is missing, or outside of the folder, is named', async () => {
+    const { model } = file('weights.bin')
+    await expect(openBase(await services({ 'm.onnx': model }), 'm.onnx')).rejects.toMatchObject({
+      message: "m.onnx keeps weights in 'weights.bin', which is not beside it",
+      hint: 'Copy weights.bin into the folder of the model: the two files belong together.',
+    })
+    // The same length, so that nothing else of the file changes.
+    const text = new TextDecoder('latin1').decode(model).replace('weights.bin', '../ghts.bin')
+    const outside = Uint8Array.from(text, (c) => c.charCodeAt(0))
+    await expect(openBase(await services({ 'm.onnx': outside }), 'm.onnx')).rejects.toThrow(
+      /lies at '..\/ghts.bin', expected a relative path inside the model's folder/,
+    )
+  })
+})
+
+describe('compareAnswers', () => {
+  it('takes rounding for rounding and no more', () => {
+    const near = [float32([2], [1, 2])]
+    expect(compareAnswers([float32([2], [1, 2.00001])], near, ['a', 'b'])).toBeCloseTo(5e-6, 6)
+    expect(() => compareAnswers([float32([2], [1, 2.01])], near, ['the model', 'the file'])).toThrow(
+      /the model does not answer as the file: they differ by 0.00500 of the largest output/,
+    )
+    expect(() => compareAnswers([float32([2], [1, Number.NaN])], near, ['a', 'b'])).toThrow(/differ by Infinity/)
+    expect(() => compareAnswers([float32([1], [1])], near, ['a', 'b'])).toThrow(/output 0 of a has shape \[1\]/)
+  })
+})

@@ -1,0 +1,115 @@
+/** `quern train --from`: a run starts from a bundle, a run, an ONNX file, a Hugging Face style folder; what is kept, checked and refused. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { exportModel } from '../../src/actions/export.ts'
+import { findBundle } from '../../src/actions/open-model.ts'
+import type { TrainResult } from '../../src/actions/train.ts'
+import { readModel } from '../../src/onnx/read.ts'
+import { createProjectFolder, type ProjectFolder, train } from './project-folder.ts'
+
+let folder: ProjectFolder
+let first: TrainResult
+/** The first run's model without its preprocessing inside would be another file: this one takes pixels as they are. */
+const file = 'base.onnx'
+
+beforeAll(async () => {
+  folder = await createProjectFolder()
+  first = (await train(folder.services, folder.project({ model: 'cnn' }))).result
+  await exportModel(folder.services, { model: first.run, target: 'onnx', out: join(folder.root, file) })
+}, 60_000)
+afterAll(() => folder.remove())
+
+const quick = { epochs: 3, batchSize: 16, optimizer: { name: 'adam', learningRate: 0.003 } }
+const config = (from: unknown, more: object = {}) => folder.project({ from, train: quick, ...more })
+
+/** Constants of an exported model by name. */
+async function weights(run: string): Promise<Map<string, ArrayLike<unknown>>> {
+  const { bundle } = await findBundle(folder.services, run)
+  const { graph } = await readModel(bundle.model)
+  const values = graph.nodes.flatMap(({ inputs }) => inputs)
+  return new Map(
+    values.flatMap((value) => (value?.constant ? [[value.name, value.constant.data as ArrayLike<unknown>]] : [])),
+  )
+}
+
+describe('train from a model', () => {
+  it('puts a new head behind the frozen base; the base stays as it was, its features are computed once', async () => {
+    const { events, result } = await train(folder.services, config(file))
+    const base = events.find(({ type }) => type === 'base')
+    expect(base).toMatchObject({ trained: 0, features: { found: false } })
+    expect((base as { difference: number }).difference).toBeLessThan(1e-5)
+    const [before, after] = [await weights(first.run), await weights(result.run)]
+    const kernel = [...before.keys()].find((name) => name.endsWith('conv2d/kernel'))!
+    expect(after.get(kernel)).toEqual(before.get(kernel))
+    expect([...after.keys()].filter((name) => name.includes('head/'))).toHaveLength(2)
+    expect(result.scores.test!.accuracy).toBeGreaterThan(0.6)
+    const { bundle } = await findBundle(folder.services, result.run)
+    expect(bundle.manifest.lineage.config.from).toMatchObject({ train: undefined, head: { hidden: [] } })
+    expect((bundle.manifest.lineage.config.from as { sha256: string }).sha256).toMatch(/^[0-9a-f]{64}$/)
+
+    const again = await train(folder.services, config(file))
+    expect(again.events.find(({ type }) => type === 'base')).toMatchObject({ features: { found: true } })
+    expect(again.result.scores.test).toEqual(result.scores.test)
+  })
+
+  it('gives the same model with features as without, and goes on after an interruption', async () => {
+    const plain = await train(folder.services, config({ model: file, cacheFeatures: false }))
+    expect(plain.events.find(({ type }) => type === 'base')).not.toHaveProperty('features')
+    const controller = new AbortController()
+    const stopped = await train(folder.services, config(file), { signal: controller.signal }, (event) => {
+      if (event.type === 'step' && event.step === 4) controller.abort()
+    })
+    expect(stopped.result.state).toBe('interrupted')
+    const resumed = await train(folder.services, config(file), { resume: stopped.result.run })
+    expect(resumed.result.scores.test!.crossEntropy).toBeCloseTo(plain.result.scores.test!.crossEntropy!, 3)
+  })
+
+  it('takes the run itself, by --from too, and trains on with its head', async () => {
+    const { events, result } = await train(folder.services, config({ model: first.run, head: 'keep' }))
+    expect(events.find(({ type }) => type === 'base')).toMatchObject({ name: first.run })
+    expect(result.scores.test!.accuracy).toBeGreaterThanOrEqual(first.scores.test!.accuracy! - 0.1)
+    const other = await train(folder.services, folder.project({ train: quick }), { from: first.run })
+    expect(other.events.find(({ type }) => type === 'base')).toMatchObject({ trained: 0 })
+  })
+
+  it('unfreezes by epoch, at rates that fall with depth, and measures what the old task loses', async () => {
+    const from = {
+      ...{ model: file, learningRateFactor: 0.5, layerDecay: 0.5, oldData: 'photos' },
+      unfreeze: [{ epoch: 2, train: 'all' }],
+    }
+    const { events, result } = await train(folder.services, config(from))
+    const base = events.find(({ type }) => type === 'base') as { trained: number; parameters: number }
+    expect(base.trained).toBe(base.parameters)
+    const [before, after] = [await weights(first.run), await weights(result.run)]
+    const kernel = [...before.keys()].find((name) => name.endsWith('conv2d/kernel'))!
+    const moved = [...after].find(([name]) => name.endsWith(kernel))![1]
+    expect(moved).not.toEqual(before.get(kernel))
+    const { bundle } = await findBundle(folder.services, result.run)
+    const old = bundle.manifest.metrics['old task']!
+    expect(old.accuracyBefore).toBeCloseTo(first.scores.test!.accuracy!, 1)
+    expect(old.forgotten).toBeCloseTo(old.accuracyBefore! - old.accuracyAfter!, 10)
+  })
+})
+
+describe('what is refused', () => {
+  it.each([
+    [{ model: 'nowhere.onnx' }, {}, /there is no file .*nowhere.onnx/],
+    [{ model: file, train: 'conv9d' }, {}, /from.train: no weight or layer of the model matches 'conv9d'/],
+    [
+      file,
+      { data: { source: 'photos', image: { height: 14, width: 12, channels: 1 } } },
+      /data.image.height is 14, .*base.onnx was exported for 12/,
+    ],
+    [{ model: 'notes', head: 'keep' }, {}, /no ONNX file/],
+  ])('%j %j', async (from, more, message) => {
+    await mkdir(join(folder.root, 'notes'), { recursive: true })
+    await writeFile(join(folder.root, 'notes/config.json'), '{}')
+    await expect(train(folder.services, config(from, more))).rejects.toThrow(message)
+  })
+
+  it('unknown settings, with the nearest', () => {
+    expect(() => config({ model: file, trian: 'all' })).toThrow(/from/)
+    expect(() => config({ model: file, head: 'kept' })).toThrow(/head/)
+  })
+})
