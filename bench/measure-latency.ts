@@ -6,6 +6,7 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { createPipeline } from '../src/bundle/index.ts'
 import { exampleData } from '../src/data/dataset.ts'
 import { loadPictures } from '../src/data/picture-source.ts'
+import { profileImages } from '../src/data/profile.ts'
 import { createSharpDecoder } from '../src/data/sharp-decoder.ts'
 import { encodePng } from '../src/data/sharp-encoder.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
@@ -54,6 +55,7 @@ export async function measureLatency(context: BenchContext): Promise<Figure> {
     labels: train.labels,
     report,
     preprocessing: { kind: 'image', ...form },
+    profile: () => profileImages({ splits: { train } }),
   })
   const images = await createSharpDecoder()
   const pipeline = await createPipeline(bundle, { backend: createNodeBackend(), images, session: { threads: 1 } })

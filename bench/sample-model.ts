@@ -2,7 +2,6 @@
 import { resolveProject } from '../src/actions/project.ts'
 import { type Bundle, exportGraph, memoryFiles, openBundle, writeBundle } from '../src/bundle/index.ts'
 import { createRandom } from '../src/core/random.ts'
-import { imageForm } from '../src/data/image-decoder.ts'
 import { initialParameters, trace } from '../src/nn/index.ts'
 import { table } from '../src/ops/index.ts'
 import type { TaskData } from '../src/tasks/task.ts'
@@ -34,7 +33,7 @@ export async function untrainedCnn(data: TaskData): Promise<Bundle> {
       created: '2000-01-01T00:00:00.000Z',
       inputs: inputs.map((input) => ({ name: input.name, dtype: input.dtype, shape: ['batch', ...input.shape] })),
       outputs: [{ name: output, dtype: 'float32', shape: ['batch', data.labels.length] }],
-      preprocessing: { kind: 'image', ...imageForm(data.preprocessing) },
+      preprocessing: data.preprocessing,
       labels: [...data.labels],
       metrics: {},
       lineage: {

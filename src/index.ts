@@ -1,7 +1,7 @@
 /**
  * The entry `quern`: a project's configuration, and models at work. Light: what is heavy is loaded when a pipeline is made.
  */
-import type { Prediction } from './bundle/task-pipeline.ts'
+import type { Answer, Estimate, PredictInput, Prediction, Row } from './bundle/task-pipeline.ts'
 import type { Manifest } from './contract/manifest.ts'
 import { QuernError } from './core/errors.ts'
 import type { ProjectInput } from './tasks/index.ts'
@@ -44,6 +44,18 @@ export interface ImageClassifier {
   release(): Promise<void>
 }
 
+/** A row of a table: a value for each column that the model reads, null where it is not known. */
+export type { Row } from './bundle/task-pipeline.ts'
+
+export interface TablePredictor<A extends Answer> {
+  /** Of a classifier the best labels, in descending order; of a regression its estimate. */
+  (row: Row, options?: ClassifyOptions): Promise<A[]>
+  (rows: readonly Row[], options?: ClassifyOptions): Promise<A[][]>
+  readonly manifest: Manifest
+  /** Frees the native memory. */
+  release(): Promise<void>
+}
+
 /**
  * A model at work, in the style of transformers.js.
  *
@@ -51,12 +63,25 @@ export interface ImageClassifier {
  * @example
  * const classify = await pipeline('image-classification', './model')
  * await classify('cat.png')   // [{ label: 'cat', score: 0.98 }, ...]
+ * const estimate = await pipeline('tabular-regression', './prices')
+ * await estimate({ rooms: 3, city: 'Basel' })   // [{ target: 'price', value: 512000 }]
  */
-export async function pipeline(
+export function pipeline(
   task: 'image-classification',
   model: string,
-  options: PipelineOptions = {},
-): Promise<ImageClassifier> {
+  options?: PipelineOptions,
+): Promise<ImageClassifier>
+export function pipeline(
+  task: 'tabular-classification',
+  model: string,
+  options?: PipelineOptions,
+): Promise<TablePredictor<Prediction>>
+export function pipeline(
+  task: 'tabular-regression',
+  model: string,
+  options?: PipelineOptions,
+): Promise<TablePredictor<Estimate>>
+export async function pipeline(task: string, model: string, options: PipelineOptions = {}): Promise<unknown> {
   const [{ createLibraryServices }, { readInput }, { openModel }] = await Promise.all([
     import('./cli/services.ts'),
     import('./cli/read-input.ts'),
@@ -68,21 +93,19 @@ export async function pipeline(
     await opened.pipeline.release()
     throw new QuernError('input', `${model} is a model for ${manifest.task}, not for ${task}`)
   }
-  async function classify(input: PictureInput, options?: ClassifyOptions): Promise<Prediction[]>
-  async function classify(input: readonly PictureInput[], options?: ClassifyOptions): Promise<Prediction[][]>
-  async function classify(
-    input: PictureInput | readonly PictureInput[],
+  const inputOf = (input: PictureInput | Row): Promise<PredictInput> | Row =>
+    typeof input === 'string' || input instanceof URL || input instanceof Uint8Array ? readInput(input) : input
+  async function answer(
+    input: PictureInput | Row | readonly (PictureInput | Row)[],
     options: ClassifyOptions = {},
-  ): Promise<Prediction[] | Prediction[][]> {
-    if (typeof input === 'string' || input instanceof URL || input instanceof Uint8Array) {
-      return opened.pipeline.predict(await readInput(input), options)
-    }
-    return opened.pipeline.predictBatch(await Promise.all(input.map(readInput)), options)
+  ): Promise<Answer[] | Answer[][]> {
+    if (Array.isArray(input)) return opened.pipeline.predictBatch(await Promise.all(input.map(inputOf)), options)
+    return opened.pipeline.predict(await inputOf(input as PictureInput | Row), options)
   }
-  return Object.assign(classify, { manifest, release: () => opened.pipeline.release() })
+  return Object.assign(answer, { manifest, release: () => opened.pipeline.release() })
 }
 
-export type { Prediction } from './bundle/task-pipeline.ts'
+export type { Estimate, Prediction } from './bundle/task-pipeline.ts'
 export type { Manifest } from './contract/manifest.ts'
 export { type ErrorKind, QuernError } from './core/errors.ts'
 export type { ProjectInput } from './tasks/index.ts'

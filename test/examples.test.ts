@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { drawShapes } from '../examples/own-pictures/draw-shapes.ts'
 import { openModel } from '../src/actions/open-model.ts'
+import type { Prediction } from '../src/bundle/task-pipeline.ts'
 import { resolveProject } from '../src/actions/project.ts'
 import { type TrainResult, trainModel } from '../src/actions/train.ts'
 import { loadConfig } from '../src/cli/load-config.ts'
@@ -35,6 +36,7 @@ it('are all in the README, and here', async () => {
   const entries = await readdir(join(root, 'examples'), { withFileTypes: true })
   const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
   expect(folders.sort()).toEqual([
+    'adapters',
     'bundle-elsewhere',
     'digit-strings',
     'digits',
@@ -71,6 +73,17 @@ it('sequences/draw-digits learns to draw', { timeout: 60_000 }, async () => {
   const [first, second] = [...picture.matchAll(/epoch \d+ {2}loss ([\d.]+)/g)].map(([, loss]) => Number(loss))
   expect(second).toBeLessThan(first!)
   expect(picture.split('\n').filter((line) => /^[ .+#]{28}$/.test(line))).toHaveLength(14)
+})
+
+it('adapters/two-voices teaches two voices that each answer better than the base', { timeout: 120_000 }, async () => {
+  const text = await output('adapters/two-voices.ts', '3', '8000', join(folder, 'voices'))
+  for (const voice of ['shouting', 'typescript']) {
+    const [, base, own] = new RegExp(`^${voice} +the base ([\\d.]+) {2}with its adapter ([\\d.]+)$`, 'm').exec(text)!
+    expect(Number(own)).toBeLessThan(Number(base) - 0.3)
+    const settings = JSON.parse(await readFile(join(folder, 'voices', voice, 'adapter_config.json'), 'utf8'))
+    expect(settings).toMatchObject({ peft_type: 'LORA', r: 8 })
+  }
+  expect(text).toMatch(/^pages +the base ([\d.]+) {2}with its adapter \1$/m)
 })
 
 it('gan/digits trains two models and draws a grid of samples', { timeout: 120_000 }, async () => {
@@ -138,7 +151,7 @@ describe('own-pictures', () => {
     const bundle = join(folder, result.bundle!)
     const picture = join(folder, 'photos/square/3.png')
     const opened = await openModel(services, bundle)
-    const predictions = await opened.pipeline.predict(await readFile(picture), { topK: 3 })
+    const predictions = (await opened.pipeline.predict(await readFile(picture), { topK: 3 })) as Prediction[]
     await opened.pipeline.release()
     const text = await output('bundle-elsewhere/classify.mjs', bundle, picture)
     for (const { label, score } of predictions) expect(text).toContain(`${score.toFixed(4)}  ${label}`)

@@ -4,12 +4,11 @@ import type { Bundle } from '../bundle/bundle.ts'
 import type { EpochEvent, TrainEvent } from '../contract/events.ts'
 import { QuernError } from '../core/errors.ts'
 import type { BlobStore } from '../core/ports.ts'
-import { type Dataset, exampleData, exampleName } from '../data/dataset.ts'
+import { type Dataset, exampleData } from '../data/dataset.ts'
 import type { SplitName } from '../data/source.ts'
-import { type ClassificationReport, reportClassification } from '../evaluate/classification.ts'
 import { renderReport } from '../evaluate/html.ts'
-import { type EpochRecord, metricsFileFrom, type ReportInput } from '../evaluate/report-input.ts'
-import type { TaskData } from '../tasks/task.ts'
+import { type EpochRecord, metricsFileFrom, type Report, type ReportInput } from '../evaluate/report-input.ts'
+import type { Task, TaskData } from '../tasks/task.ts'
 import { type OpenedModel, openModel } from './open-model.ts'
 import { sessionOptions } from './project.ts'
 import { scoreDataset } from './score-dataset.ts'
@@ -24,7 +23,9 @@ export interface EvaluateInput {
 }
 
 export interface Evaluation {
-  readonly report: ClassificationReport
+  readonly report: Report
+  /** metrics of the simple models that were trained beside it, on this split */
+  readonly baselines: NonNullable<ReportInput['baselines']>
   /** where the report was written, from the project's root */
   readonly files: { readonly html: string; readonly json: string }
 }
@@ -67,15 +68,16 @@ export async function evaluateAndReport(
   },
 ): Promise<Evaluation> {
   const { model, data, split, files, folder } = input
-  const dataset = splitOf(data, split, model.bundle)
-  const answers = await scoreDataset(model.pipeline, dataset, input)
-  const ids = Array.from({ length: dataset.length }, (_, i) => exampleName(dataset, i))
-  const report = reportClassification({ ...answers, classes: data.labels, ids })
-  const described = await describe(services, input, dataset, report, ids)
+  const { task } = input.project
+  const dataset = splitOf(task, data, split, model.bundle)
+  const outputs = await scoreDataset(model.pipeline, dataset, input)
+  const report = task.report({ outputs, dataset, labels: data.labels })
+  const described = await describe(services, input, dataset, report)
   const text = new TextEncoder()
   await files.write('metrics.json', text.encode(`${JSON.stringify(metricsFileFrom(described), null, 2)}\n`))
   await files.write('report.html', text.encode(renderReport(described)))
-  return { report, files: { html: `${folder}/report.html`, json: `${folder}/metrics.json` } }
+  const written = { html: `${folder}/report.html`, json: `${folder}/metrics.json` }
+  return { report, baselines: described.baselines ?? {}, files: written }
 }
 
 /** Epoch events as the report draws them. */
@@ -89,7 +91,10 @@ export function historyFrom(events: readonly TrainEvent[]): EpochRecord[] {
     })
 }
 
-function splitOf(data: TaskData, split: SplitName, { manifest, what }: Bundle): Dataset {
+function splitOf(task: Task, data: TaskData, split: SplitName, { manifest, what }: Bundle): Dataset {
+  if (manifest.task !== task.name) {
+    throw new QuernError('input', `${what} is a model for ${manifest.task}, the project is for ${task.name}`)
+  }
   if (manifest.labels.join('\n') !== data.labels.join('\n')) {
     throw new QuernError(
       'input',
@@ -99,7 +104,7 @@ function splitOf(data: TaskData, split: SplitName, { manifest, what }: Bundle): 
       },
     )
   }
-  checkPreprocessing(data, manifest, what)
+  task.checkPreprocessing(data, manifest, what)
   const dataset = data.splits[split]
   if (dataset) return dataset
   throw new QuernError('missing', `the data has no ${split} split: it has ${Object.keys(data.splits).join(', ')}`, {
@@ -107,37 +112,17 @@ function splitOf(data: TaskData, split: SplitName, { manifest, what }: Bundle): 
   })
 }
 
-/** Pictures that were made otherwise would be scored as if the model were worse than it is. */
-function checkPreprocessing(data: TaskData, manifest: Bundle['manifest'], what: string): void {
-  const [ours, models] = [
-    Object.entries(data.preprocessing),
-    { ...manifest.preprocessing } as Readonly<Record<string, unknown>>,
-  ]
-  for (const [key, value] of ours) {
-    const [here, there] = [JSON.stringify(value), JSON.stringify(models[key])]
-    if (here === there) continue
-    throw new QuernError(
-      'config',
-      `${what} takes pictures with ${key} ${there}; the configuration makes them with ${here}`,
-      {
-        hint: `Set data.image.${key} to ${there}, or train again.`,
-      },
-    )
-  }
-}
-
 async function describe(
   services: Services,
   { project, model, data, history, split }: Parameters<typeof evaluateAndReport>[1],
   dataset: Dataset,
-  report: ClassificationReport,
-  ids: readonly string[],
+  report: Report,
 ): Promise<ReportInput> {
-  const { lineage, versions, task, preprocessing, name } = model.bundle.manifest
-  const positions = new Map(ids.map((id, i) => [id, i]))
+  const { lineage, versions, task, preprocessing, name, baselines = {} } = model.bundle.manifest
   const thumbnails = new Map<string, string>()
-  for (const { id } of report.worstMistakes) {
-    const png = await services.encodePng(exampleData(dataset, 'image', positions.get(id)!))
+  const { pictures } = project.task
+  for (const { id, index } of pictures === undefined || report.kind !== 'classification' ? [] : report.worstMistakes) {
+    const png = await services.encodePng(exampleData(dataset, pictures!, index))
     thumbnails.set(id, `data:image/png;base64,${base64(png)}`)
   }
   const { train } = project.config
@@ -146,7 +131,7 @@ async function describe(
     title: `${name}: ${split} report`,
     provenance: {
       task,
-      model: typeof configured === 'string' ? configured : 'own layers',
+      model: modelName(configured),
       data: String((lineage.config.data as { source?: unknown } | undefined)?.source ?? ''),
       split,
       trainingExamples: data.splits.train.length,
@@ -160,8 +145,17 @@ async function describe(
     history,
     ...(lineage.bestEpoch < lineage.epochs ? { bestEpoch: lineage.bestEpoch } : {}),
     thumbnails,
-    pixelated: preprocessing.height < 100,
+    pixelated: preprocessing.kind === 'image' && preprocessing.height < 100,
+    baselines: Object.fromEntries(
+      Object.entries(baselines).flatMap(([baseline, splits]) => (splits[split] ? [[baseline, splits[split]]] : [])),
+    ),
   }
+}
+
+function modelName(configured: unknown): string {
+  if (typeof configured === 'string') return configured
+  const { name, kind } = (configured ?? {}) as { name?: unknown; kind?: unknown }
+  return kind === undefined && typeof name === 'string' ? name : 'own layers'
 }
 
 function base64(bytes: Uint8Array): string {

@@ -3,9 +3,9 @@ import { createRandom } from '../core/random.ts'
 import { plot } from '../evaluate/html/plot.ts'
 import { createOptimizer, type NamedConfig } from '../optim/index.ts'
 import { findLearningRate, type RateTest } from '../train/find-learning-rate.ts'
+import { createStep } from './create-step.ts'
 import type { Project, Services } from './services.ts'
 import { withBase } from './start-from.ts'
-import { createStep } from './train.ts'
 
 export interface FindRateInput {
   readonly signal?: AbortSignal | undefined

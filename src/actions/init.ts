@@ -9,13 +9,13 @@ export interface InitInput {
   readonly task: string
   /** default: the folder's name */
   readonly name?: string
-  /** where the data is, relative to the folder; default './photos' */
+  /** where the data is, relative to the folder; default: what the task's own starter says */
   readonly source?: string
 }
 
 /** Writes the starting files. Files that are there already are never replaced: an error names them. */
 export async function initProject(services: Services, input: InitInput): Promise<{ files: string[] }> {
-  const { folder, source = './photos' } = input
+  const { folder, source } = input
   const base = folder.split(/[\\/]/).findLast((part) => part !== '' && part !== '.') ?? 'my-app'
   const name = input.name ?? (base.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '') || 'my-app')
   if (!modelName.test(name)) {

@@ -10,15 +10,14 @@ import { digestDatasets } from '../data/digest.ts'
 import type { SourceReport } from '../data/source.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { trace } from '../nn/index.ts'
-import { gradientRules } from '../optim/update.ts'
 import type { Run } from '../store/runs.ts'
-import type { TaskConfig, TaskData, TaskNetwork } from '../tasks/task.ts'
+import type { TaskData, TaskNetwork } from '../tasks/task.ts'
 import { runLoop } from '../train/loop.ts'
 import type { Network } from '../train/network.ts'
-import type { ParameterGroup } from '../train/parameter-groups.ts'
-import { createTrainingStep, type TrainingStep } from '../train/step.ts'
+import type { TrainingStep } from '../train/step.ts'
+import { createStep } from './create-step.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
-import { optimization, resolvedConfig, sessionOptions } from './project.ts'
+import { optimization, resolvedConfig } from './project.ts'
 import type { Project, Services } from './services.ts'
 import { type BaseEvent, baseEvent, fewExamples, keepFeatures, verifyStart, withBase } from './start-from.ts'
 import { type TrainResult, writeResults } from './write-results.ts'
@@ -86,6 +85,7 @@ export async function* trainModel(
         step,
         run,
         input,
+        target: described.target.name,
         fingerprint: await fingerprint(resolved, digest),
       })
       if (done.reason === 'interrupted') return interrupted(run)
@@ -114,32 +114,6 @@ function startingFrom(project: Project, model: string | undefined): Project {
   if (model === undefined) return project
   const from = parseWith(fromSection, { ...project.config.from, model }, '--from')
   return { ...project, config: { ...project.config, from } }
-}
-
-/** Memory, graphs and update of a project's training. */
-export function createStep(
-  services: Services,
-  config: TaskConfig,
-  network: Network,
-  { groups: first = [], data }: { groups?: readonly ParameterGroup[] | undefined; data: TaskData },
-): Promise<TrainingStep> {
-  const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, recompute, ema, swa, groups } = config.train
-  return createTrainingStep({
-    network,
-    optimizer: optimization(config).optimizer,
-    backend: services.backend,
-    session: sessionOptions(config),
-    random: createRandom(config.seed),
-    batchSize,
-    rules: gradientRules({ l1, l2, clipNorm, clipValue }),
-    ema,
-    swa: swa !== undefined,
-    accumulate,
-    recompute,
-    // What the configuration says by name comes before what follows from the base.
-    groups: [...(groups ?? []), ...first],
-    stepsPerEpoch: Math.ceil(data.splits.train.length / batchSize),
-  })
 }
 
 function newRun(services: Services, { name, task }: Project, config: unknown): Promise<Run> {

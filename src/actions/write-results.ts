@@ -2,13 +2,18 @@
 import { writeBundle } from '../bundle/bundle.ts'
 import { exportGraph } from '../bundle/export-graph.ts'
 import type { DoneEvent } from '../contract/events.ts'
+import type { Manifest } from '../contract/manifest.ts'
 import type { Run } from '../store/runs.ts'
 import type { TaskData, TaskNetwork } from '../tasks/task.ts'
 import type { TrainingStep } from '../train/step.ts'
+import type { BaseModel } from './base-model.ts'
 import { evaluateAndReport, historyFrom } from './evaluate.ts'
+import { measureForgetting } from './forgetting.ts'
 import { openModel, under } from './open-model.ts'
 import { sessionOptions } from './project.ts'
 import type { Project, Services } from './services.ts'
+import { fewExamples, verifyExport } from './start-from.ts'
+import { trainBaselines } from './train-baselines.ts'
 
 export interface TrainResult {
   readonly run: string
@@ -33,12 +38,13 @@ export async function writeResults(
     resolved: Record<string, unknown>
     digest: string
     done: DoneEvent
+    base: BaseModel | undefined
     signal: AbortSignal | undefined
   },
 ): Promise<TrainResult> {
-  const { data, step, run, described, resolved, digest, done } = of
+  const { data, step, run, described, resolved, digest, done, base } = of
   const { name, task, config } = project
-  const { model, inputs, output } = described
+  const { model, inputs, output, answer } = described
   const version = services.versions.quern ?? ''
   const bytes = exportGraph({
     model,
@@ -49,16 +55,22 @@ export async function writeResults(
     name,
     version,
   })
-  const manifest = {
-    format: 1 as const,
+  if (base) {
+    const names = inputs.map((input) => input.name)
+    const examples = fewExamples(data.splits.train, names)
+    await verifyExport(services, bytes, { model, examples, parameters: step.parameters })
+  }
+  const manifest: Omit<Manifest, 'files'> = {
+    format: 1,
     task: task.name,
     name,
     created: new Date(services.clock.now()).toISOString(),
     inputs: inputs.map((input) => ({ name: input.name, dtype: input.dtype, shape: ['batch', ...input.shape] })),
-    outputs: [{ name: output, dtype: 'float32', shape: ['batch', data.labels.length] }],
+    outputs: [{ name: output, dtype: 'float32', shape: ['batch', ...answer.shape] }],
     preprocessing: data.preprocessing,
     labels: [...data.labels],
-    metrics: {} as Record<string, Record<string, number>>,
+    metrics: {},
+    ...(await trainBaselines(services, project, data)),
     lineage: {
       run: run.id,
       seed: config.seed,
@@ -96,6 +108,9 @@ export async function writeResults(
       manifest.metrics[split] = { ...made.report.metrics }
       report = made.files.html
     }
+    const forgotten =
+      base && (await measureForgetting(services, project, { base, described, parameters: step.parameters }))
+    if (forgotten) manifest.metrics['old task'] = forgotten
     await writeBundle(files, { model: bytes, manifest })
     return { run: run.id, state: 'finished', bundle: `${folder}/bundle`, scores: manifest.metrics, report }
   } finally {

@@ -9,12 +9,13 @@ import { dtypes } from '../core/dtype.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { sha256 } from '../core/hash.ts'
 import type { BlobStore } from '../core/ports.ts'
+import { manifestFile, modelFile } from './file-names.ts'
 import { modelCard } from './model-card.ts'
 import { unsafePath } from './safe-path.ts'
 
-export const manifestFile = 'quern.json'
-export const modelFile = 'model.onnx'
 const cardFile = 'README.md'
+
+export { manifestFile, modelFile }
 
 /** The format that this version writes; it reads the same. */
 const format = 1

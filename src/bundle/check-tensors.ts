@@ -5,7 +5,7 @@ import { QuernError, suggestion } from '../core/errors.ts'
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { NamedTensors, PortInfo } from '../runtime/backend.ts'
-import { modelFile } from './bundle.ts'
+import { modelFile } from './file-names.ts'
 
 /** Names, types and sizes of what is fed; every input must have the same number of examples, at least one. */
 export function checkInputs(tensors: NamedTensors, { inputs, name }: Manifest): void {

@@ -1,20 +1,24 @@
 /** Pictures in, labels with probabilities out. */
-import type { Manifest } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
+import type { Tensor } from '../core/tensor.ts'
 import { imageForm } from '../data/image-decoder.ts'
-import type { Prediction, TaskPipeline } from './task-pipeline.ts'
+import { checkInputs } from './check-tensors.ts'
+import { bestClasses } from './classes.ts'
+import { imageCard, imagePreprocessing } from './image-card.ts'
+import type { PrepareContext, TaskPipeline } from './task-pipeline.ts'
 
 export const imageClassification: TaskPipeline = {
   task: 'image-classification',
 
   check(manifest, what) {
-    const { inputs, outputs, labels, preprocessing } = manifest
-    const { channels, height, width } = imageForm(preprocessing)
+    const { inputs, outputs, labels } = manifest
+    const { channels, height, width } = imageForm(imagePreprocessing(manifest, what))
     const [input, output] = [inputs[0]!, outputs[0]!]
     const expect = (holds: boolean, message: string): void => {
       if (!holds) throw new QuernError('input', `${what}: quern.json: ${message}`)
     }
+    expect(labels.length > 0, `image-classification needs labels, found none`)
     expect(inputs.length === 1, `image-classification takes 1 input, found ${inputs.length}`)
     expect(input.dtype === 'uint8', `input '${input.name}' must be uint8, found ${input.dtype}`)
     const pixels = `${channels},${height},${width}`
@@ -29,38 +33,40 @@ export const imageClassification: TaskPipeline = {
     )
   },
 
-  async prepare(input, { manifest, images }) {
+  async prepare(input, context) {
+    const { manifest, images } = context
+    const { name } = manifest.inputs[0]!
+    if (!(input instanceof Uint8Array)) return { [name]: tensorOf(input, context) }
     if (!images) {
       throw new QuernError('unsupported', 'this pipeline has no decoder for pictures', {
         hint: 'Give createPipeline an ImageDecoder, or the pixels as a tensor.',
       })
     }
-    const { channels, height, width } = manifest.preprocessing
-    const { pixels } = await images.decode(input, manifest.preprocessing)
-    return { dtype: 'uint8', shape: [1, channels, height, width], data: pixels }
+    const form = imagePreprocessing(manifest, 'the bundle')
+    const { channels, height, width } = form
+    const { pixels } = await images.decode(input, form)
+    return { [name]: { dtype: 'uint8', shape: [1, channels, height, width], data: pixels } }
   },
 
-  answers(output, row, manifest, topK) {
-    return best(output.data as Float32Array, row * manifest.labels.length, manifest, topK)
+  answers(outputs, row, manifest, topK) {
+    return bestClasses(outputs[manifest.outputs[0]!.name]!.data as Float32Array, row, manifest, topK)
   },
+
+  card: imageCard,
 }
 
-/** The `count` highest scores; of equal ones the earlier label comes first. Insertion: one pass, and count is small. */
-function best(scores: Float32Array, start: number, { labels, name }: Manifest, count: number): Prediction[] {
-  const size = Math.min(count, labels.length)
-  const places: number[] = []
-  for (let i = 0; i < labels.length; i++) {
-    const score = scores[start + i]!
-    if (!Number.isFinite(score)) {
-      throw new QuernError('numeric', `model '${name}' answered ${score} for the label '${labels[i]}'`, {
-        hint: 'Its parameters are not finite: train it again.',
-      })
-    }
-    let place = places.length
-    while (place > 0 && score > scores[start + places[place - 1]!]!) place--
-    if (place >= size) continue
-    places.splice(place, 0, i)
-    if (places.length > size) places.pop()
+/** One picture that is decoded already, with or without a batch axis of 1, checked. */
+function tensorOf(input: object, { manifest }: PrepareContext): Tensor {
+  const port = manifest.inputs[0]!
+  const given = input as Tensor
+  if (!Array.isArray(given.shape)) {
+    throw new QuernError('input', `model '${manifest.name}' takes pictures, received a row of named values`)
   }
-  return places.map((i) => ({ label: labels[i]!, score: scores[start + i]! }))
+  const isBare = given.shape.length === port.shape.length - 1
+  const row = isBare ? { ...given, shape: [1, ...given.shape] } : given
+  checkInputs({ [port.name]: row }, manifest)
+  if (row.shape[0] === 1) return row
+  throw new QuernError('input', `expected one example, received ${row.shape[0]}`, {
+    hint: 'Give each example as a tensor of its own, or use infer for whole batches.',
+  })
 }

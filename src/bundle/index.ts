@@ -14,5 +14,5 @@ export {
   type Pipeline,
   type PipelineOptions,
 } from './pipeline.ts'
-export type { PredictInput, Prediction, PredictOptions } from './task-pipeline.ts'
+export type { Answer, Estimate, PredictInput, Prediction, PredictOptions, Row } from './task-pipeline.ts'
 export { memoryFiles } from './zip.ts'

@@ -1,49 +1,45 @@
 /** README.md of a bundle: what the model is, how good, how it was made, how to use it, and what it cannot do. */
-import type { Manifest } from '../contract/manifest.ts'
 import { table, text } from './markdown.ts'
-import { usage } from './model-card-usage.ts'
+import type { Described } from './task-pipeline.ts'
+import { taskPipelineOf } from './tasks.ts'
 
 /** Everything in the card comes from the manifest; names and labels of users are escaped. */
-export function modelCard(manifest: Omit<Manifest, 'files'>): string {
+export function modelCard(manifest: Described): string {
+  const { card } = taskPipelineOf(manifest, 'the new bundle')
   const sections = [
     frontMatter(manifest),
     `# ${text(manifest.name)}`,
-    about(manifest),
+    about(manifest, card.about(manifest)),
     '## Quality',
     quality(manifest),
-    '## Labels',
-    labels(manifest),
+    ...(manifest.labels.length > 0 ? ['## Labels', labels(manifest)] : []),
     '## How it was made',
     making(manifest),
     '## How to use it',
-    usage(manifest),
+    card.usage(manifest),
     '## Limits',
-    limits(manifest),
+    limits(card.limits(manifest)),
   ]
   return `${sections.join('\n\n')}\n`
 }
-
-type Described = Omit<Manifest, 'files'>
 
 /** The keys that model hubs read. */
 function frontMatter({ task }: Described): string {
   return ['---', 'library_name: quern', `pipeline_tag: ${JSON.stringify(task)}`, 'tags:', '- onnx', '---'].join('\n')
 }
 
-function about({ task, labels, inputs, outputs, preprocessing, created }: Described): string {
-  const colour = preprocessing.channels === 1 ? 'grey' : 'colour'
+function about({ task, inputs, outputs, created }: Described, takes: string): string {
   const port = ({ name, dtype, shape }: Described['inputs'][number]): string =>
     `\`${name}\` ${dtype} \`[${shape.join(', ')}]\``
   return [
-    `A model for ${text(task)}: it takes a ${colour} picture, made ${preprocessing.width} x ${preprocessing.height} pixels`,
-    `(${preprocessing.fit}), and gives each of ${labels.length} labels a probability. Made with Quern, ${text(created)}.`,
+    `A model for ${text(task)}: ${takes}`,
+    `Made with Quern, ${text(created)}.`,
     '',
     `Input of \`model.onnx\`: ${inputs.map(port).join(', ')}. Output: ${outputs.map(port).join(', ')}.`,
-    'Scaling of the pixels is inside the graph: it takes the numbers from 0 to 255 as they are.',
   ].join('\n')
 }
 
-function quality({ metrics, lineage }: Described): string {
+function quality({ metrics, lineage, baselines = {} }: Described): string {
   const splits = Object.keys(metrics)
   const names = [...new Set(splits.flatMap((split) => Object.keys(metrics[split]!)))]
   if (names.length === 0) return 'The model was not evaluated.'
@@ -52,7 +48,28 @@ function quality({ metrics, lineage }: Described): string {
   const notes = metrics.test
     ? []
     : ['', 'There was no test split: these numbers were seen while training and are too good.']
-  return [table(['metric', ...header], rows), ...notes].join('\n')
+  return [table(['metric', ...header], rows), ...notes, ...beside(baselines)].join('\n')
+}
+
+/** Simple models of the same data and splits. */
+function beside(baselines: NonNullable<Described['baselines']>): string[] {
+  const found = Object.entries(baselines)
+  if (found.length === 0) return []
+  const rows = found.flatMap(([name, splits]) =>
+    Object.entries(splits).map(([split, metrics]) => [
+      name,
+      split,
+      Object.entries(metrics)
+        .map(([metric, value]) => `${metric} ${score(value)}`)
+        .join(', '),
+    ]),
+  )
+  return [
+    '',
+    'Simple models on the same splits, which the network has to beat:',
+    '',
+    table(['baseline', 'split', 'scores'], rows),
+  ]
 }
 
 function score(value: number | undefined): string {
@@ -95,16 +112,11 @@ function making({ lineage, versions }: Described): string {
   ].join('\n')
 }
 
-function limits({ metrics, lineage, labels, preprocessing }: Described): string {
-  const tested = lineage.data.examples.test
+function limits(own: readonly string[]): string {
   const points = [
-    `It knows ${labels.length} labels and always chooses among them, also for a picture that shows none of them.`,
+    ...own,
     'A score is what the network computes, not a promise: unless the report says otherwise, it was not calibrated.',
-    metrics.test && tested !== undefined
-      ? `The metrics hold for pictures like the ${tested} of the test split. On other cameras, places or times they can be far lower.`
-      : 'No independent test set was used: how good the model is on new pictures is not known.',
-    'It was not examined for unfair treatment of people, nor for pictures made to deceive it.',
-    `Pictures are reduced to ${preprocessing.width} x ${preprocessing.height} pixels: smaller details are lost.`,
+    'It was not examined for unfair treatment of people.',
   ]
   return points.map((point) => `- ${point}`).join('\n')
 }

@@ -14,7 +14,9 @@ import { createSharpDecoder } from '../data/sharp-decoder.ts'
 import { conv2d, dense, flatten, globalAveragePooling, rescaling, sequential } from '../nn/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
 import type { Bundle } from './bundle.ts'
+import { imagePreprocessing } from './image-card.ts'
 import { createPipeline, type Pipeline } from './pipeline.ts'
+import type { Prediction } from './task-pipeline.ts'
 
 const backend = createNodeBackend()
 const pixels = (count: number, data = samplePixels(count)): Tensor => ({
@@ -35,11 +37,11 @@ afterAll(() => pipeline.release())
 
 describe('predict', () => {
   test('answers with labels in descending order', async () => {
-    const answers = await pipeline.predict(await samplePng(1), { topK: 3 })
+    const answers = (await pipeline.predict(await samplePng(1), { topK: 3 })) as Prediction[]
     expect(answers).toHaveLength(3)
     expect(answers.every(({ label }) => labels.includes(label))).toBe(true)
     expect(answers.map(({ score }) => score)).toEqual(answers.map(({ score }) => score).sort((a, b) => b - a))
-    const all = await pipeline.predict(await samplePng(1), { topK: 99 })
+    const all = (await pipeline.predict(await samplePng(1), { topK: 99 })) as Prediction[]
     expect(all).toHaveLength(5)
     expect(all.slice(0, 3)).toEqual(answers)
     expect(all.reduce((sum, { score }) => sum + score, 0)).toBeCloseTo(1, 5)
@@ -48,7 +50,7 @@ describe('predict', () => {
   test('takes pixels with and without a batch axis, and gives what infer gives', async () => {
     const row = pixels(1)
     const { probabilities } = await pipeline.infer({ pixels: row })
-    const answers = await pipeline.predict(row)
+    const answers = (await pipeline.predict(row)) as Prediction[]
     for (const { label, score } of answers)
       expect(score).toBe((probabilities!.data as Float32Array)[labels.indexOf(label)])
     expect(await pipeline.predict({ ...row, shape: [1, 12, 12] })).toEqual(answers)
@@ -56,7 +58,7 @@ describe('predict', () => {
 
   test('a picture is decoded as in training', async () => {
     const png = await samplePng(2)
-    const { pixels: data } = await images.decode(png, sampleManifest.preprocessing)
+    const { pixels: data } = await images.decode(png, imagePreprocessing(sampleManifest, 'the sample'))
     expect(await pipeline.predict(png)).toEqual(await pipeline.predict(pixels(1, data)))
   })
 
@@ -77,8 +79,8 @@ describe('many inputs', () => {
     const count = 256
     const data = samplePixels(count)
     const rows = Array.from({ length: count }, (_, i) => pixels(1, data.subarray(i * 144, (i + 1) * 144)))
-    const alone = []
-    for (const row of rows) alone.push(await pipeline.predict(row))
+    const alone: Prediction[][] = []
+    for (const row of rows) alone.push((await pipeline.predict(row)) as Prediction[])
     expect(new Set(alone.map(([first]) => first!.score)).size).toBeGreaterThan(200)
     for (const batchSize of [2, 3, 8, 31, 256]) expect(await pipeline.predictBatch(rows, { batchSize })).toEqual(alone)
     const single = await createPipeline(bundle, { backend, session: { threads: 1 } })
@@ -179,7 +181,7 @@ describe('a bundle whose parts do not fit', () => {
     ['labels', { labels: ['a', 'b'] }, "output 'probabilities' must be [batch, 2] for 2 labels, found [batch, 5]"],
     [
       'picture',
-      { preprocessing: { ...sampleManifest.preprocessing, height: 13 } },
+      { preprocessing: { ...imagePreprocessing(sampleManifest, 'the sample'), height: 13 } },
       "must be [batch, 1, 13, 12] as 'preprocessing' says",
     ],
     ['input type', { inputs: [{ ...input, dtype: 'float32' }] }, "input 'pixels' must be uint8, found float32"],
@@ -189,7 +191,7 @@ describe('a bundle whose parts do not fit', () => {
       'sizes of the graph',
       {
         inputs: [{ ...input, shape: ['batch', 1, 14, 12] }],
-        preprocessing: { ...sampleManifest.preprocessing, height: 14 },
+        preprocessing: { ...imagePreprocessing(sampleManifest, 'the sample'), height: 14 },
       },
       "input 'pixels': expected uint8[batch, 1, 14, 12], found uint8[batch, 1, 12, 12]",
     ],

@@ -7,17 +7,15 @@
  * Knows no task: what a task adds stands in its record.
  */
 import type { Manifest } from '../contract/manifest.ts'
-import { messageOf, QuernError, suggestion } from '../core/errors.ts'
+import { messageOf, QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { ImageDecoder } from '../data/image-decoder.ts'
 import type { Backend, NamedTensors, Session, SessionOptions } from '../runtime/backend.ts'
 import { type Bundle, modelFile } from './bundle.ts'
 import { checkInputs, checkOutputs, comparePorts } from './check-tensors.ts'
-import { imageClassification } from './image-classification.ts'
-import { joinRows, prepareAhead } from './rows.ts'
-import type { PredictInput, Prediction, PredictOptions, TaskPipeline } from './task-pipeline.ts'
-
-const tasks: readonly TaskPipeline[] = [imageClassification]
+import { joinFeeds, prepareAhead } from './rows.ts'
+import type { Answer, PredictInput, PredictOptions, TaskPipeline } from './task-pipeline.ts'
+import { taskPipelineOf } from './tasks.ts'
 
 export interface PipelineOptions {
   readonly backend: Backend
@@ -34,19 +32,21 @@ export interface BatchOptions extends PredictOptions {
 
 /** What came of one of many inputs; `index` counts them from 0. */
 export type Outcome =
-  | { readonly index: number; readonly predictions: Prediction[] }
+  | { readonly index: number; readonly predictions: Answer[] }
   | { readonly index: number; readonly error: QuernError }
 
 export interface Pipeline {
   readonly manifest: Manifest
   /** Runs the graph once on tensors `[batch, ...]`. Checks names, types and shapes first; without `outputs`, all are computed. */
   infer(inputs: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>>
-  /** The best labels for one picture, in descending order. */
-  predict(input: PredictInput, options?: PredictOptions): Promise<Prediction[]>
+  /** The answers for one example: of a classifier the best labels in descending order, of a regression its estimate. */
+  predict(input: PredictInput, options?: PredictOptions): Promise<Answer[]>
   /** One list for each input, in their order. The first input that cannot be used is an error that says its number. */
-  predictBatch(inputs: readonly PredictInput[], options?: BatchOptions): Promise<Prediction[][]>
+  predictBatch(inputs: readonly PredictInput[], options?: BatchOptions): Promise<Answer[][]>
   /** Answers as they come, in order; an input that cannot be used is an outcome of its own, and the others go on. */
   predictEach(inputs: Inputs, options?: BatchOptions): AsyncGenerator<Outcome>
+  /** Values that training has not seen and that were taken as unknown so far, counted by column. */
+  readonly unseen: ReadonlyMap<string, number>
   /** Frees the runtime's memory after the runs that are under way. */
   release(): Promise<void>
 }
@@ -62,11 +62,7 @@ export type Inputs = Iterable<PredictInput> | AsyncIterable<PredictInput>
  */
 export async function createPipeline(bundle: Bundle, options: PipelineOptions): Promise<Pipeline> {
   const { manifest, what } = bundle
-  const task = tasks.find((record) => record.task === manifest.task)
-  if (!task) {
-    const known = tasks.map((record) => record.task)
-    throw new QuernError('unsupported', `${what}: unknown task '${manifest.task}'. ${suggestion(manifest.task, known)}`)
-  }
+  const task = taskPipelineOf(manifest, what)
   task.check(manifest, what)
   const session = await createSession(bundle, options)
   try {
@@ -91,6 +87,7 @@ async function createSession({ model, what }: Bundle, { backend, session }: Pipe
 
 class BundlePipeline implements Pipeline {
   readonly manifest: Manifest
+  readonly unseen: Map<string, number> = new Map()
   readonly #task: TaskPipeline
   readonly #session: Session
   readonly #images: ImageDecoder | undefined
@@ -117,13 +114,13 @@ class BundlePipeline implements Pipeline {
     }
   }
 
-  async predict(input: PredictInput, options: PredictOptions = {}): Promise<Prediction[]> {
+  async predict(input: PredictInput, options: PredictOptions = {}): Promise<Answer[]> {
     const topK = checkedCount('topK', options.topK ?? 5)
     return (await this.#answers(await this.#prepare(input), topK))[0]!
   }
 
-  async predictBatch(inputs: readonly PredictInput[], options: BatchOptions = {}): Promise<Prediction[][]> {
-    const results: Prediction[][] = []
+  async predictBatch(inputs: readonly PredictInput[], options: BatchOptions = {}): Promise<Answer[][]> {
+    const results: Answer[][] = []
     for await (const outcome of this.predictEach(inputs, options)) {
       if ('predictions' in outcome) results.push(outcome.predictions)
       else {
@@ -139,8 +136,8 @@ class BundlePipeline implements Pipeline {
     const size = checkedCount('batchSize', options.batchSize ?? 32)
     let index = 0
     for await (const chunk of prepareAhead(inputs, size, (input) => this.#prepare(input))) {
-      const rows = chunk.filter((row): row is Tensor => !(row instanceof QuernError))
-      const answers = rows.length > 0 ? await this.#answers(joinRows(rows), topK) : []
+      const rows = chunk.filter((row): row is NamedTensors => !(row instanceof QuernError))
+      const answers = rows.length > 0 ? await this.#answers(joinFeeds(rows), topK) : []
       let row = 0
       for (const prepared of chunk) {
         if (prepared instanceof QuernError) yield { index, error: prepared }
@@ -157,27 +154,16 @@ class BundlePipeline implements Pipeline {
     await this.#session.release()
   }
 
-  /** One example as the graph takes it, `[1, ...]`, checked. */
-  async #prepare(input: PredictInput): Promise<Tensor> {
-    if (input instanceof Uint8Array) {
-      return this.#task.prepare(input, { manifest: this.manifest, images: this.#images })
-    }
-    const port = this.manifest.inputs[0]!
-    const isBare = input.shape.length === port.shape.length - 1
-    const row = isBare ? { ...input, shape: [1, ...input.shape] } : input
-    checkInputs({ [port.name]: row }, this.manifest)
-    if (row.shape[0] === 1) return row
-    throw new QuernError('input', `expected one example, received ${row.shape[0]}`, {
-      hint: 'Give each example as a tensor of its own, or use infer for whole batches.',
-    })
+  /** One example as the graph takes it, `[1, ...]` each. */
+  #prepare(input: PredictInput): Promise<NamedTensors> {
+    const onUnseen = (column: string): void => void this.unseen.set(column, (this.unseen.get(column) ?? 0) + 1)
+    return this.#task.prepare(input, { manifest: this.manifest, images: this.#images, onUnseen })
   }
 
-  async #answers(rows: Tensor, topK: number): Promise<Prediction[][]> {
-    const outputs = await this.infer({ [this.manifest.inputs[0]!.name]: rows })
-    const output = outputs[this.manifest.outputs[0]!.name]!
-    const answers: Prediction[][] = []
-    for (let row = 0; row < rows.shape[0]!; row++) answers.push(this.#task.answers(output, row, this.manifest, topK))
-    return answers
+  async #answers(feeds: NamedTensors, topK: number): Promise<Answer[][]> {
+    const outputs = await this.infer(feeds)
+    const count = feeds[this.manifest.inputs[0]!.name]!.shape[0]!
+    return Array.from({ length: count }, (_, row) => this.#task.answers(outputs, row, this.manifest, topK))
   }
 }
 

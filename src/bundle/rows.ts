@@ -3,9 +3,16 @@ import { dtypes } from '../core/dtype.ts'
 import { messageOf, QuernError } from '../core/errors.ts'
 import { sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
+import type { NamedTensors } from '../runtime/backend.ts'
+
+/** The inputs of many examples, `[1, ...]` each, as one batch. */
+export function joinFeeds(feeds: readonly NamedTensors[]): NamedTensors {
+  const names = Object.keys(feeds[0]!)
+  return Object.fromEntries(names.map((name) => [name, joinRows(feeds.map((feed) => feed[name]!))]))
+}
 
 /** One tensor `[count, ...]` of tensors `[1, ...]` of the same type and sizes. */
-export function joinRows(rows: readonly Tensor[]): Tensor {
+function joinRows(rows: readonly Tensor[]): Tensor {
   const first = rows[0]!
   if (rows.length === 1) return first
   const shape = [rows.length, ...first.shape.slice(1)]

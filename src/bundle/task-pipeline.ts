@@ -1,17 +1,33 @@
-/** What a task adds to the general pipeline: how raw input becomes the graph's input, and how outputs are read. */
+/** What a task adds to the general pipeline: how raw input becomes the graph's inputs, how outputs are read, what the card says. */
 import type { Manifest } from '../contract/manifest.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { ImageDecoder } from '../data/image-decoder.ts'
+import type { NamedTensors } from '../runtime/backend.ts'
 
-/** One example: the bytes of an encoded picture, or the graph's input as numbers (with or without a batch axis of 1). */
-export type PredictInput = Uint8Array | Tensor
+/** A row of a table: values by the names of their columns. What is absent, null or empty is a missing value. */
+export type Row = Readonly<Record<string, unknown>>
 
-/** One answer; lists of them stand in descending order of the score. */
+/**
+ * One example, as the task takes it: the bytes of an encoded picture, the graph's input as numbers (with or without a batch axis of
+ * 1), or a row of a table.
+ */
+export type PredictInput = Uint8Array | Tensor | Row
+
+/** One answer of a classifier; lists of them stand in descending order of the score. */
 export interface Prediction {
   readonly label: string
   /** probability, from 0 to 1 */
   readonly score: number
 }
+
+/** The answer of a regression: a number in the target's own unit. */
+export interface Estimate {
+  /** name of the target */
+  readonly target: string
+  readonly value: number
+}
+
+export type Answer = Prediction | Estimate
 
 export interface PredictOptions {
   /** answers for each input; default 5, or as many as there are labels */
@@ -22,16 +38,32 @@ export interface PrepareContext {
   readonly manifest: Manifest
   /** undefined where pictures cannot be decoded; prepared tensors still can be used */
   readonly images: ImageDecoder | undefined
+  /** told of a value that training has not seen, with the name of its column */
+  readonly onUnseen: (column: string, value: string) => void
 }
 
-/** One record a task; pipeline.ts holds the table. */
+/** The parts of the model card that depend on what goes in. Markdown. */
+export interface CardParts {
+  /** what the model takes and gives, in a sentence or two */
+  about(manifest: Described): string
+  /** snippets of code */
+  usage(manifest: Described): string
+  /** what it cannot do, a sentence a point */
+  limits(manifest: Described): readonly string[]
+}
+
+/** A manifest whose files are not written yet. */
+export type Described = Omit<Manifest, 'files'>
+
+/** One record a task; tasks.ts holds the table. */
 export interface TaskPipeline {
   /** the manifest's `task` */
   readonly task: string
   /** Throws when the manifest's parts do not fit each other. */
   check(manifest: Manifest, what: string): void
-  /** The graph's input for one example, `[1, ...]`. */
-  prepare(input: Uint8Array, context: PrepareContext): Promise<Tensor>
-  /** The answers for the example in a row of the first output. */
-  answers(output: Tensor, row: number, manifest: Manifest, topK: number): Prediction[]
+  /** The graph's inputs for one example, `[1, ...]` each. */
+  prepare(input: PredictInput, context: PrepareContext): Promise<NamedTensors>
+  /** The answers for the example in a row of the outputs. */
+  answers(outputs: NamedTensors, row: number, manifest: Manifest, topK: number): Answer[]
+  readonly card: CardParts
 }

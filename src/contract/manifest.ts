@@ -22,6 +22,29 @@ export interface ImagePreprocessing {
   background: readonly [number, number, number]
 }
 
+/** A column that the model reads: what kind of values it holds, by which feature they go in, and what that feature learnt. */
+export interface TableColumn {
+  name: string
+  /** 'number', 'boolean', 'category', 'date', 'text' */
+  kind: string
+  /** name of the feature's record (data/features/) */
+  feature: string
+  /** what was fitted on the training split */
+  state: Record<string, unknown>
+}
+
+/** How a row of named values becomes the inputs: strings are looked up, dates taken apart; everything numeric is in the graph. */
+export interface TablePreprocessing {
+  kind: 'table'
+  columns: TableColumn[]
+  /** what the model answers: not read, but it may stand in a row */
+  target: string
+  /** texts that mean that there is no value */
+  missing: string[]
+}
+
+export type Preprocessing = ImagePreprocessing | TablePreprocessing
+
 export interface Lineage {
   run: string
   seed: number
@@ -46,11 +69,13 @@ export interface Manifest {
   created: string
   inputs: Port[]
   outputs: Port[]
-  preprocessing: ImagePreprocessing
-  /** class names in the order of the output */
+  preprocessing: Preprocessing
+  /** class names in the order of the output; none where the answer is a number */
   labels: string[]
   /** scores by split */
   metrics: Record<string, Record<string, number>>
+  /** scores of simple models that were trained beside it, by name and split: what depth must beat */
+  baselines?: Record<string, Record<string, Record<string, number>>> | undefined
   lineage: Lineage
   versions: Record<string, string>
   /** every other file of the bundle */
@@ -70,6 +95,22 @@ const imagePreprocessing = z.strictObject({
   background: z.tuple([z.int(), z.int(), z.int()]).readonly(),
 })
 
+const tablePreprocessing = z.strictObject({
+  kind: z.literal('table'),
+  columns: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        kind: z.string(),
+        feature: z.string(),
+        state: z.record(z.string(), z.unknown()),
+      }),
+    )
+    .min(1),
+  target: z.string(),
+  missing: z.array(z.string()),
+})
+
 const lineage = z.strictObject({
   run: z.string(),
   seed: z.int(),
@@ -80,6 +121,8 @@ const lineage = z.strictObject({
   seconds: z.number(),
 })
 
+const scores = z.record(z.string(), z.record(z.string(), z.number()))
+
 export const manifestSchema: z.ZodType<Manifest> = z.strictObject({
   format: z.literal(1),
   task: z.string(),
@@ -87,9 +130,10 @@ export const manifestSchema: z.ZodType<Manifest> = z.strictObject({
   created: z.string(),
   inputs: z.array(port).min(1),
   outputs: z.array(port).min(1),
-  preprocessing: imagePreprocessing,
-  labels: z.array(z.string()).min(1),
-  metrics: z.record(z.string(), z.record(z.string(), z.number())),
+  preprocessing: z.discriminatedUnion('kind', [imagePreprocessing, tablePreprocessing]),
+  labels: z.array(z.string()),
+  metrics: scores,
+  baselines: z.record(z.string(), scores).optional(),
   lineage,
   versions: z.record(z.string(), z.string()),
   files: z.record(z.string(), z.strictObject({ bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),

@@ -54,6 +54,7 @@ export interface ReliabilityBin {
 }
 
 export interface ClassificationReport {
+  readonly kind: 'classification'
   readonly examples: number
   readonly correct: number
   readonly classes: readonly string[]
@@ -97,6 +98,7 @@ function metricSpecs(classes: number, bins: number): MetricSpec[] {
     { name: 'f1', average: 'micro' },
     { name: 'calibrationError', bins },
     'brierScore',
+    'areaUnderRoc',
   ]
 }
 
@@ -127,10 +129,12 @@ export function reportClassification(
   const confusion = classes.map((_, c) => matrix.counts.slice(c * classes.length, (c + 1) * classes.length))
   const correct = confusion.reduce((sum, row, c) => sum + row[c]!, 0)
   return {
+    kind: 'classification',
     examples: labels.length,
     correct,
     classes,
-    metrics: meter.values(),
+    // What is not defined, such as the area under the curve of one class, is left out: JSON has no word for it.
+    metrics: Object.fromEntries(Object.entries(meter.values()).filter(([, value]) => Number.isFinite(value))),
     accuracyInterval: wilsonInterval(correct, labels.length),
     perClass: classRows(matrix, classes),
     confusion,

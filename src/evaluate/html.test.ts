@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type ClassificationInput, reportClassification } from './classification.ts'
+import { type ClassificationInput, type ClassificationReport, reportClassification } from './classification.ts'
 import { renderReport } from './html.ts'
 import { type EpochRecord, metricsFileFrom, type Provenance, type ReportInput } from './report-input.ts'
 
@@ -26,7 +26,9 @@ function answers(classes: readonly string[], n = classes.length * 3): Classifica
   return { probabilities, labels, classes, ids: labels.map((_, i) => `"${i}' onerror='x.png`) }
 }
 
-const inputOf = (classes: readonly string[], more: Partial<ReportInput> = {}): ReportInput => ({
+type Input = ReportInput<ClassificationReport>
+
+const inputOf = (classes: readonly string[], more: Partial<Input> = {}): Input => ({
   title: 'A title',
   provenance,
   report: reportClassification(answers(classes)),

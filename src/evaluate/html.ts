@@ -2,24 +2,66 @@
  * The report as ONE file of HTML that needs nothing else: no script, no font, no request (its own content security
  * policy forbids them). All text from the data is escaped by the template tag (html/markup.ts).
  */
+import type { ClassificationReport } from './classification.ts'
+import { baselineSection } from './html/baseline-section.ts'
 import { calibrationSection } from './html/calibration-section.ts'
 import { classSection, confusionSection, sliceSection } from './html/class-section.ts'
-import { html, Markup } from './html/markup.ts'
+import { estimateLimits, estimateSummary, missSection, scatterSection } from './html/estimate-sections.ts'
+import { type Content, html, Markup } from './html/markup.ts'
 import { mistakeSection } from './html/mistake-section.ts'
 import { style } from './html/style.ts'
 import { provenanceSection, summarySection } from './html/summary-section.ts'
 import { trainingSection } from './html/training-section.ts'
-import { limitsOf } from './limits.ts'
-import type { ReportInput } from './report-input.ts'
+import { type Limit, limitsOf } from './limits.ts'
+import type { RegressionReport } from './regression.ts'
+import type { Report, ReportInput } from './report-input.ts'
 
 const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
-function limitSection(input: ReportInput): Markup {
+function limitSection(limits: readonly Limit[]): Markup {
   return html`<section aria-labelledby="limits"><h2 id="limits">What this report cannot show</h2>
-<dl class="limits">${limitsOf(input).map(
+<dl class="limits">${limits.map(
     ({ title, text }) => html`<div><dt>${title}</dt><dd>${text}</dd></div>
 `,
   )}</dl></section>`
+}
+
+function isOf<K extends Report['kind']>(
+  kind: K,
+  input: ReportInput,
+): input is ReportInput<Extract<Report, { kind: K }>> {
+  return input.report.kind === kind
+}
+
+function sections(input: ReportInput): Content {
+  if (isOf('classification', input)) return classificationSections(input)
+  return estimateSections(input as ReportInput<RegressionReport>)
+}
+
+function classificationSections(input: ReportInput<ClassificationReport>): Content {
+  const { report } = input
+  return [
+    summarySection(input),
+    baselineSection(input),
+    mistakeSection(input),
+    confusionSection(report),
+    classSection(report),
+    sliceSection(report),
+    calibrationSection(report),
+    trainingSection(input),
+    limitSection(limitsOf(input)),
+  ]
+}
+
+function estimateSections(input: ReportInput<RegressionReport>): Content {
+  return [
+    estimateSummary(input),
+    baselineSection(input),
+    scatterSection(input.report),
+    missSection(input.report),
+    trainingSection(input),
+    limitSection(estimateLimits(input)),
+  ]
 }
 
 /**
@@ -29,7 +71,7 @@ function limitSection(input: ReportInput): Markup {
  * const page = renderReport({ title: 'Digits', provenance, report: reportClassification(answers), history })
  */
 export function renderReport(input: ReportInput): string {
-  const { report, title } = input
+  const { title } = input
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -42,14 +84,7 @@ export function renderReport(input: ReportInput): string {
 </head>
 <body>
 <main>
-${summarySection(input)}
-${mistakeSection(input)}
-${confusionSection(report)}
-${classSection(report)}
-${sliceSection(report)}
-${calibrationSection(report)}
-${trainingSection(input)}
-${limitSection(input)}
+${sections(input)}
 ${provenanceSection(input)}
 </main>
 </body>

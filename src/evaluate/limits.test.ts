@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { reportClassification } from './classification.ts'
+import { type ClassificationReport, reportClassification } from './classification.ts'
 import { limitsOf } from './limits.ts'
 import type { Provenance, ReportInput } from './report-input.ts'
 
@@ -13,7 +13,7 @@ const provenance: Provenance = {
 }
 
 /** `right` + `wrong` examples of class `a`, one of `b` (right), none of `c`. */
-function inputWith(right: number, wrong: number, slices?: Record<string, string[]>): ReportInput {
+function inputWith(right: number, wrong: number, slices?: Record<string, string[]>): ReportInput<ClassificationReport> {
   const rows = [...Array(right).fill([1, 0, 0]), ...Array(wrong).fill([0, 0, 1]), [0, 1, 0]] as number[][]
   const labels = rows.map((_, i) => (i < right + wrong ? 0 : 1))
   const input = {
@@ -25,7 +25,7 @@ function inputWith(right: number, wrong: number, slices?: Record<string, string[
   return { title: 't', provenance, report: reportClassification(slices ? { ...input, slices } : input) }
 }
 
-const titles = (input: ReportInput) => limitsOf(input).map((limit) => limit.title)
+const titles = (input: ReportInput<ClassificationReport>) => limitsOf(input).map((limit) => limit.title)
 
 it('names small sets, absent and rare classes, imbalance', () => {
   const limits = limitsOf(inputWith(40, 9))

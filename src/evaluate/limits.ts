@@ -50,7 +50,7 @@ function ofTheTestSet({ examples, accuracyInterval, perClass }: ClassificationRe
   return limits
 }
 
-function ofTheProtocol({ report, provenance, bestEpoch, history = [] }: ReportInput): Limit[] {
+function ofTheProtocol({ report, provenance, bestEpoch, history = [] }: ReportInput<ClassificationReport>): Limit[] {
   const limits: Limit[] = []
   if (provenance.split !== 'test') {
     limits.push({
@@ -82,7 +82,7 @@ function ofTheProtocol({ report, provenance, bestEpoch, history = [] }: ReportIn
 }
 
 /** Limits of this evaluation, those that its own numbers show before those that always hold. */
-export function limitsOf(input: ReportInput): Limit[] {
+export function limitsOf(input: ReportInput<ClassificationReport>): Limit[] {
   const { report } = input
   const always: Limit[] = [
     {

@@ -1,5 +1,8 @@
 /** What a report is made of, besides the numbers of the evaluation. All of it is plain data that the caller gathered. */
 import type { ClassificationReport } from './classification.ts'
+import type { RegressionReport } from './regression.ts'
+
+export type Report = ClassificationReport | RegressionReport
 
 /** One epoch of training. Metrics by name; what was not measured is left out. */
 export interface EpochRecord {
@@ -33,10 +36,10 @@ export interface Provenance {
   readonly more?: Readonly<Record<string, string>>
 }
 
-export interface ReportInput {
+export interface ReportInput<R extends Report = Report> {
   readonly title: string
   readonly provenance: Provenance
-  readonly report: ClassificationReport
+  readonly report: R
   readonly history?: readonly EpochRecord[]
   /** epoch whose weights were evaluated, when it is not the last */
   readonly bestEpoch?: number
@@ -44,6 +47,8 @@ export interface ReportInput {
   readonly thumbnails?: ReadonlyMap<string, string>
   /** show the pictures' pixels instead of smoothing them: for small ones such as 28 x 28 */
   readonly pixelated?: boolean
+  /** metrics of simple models that were trained on the same rows, by their names */
+  readonly baselines?: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
 
 /** metrics.json: the numbers of a report without the prose, for programs. */
@@ -51,13 +56,20 @@ export interface MetricsFile {
   readonly format: 'quern.metrics'
   readonly version: 1
   readonly provenance: Provenance
-  readonly report: ClassificationReport
+  readonly report: Report
+  readonly baselines: NonNullable<ReportInput['baselines']>
   readonly history: readonly EpochRecord[]
   readonly bestEpoch?: number
 }
 
 /** The content of metrics.json. */
-export function metricsFileFrom({ provenance, report, history = [], bestEpoch }: ReportInput): MetricsFile {
-  const base = { format: 'quern.metrics', version: 1, provenance, report, history } as const
+export function metricsFileFrom({
+  provenance,
+  report,
+  history = [],
+  bestEpoch,
+  baselines = {},
+}: ReportInput): MetricsFile {
+  const base = { format: 'quern.metrics', version: 1, provenance, report, baselines, history } as const
   return bestEpoch === undefined ? base : { ...base, bestEpoch }
 }

@@ -1,6 +1,7 @@
 /** The tables of metrics by name: Keras' names where it has one. To add a metric, write its record and add it here. */
 import { QuernError, suggestion } from '../core/errors.ts'
 import { accuracy } from './accuracy.ts'
+import { areaUnderRoc } from './area-under-roc.ts'
 import { brierScore } from './brier-score.ts'
 import { calibrationError } from './calibration-error.ts'
 import { crossEntropy } from './cross-entropy.ts'
@@ -9,7 +10,9 @@ import { meanAbsoluteError } from './mean-absolute-error.ts'
 import { meanSquaredError } from './mean-squared-error.ts'
 import type { ClassificationBatch, Metric, MetricConfig, RegressionBatch } from './metric.ts'
 import { precision } from './precision.ts'
+import { r2 } from './r2.ts'
 import { recall } from './recall.ts'
+import { rootMeanSquaredError } from './root-mean-squared-error.ts'
 import { topKAccuracy } from './top-k-accuracy.ts'
 
 /** A metric whose state nobody but the metric looks into. */
@@ -24,9 +27,15 @@ export const classificationMetrics: readonly NumberMetric<ClassificationBatch>[]
   f1,
   calibrationError,
   brierScore,
+  areaUnderRoc,
 ]
 
-export const regressionMetrics: readonly NumberMetric<RegressionBatch>[] = [meanSquaredError, meanAbsoluteError]
+export const regressionMetrics: readonly NumberMetric<RegressionBatch>[] = [
+  meanSquaredError,
+  meanAbsoluteError,
+  rootMeanSquaredError,
+  r2,
+]
 
 /** A metric as the configuration writes it: its name, or its name and options. */
 export type MetricSpec = string | (MetricConfig & { readonly name: string })

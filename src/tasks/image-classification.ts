@@ -7,16 +7,23 @@ import {
   splitSection,
   type TrainInput,
 } from '../contract/config.ts'
+import { type FromInput, fromSection } from '../contract/from.ts'
+import type { Manifest } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
 import { type AugmentConfig, createAugment } from '../data/augment.ts'
 import { columnOf, exampleShape } from '../data/dataset.ts'
 import { loadPictures } from '../data/picture-source.ts'
+import { profileImages } from '../data/profile.ts'
 import { type Splits, splitByShare } from '../data/split.ts'
-import { type Layer, layer, rescaling, sequential, sparseCategoricalCrossentropy } from '../nn/index.ts'
+import { type Layer, rescaling, sequential, sparseCategoricalCrossentropy } from '../nn/index.ts'
+import { classificationScorer } from '../train/scores.ts'
 import { type ImageModelName, imageModelNames, imageModels } from './image-models.ts'
 import { imageStarter } from './image-starter.ts'
-import type { LoadOptions, Task, TaskConfig, TaskData, TaskNetwork } from './task.ts'
+import { adoptImage, startImage } from './image-transfer.ts'
+import { classAnswer, probabilities } from './probabilities.ts'
+import { reportClasses } from './report-classes.ts'
+import type { LoadOptions, Task, TaskBase, TaskConfig, TaskData, TaskNetwork } from './task.ts'
 
 /** What every picture is made into. IDX files have a size of their own. */
 export interface ImageSection {
@@ -56,7 +63,7 @@ export interface ImageClassificationConfig extends TaskConfig {
 
 /** What a user writes: everything with a default may be left out. */
 export interface ImageClassificationInput
-  extends Partial<Omit<ImageClassificationConfig, 'task' | 'data' | 'train'>>,
+  extends Partial<Omit<ImageClassificationConfig, 'task' | 'data' | 'train' | 'from'>>,
     Pick<ImageClassificationConfig, 'task'> {
   readonly data: Pick<ImageDataSection, 'source'> &
     Partial<Omit<ImageDataSection, 'source' | 'image' | 'split'>> & {
@@ -64,6 +71,8 @@ export interface ImageClassificationInput
       readonly split?: SplitInput
     }
   readonly train?: TrainInput
+  /** a model to start from, in the place of `model`: its path, or settings */
+  readonly from?: FromInput | undefined
 }
 
 const size = z.int().positive().max(16384)
@@ -107,18 +116,9 @@ const schema = z.strictObject({
     split: splitSection.prefault({}),
   }),
   model: z.union([z.enum(imageModelNames), ownModel]).default('cnn'),
+  from: fromSection.optional(),
   augment: augment.optional(),
   metrics: z.array(z.union([z.string(), z.looseObject({ name: z.string() })])).default(['accuracy']),
-})
-
-/** Probabilities whatever a user's model ends with: scores get a softmax behind them. */
-const probabilities = layer({
-  kind: 'probabilities',
-  config: {},
-  apply: ({ g }, [x]) => {
-    const last = g.builder.nodes.findLast((node) => node.outputs[0] === x)
-    return last?.op === 'Softmax' ? x! : g.softmax(x!)
-  },
 })
 
 async function load(config: ImageClassificationConfig, options: LoadOptions): Promise<TaskData> {
@@ -155,20 +155,29 @@ async function load(config: ImageClassificationConfig, options: LoadOptions): Pr
     splits: { ...splits, train },
     labels: train.labels,
     report: loaded.report,
-    ...(loaded.originals ? { originals: loaded.originals } : {}),
+    profile: () =>
+      profileImages({
+        splits: { ...splits, train },
+        report: loaded.report,
+        ...(loaded.originals ? { originals: loaded.originals } : {}),
+      }),
     preprocessing: { kind: 'image', ...loaded.form },
   }
 }
 
-function network(config: ImageClassificationConfig, data: TaskData): TaskNetwork {
+function network(config: ImageClassificationConfig, data: TaskData, base?: TaskBase): TaskNetwork {
   const { splits, labels } = data
-  const body = typeof config.model === 'string' ? imageModels[config.model](labels.length) : config.model
+  const start = base && startImage(config, data, base)
+  const own = typeof config.model === 'string' ? imageModels[config.model](labels.length) : config.model
+  const body = start ? start.layers : [rescaling({ scale: 1 / 255 }), own]
   return {
-    model: sequential([rescaling({ scale: 1 / 255 }), body, probabilities]),
+    ...(start ? { start: start.start } : {}),
+    model: sequential([...body, probabilities]),
     loss: sparseCategoricalCrossentropy({ labelSmoothing: config.train.labelSmoothing }),
     inputs: [{ name: 'image', dtype: 'uint8', shape: exampleShape(columnOf(splits.train, 'image')) }],
     target: { name: 'label', dtype: 'int32', shape: [] },
     output: 'probabilities',
+    answer: classAnswer(labels),
   }
 }
 
@@ -178,6 +187,27 @@ export const imageClassification: Task<ImageClassificationConfig> = {
   schema: schema as unknown as z.ZodType<ImageClassificationConfig>,
   load,
   network,
+  adopt: (config, base) => ({ ...config, data: { ...config.data, image: adoptImage(config, base) } }),
   augment: ({ augment }) => (augment ? { column: 'image', apply: createAugment(augment) } : undefined),
-  starter: imageStarter,
+  scorer: ({ metrics }) => classificationScorer(metrics),
+  report: reportClasses,
+  checkPreprocessing,
+  pictures: 'image',
+  starter: ({ source = './photos', name }) => imageStarter({ source, name }),
+}
+
+/** Pictures that were made otherwise would be scored as if the model were worse than it is. */
+function checkPreprocessing(data: TaskData, manifest: Manifest, what: string): void {
+  const models = { ...manifest.preprocessing } as Readonly<Record<string, unknown>>
+  for (const [key, value] of Object.entries(data.preprocessing)) {
+    const [here, there] = [JSON.stringify(value), JSON.stringify(models[key])]
+    if (here === there) continue
+    throw new QuernError(
+      'config',
+      `${what} takes pictures with ${key} ${there}; the configuration makes them with ${here}`,
+      {
+        hint: `Set data.image.${key} to ${there}, or train again.`,
+      },
+    )
+  }
 }

@@ -1,12 +1,22 @@
 /** THE table of tasks. */
 import { QuernError, suggestion } from '../core/errors.ts'
 import { type ImageClassificationInput, imageClassification } from './image-classification.ts'
+import { tabularClassification } from './tabular-classification.ts'
+import type { TabularInput } from './tabular-config.ts'
+import { tabularRegression } from './tabular-regression.ts'
 import type { Task } from './task.ts'
 
-export const tasks: readonly Task[] = [imageClassification as unknown as Task]
+export const tasks: readonly Task[] = [
+  imageClassification as unknown as Task,
+  tabularClassification as unknown as Task,
+  tabularRegression as unknown as Task,
+]
 
 /** What quern.config.ts may hold, for every task. */
-export type ProjectInput = ImageClassificationInput
+export type ProjectInput =
+  | ImageClassificationInput
+  | TabularInput<'tabular-classification'>
+  | TabularInput<'tabular-regression'>
 
 /** A task by name. Throws `config` with the nearest known one. */
 export function taskNamed(name: unknown): Task {

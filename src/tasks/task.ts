@@ -4,16 +4,23 @@
  */
 import type { z } from 'zod'
 import type { TrainSection } from '../contract/config.ts'
-import type { ImagePreprocessing } from '../contract/manifest.ts'
+import type { FromSection, PixelSection } from '../contract/from.ts'
+import type { Manifest, Preprocessing } from '../contract/manifest.ts'
 import type { BlobStore } from '../core/ports.ts'
 import type { Augment } from '../data/augment.ts'
 import type { Dataset } from '../data/dataset.ts'
-import type { ProfileInput } from '../data/profile.ts'
+import type { ImageForm } from '../data/image-decoder.ts'
+import type { ImageProfile } from '../data/image-profile.ts'
 import type { SourceReport, SplitName } from '../data/source.ts'
+import type { TableProfile } from '../data/table-profile.ts'
+import type { Report } from '../evaluate/report-input.ts'
+import type { Graph } from '../graph/graph.ts'
 import type { MetricSpec } from '../metrics/index.ts'
+import type { Transfer } from '../nn/imported/transfer.ts'
 import type { Layer } from '../nn/layer.ts'
 import type { Loss } from '../nn/losses/index.ts'
 import type { ColumnSpec } from '../train/network.ts'
+import type { Scorer } from '../train/scores.ts'
 
 /** Configuration sections that every task's schema has, after defaults. */
 export interface TaskConfig {
@@ -24,6 +31,26 @@ export interface TaskConfig {
   readonly threads?: number | undefined
   readonly train: TrainSection
   readonly metrics: readonly MetricSpec[]
+  /** the model that training starts from; absent: from random weights */
+  readonly from?: FromSection | undefined
+}
+
+/** How a picture becomes the input of a base. */
+export interface BaseImage extends Partial<ImageForm> {
+  /** absent where the graph itself takes pixels of 0 to 255 */
+  readonly pixels?: PixelSection | undefined
+}
+
+/** The model that training starts from, as a task sees it. */
+export interface TaskBase {
+  /** as it was asked for */
+  readonly name: string
+  /** weights are constants */
+  readonly graph: Graph
+  /** sha256 of the ONNX file */
+  readonly hash: string
+  readonly labels?: readonly string[] | undefined
+  readonly image?: BaseImage | undefined
 }
 
 export interface LoadOptions {
@@ -40,14 +67,16 @@ export interface LoadOptions {
 export interface TaskData {
   /** test and validation may be absent: the data gave none, or the configuration asked for none */
   readonly splits: Readonly<Partial<Record<SplitName, Dataset>>> & { readonly train: Dataset }
-  /** class names */
+  /** class names; none where numbers are estimated */
   readonly labels: readonly string[]
   readonly report: SourceReport
-  /** sizes of the pictures as they were found, by storage row, for the profile */
-  readonly originals?: ProfileInput['originals']
-  /** how raw input becomes the model's input; goes into the bundle */
-  readonly preprocessing: ImagePreprocessing
+  /** what is in the data, and what is wrong with it: worked out when it is asked for */
+  profile(): Profile
+  /** how raw input becomes the model's inputs; goes into the bundle */
+  readonly preprocessing: Preprocessing
 }
+
+export type Profile = ImageProfile | TableProfile
 
 export interface TaskNetwork {
   /** preprocessing and network in one: it takes the raw columns */
@@ -57,6 +86,33 @@ export interface TaskNetwork {
   readonly target: ColumnSpec
   /** name of the output in the exported graph */
   readonly output: string
+  /** what the model must answer for one example, and how to make it do so, for models of a user's own */
+  readonly answer: { readonly shape: readonly number[]; readonly what: string; readonly hint: string }
+  /** of a model that starts from another */
+  readonly start?: TaskStart | undefined
+}
+
+/** What of a network comes from a base. */
+export interface TaskStart extends Pick<Transfer, 'base' | 'groups' | 'output'> {
+  /** from the raw columns to what the base takes; undefined where that is the same */
+  readonly prepare: Layer | undefined
+}
+
+/** A simple model that is trained beside the network and shown with it. */
+export interface Baseline {
+  /** 'linear', 'majority class', ... */
+  readonly name: string
+  readonly network: TaskNetwork
+  /** in place of the configuration's */
+  readonly train: Partial<TrainSection>
+}
+
+/** The answers of a model for a whole split. */
+export interface SplitAnswers {
+  /** [examples, ...], row-major */
+  readonly outputs: Float32Array
+  readonly dataset: Dataset
+  readonly labels: readonly string[]
 }
 
 export interface Task<Config extends TaskConfig = TaskConfig> {
@@ -67,8 +123,20 @@ export interface Task<Config extends TaskConfig = TaskConfig> {
   readonly schema: z.ZodType<Config>
   /** Reads and splits the data. Statistics are taken of the training split alone. */
   load(config: Config, options: LoadOptions): Promise<TaskData>
-  network(config: Config, data: TaskData): TaskNetwork
+  network(config: Config, data: TaskData, base?: TaskBase): TaskNetwork
+  /** the configuration with what a base asks for where nothing is said, such as the size of pictures; absent: takes no base */
+  adopt?(config: Config, base: TaskBase): Config
   augment(config: Config): { readonly column: string; readonly apply: Augment } | undefined
+  /** metrics of the configuration, while training */
+  scorer(config: Config): Scorer
+  /** every number that the report shows */
+  report(answers: SplitAnswers): Report
+  /** Throws `config` when the model was made for data that is prepared otherwise. */
+  checkPreprocessing(data: TaskData, manifest: Manifest, what: string): void
+  /** column of the pictures that a report shows beside mistakes */
+  readonly pictures?: string
+  /** absent: none are trained */
+  baselines?(config: Config, data: TaskData): readonly Baseline[]
   /** the files of a new project, by path: configuration (TypeScript source) and README */
-  starter(options: { source: string; name: string }): Readonly<Record<string, string>>
+  starter(options: { source: string | undefined; name: string }): Readonly<Record<string, string>>
 }

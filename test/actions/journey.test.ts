@@ -15,6 +15,7 @@ import { scoreDataset } from '../../src/actions/score-dataset.ts'
 import type { TrainProgress, TrainResult } from '../../src/actions/train.ts'
 import { openBundle } from '../../src/bundle/bundle.ts'
 import { createPipeline } from '../../src/bundle/pipeline.ts'
+import type { Prediction } from '../../src/bundle/task-pipeline.ts'
 import { unzipBundle } from '../../src/bundle/zip.ts'
 import { loadConfig } from '../../src/cli/load-config.ts'
 import { exampleName } from '../../src/data/dataset.ts'
@@ -36,7 +37,7 @@ afterAll(() => folder.remove())
 
 async function predict(model: string, paths: readonly string[], topK = 3): Promise<PredictedFile[]> {
   async function* inputs() {
-    for (const name of paths) yield { name, bytes: await readFile(join(folder.root, name)) }
+    for (const name of paths) yield { name, input: await readFile(join(folder.root, name)) }
   }
   const answers: PredictedFile[] = []
   for await (const answer of predictFiles(folder.services, { model, inputs: inputs(), topK })) answers.push(answer)
@@ -173,12 +174,12 @@ describe('predict', () => {
     const data = await task.load(config, { root })
     const test = data.splits.test!
     const model = await openModel(folder.services, 'latest')
-    const { probabilities } = await scoreDataset(model.pipeline, test)
+    const probabilities = await scoreDataset(model.pipeline, test)
     await model.pipeline.release()
     const names = Array.from({ length: test.length }, (_, i) => `photos/${exampleName(test, i)}`)
     const answers = await predict('latest', names)
     for (const [i, { predictions }] of answers.entries()) {
-      const scores = data.labels.map((label) => predictions!.find((p) => p.label === label)!.score)
+      const scores = data.labels.map((label) => (predictions as Prediction[]).find((p) => p.label === label)!.score)
       expect(scores).toEqual([...probabilities.subarray(i * 3, i * 3 + 3)])
     }
   })

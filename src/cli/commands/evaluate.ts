@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Command, configOption, modelOption } from '../command.ts'
-import { evaluationLines } from '../render/evaluation.ts'
+import { baselineLines, evaluationLines } from '../render/evaluation.ts'
 import { progressLine } from '../render/progress-line.ts'
 
 export const evaluate: Command = {
@@ -20,15 +20,21 @@ export const evaluate: Command = {
   async run({ terminal, project, services }, _, { model, split, config }) {
     const found = await project(config)
     const { evaluateModel } = await import('../../actions/evaluate.ts')
-    const { report, files } = await evaluateModel(await services(found.root), found, {
+    const { report, baselines, files } = await evaluateModel(await services(found.root), found, {
       model: String(model),
       split: split as 'test' | 'validation' | 'train',
       onProgress: (done, total) =>
         terminal.live((columns) => progressLine({ title: 'evaluating', done, total, parts: [] }, columns)),
     })
     const [html, json] = [join(found.root, files.html), join(found.root, files.json)]
-    terminal.document({ split, report, files: { html, json } })
-    terminal.print(...evaluationLines(report, String(split), terminal), '', `report   ${html}`, `numbers  ${json}`)
+    terminal.document({ split, report, baselines, files: { html, json } })
+    terminal.print(
+      ...evaluationLines(report, String(split), terminal),
+      ...baselineLines(report, baselines, terminal),
+      '',
+      `report   ${html}`,
+      `numbers  ${json}`,
+    )
     return 0
   },
 }

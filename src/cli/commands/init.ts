@@ -7,10 +7,14 @@ export const init: Command = {
   arguments: [['[folder]', 'where (default: here)']],
   options: [
     { flags: '--task <task>', summary: 'what the model is for', default: 'image-classification' },
-    { flags: '--source <path>', summary: "the data, from the project's folder (default: ./photos)" },
+    { flags: '--source <path>', summary: "the data, from the project's folder (default: ./photos, or ./rows.csv)" },
     { flags: '--name <name>', summary: "the model's name (default: the folder's)" },
   ],
-  examples: ['quern init my-app', 'quern init my-app --source ../photos'],
+  examples: [
+    'quern init my-app',
+    'quern init sales --task tabular-regression --source sales.csv',
+    'quern init my-app --source ../photos',
+  ],
   async run({ world, terminal, services }, [folder = '.'], { task, source, name }) {
     const { initProject } = await import('../../actions/init.ts')
     const named = folder === '.' && name === undefined ? nameOf(world.cwd) : name
@@ -23,10 +27,12 @@ export const init: Command = {
     terminal.document({ folder, files })
     const { dim, bold } = terminal.colors
     terminal.print(...files.map((file) => `wrote ${join(folder, file)}`))
-    const pictures = typeof source === 'string' ? source : './photos'
+    const first = String(task).startsWith('tabular')
+      ? `Name the table and its target in ${bold('quern.config.ts')}, then:`
+      : `Put the pictures of each class into a folder of its own below ${bold(typeof source === 'string' ? source : './photos')}, then:`
     terminal.print(
       '',
-      `Put the pictures of each class into a folder of its own below ${bold(pictures)}, then:`,
+      first,
       ...(folder === '.' ? [] : [`  cd ${folder}`]),
       `  npx quern inspect   ${dim('what is in the data')}`,
       `  npx quern train     ${dim('train a model')}`,

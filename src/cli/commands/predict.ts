@@ -1,5 +1,7 @@
 import type { PredictedFile } from '../../actions/predict.ts'
+import type { Answer, PredictInput } from '../../bundle/task-pipeline.ts'
 import { messageOf, QuernError } from '../../core/errors.ts'
+import { tableFormat } from '../../data/sources/table-file.ts'
 import { type Command, modelOption, wholeNumber } from '../command.ts'
 import type { NamedInput } from '../read-input.ts'
 import { formatScore } from '../render/numbers.ts'
@@ -13,10 +15,17 @@ const leastShown = 0.01
 
 export const predict: Command = {
   name: 'predict',
-  summary: 'the labels of pictures: files, folders, or - for stdin',
-  arguments: [['<files...>', 'pictures, folders of pictures, or - to read one from stdin']],
-  options: [modelOption, { flags: '--top <n>', summary: 'answers for each picture', default: '5' }],
-  examples: ['quern predict cat.png', 'quern predict photos/ --top 1 --json', 'curl -s URL | quern predict -'],
+  summary: 'answers for pictures (files, folders, or - for stdin) or for the rows of tables',
+  arguments: [
+    ['<files...>', 'pictures, folders of pictures, - to read one from stdin; or .csv, .json, .jsonl, .parquet files'],
+  ],
+  options: [modelOption, { flags: '--top <n>', summary: 'answers for each picture or row', default: '5' }],
+  examples: [
+    'quern predict cat.png',
+    'quern predict rows.csv --json',
+    'quern predict photos/ --top 1 --json',
+    'curl -s URL | quern predict -',
+  ],
   async run({ world, terminal, services }, paths, { model, top }) {
     const topK = wholeNumber(top, '--top', 1, 1000)
     if (paths.includes('-') && world.stdin.isTTY) {
@@ -28,16 +37,24 @@ export const predict: Command = {
     const named = readEach(inputs, { readInput, readStdin: () => readStdin(world.stdin) }, unread)
     const { predictFiles } = await import('../../actions/predict.ts')
     const widths = inputs.map(({ name }) => textWidth(name))
-    const isOne = inputs.length === 1
+    const tables = inputs.map(({ path }) => path !== undefined && tableFormat(path) !== undefined)
+    const isOne = inputs.length === 1 && !tables[0]
     const all: PredictedFile[] = []
+    let unseen: ReadonlyMap<string, number> = new Map()
+    const onUnseen = (counts: typeof unseen): void => {
+      unseen = counts
+    }
     const show = (result: PredictedFile): void => {
       all.push(result)
       terminal.print(
         ...(isOne ? ranking(result) : [line(result, Math.min(widestName, Math.max(...widths)), terminal.colors)]),
       )
     }
-    for await (const result of predictFiles(await services(), { model: String(model), inputs: named, topK }))
+    for await (const result of predictFiles(await services(), { model: String(model), inputs: named, topK, onUnseen }))
       show(result)
+    for (const [column, count] of unseen) {
+      terminal.warn(harmless(`column '${column}': ${count} values that training has not seen, taken as unknown`))
+    }
     for (const result of unread) show(result)
     terminal.document(all)
     const failed = all.filter(({ error }) => error !== undefined)
@@ -58,8 +75,13 @@ async function* readEach(
   inputs: readonly NamedInput[],
   readers: Readers,
   unread: PredictedFile[],
-): AsyncGenerator<{ name: string; bytes: Uint8Array }> {
+): AsyncGenerator<{ name: string; input: PredictInput }> {
   for (const { name, path } of inputs) {
+    if (path !== undefined && tableFormat(path) !== undefined) {
+      const { readTableRows } = await import('../../data/sources/table-rows.ts')
+      for await (const { name, row } of readTableRows(path)) yield { name, input: row }
+      continue
+    }
     let bytes: Uint8Array
     try {
       bytes = await (path === undefined ? readers.readStdin() : readers.readInput(path))
@@ -68,24 +90,27 @@ async function* readEach(
       unread.push({ input: name, error: messageOf(error) })
       continue
     }
-    yield { name, bytes }
+    yield { name, input: bytes }
   }
 }
 
 /** All answers for one picture, a line each. */
 function ranking({ predictions = [] }: PredictedFile): string[] {
-  const labels = predictions.map(({ label }) => harmless(label))
+  const labels = predictions.map((answer) => harmless(wordOf(answer)))
   const width = Math.max(0, ...labels.map(textWidth))
-  return predictions.map(({ score }, i) => `${pad(labels[i]!, width)}  ${formatScore(score)}`)
+  return predictions.map((answer, i) => `${pad(labels[i]!, width)}  ${formatScore(numberOf(answer))}`)
 }
 
-/** A picture, its best answer, and those that come near, in one line. */
+const wordOf = (answer: Answer): string => ('label' in answer ? answer.label : answer.target)
+const numberOf = (answer: Answer): number => ('label' in answer ? answer.score : answer.value)
+
+/** A picture or a row, its best answer, and those that come near, in one line. */
 function line({ input, predictions = [], error }: PredictedFile, width: number, { red, dim, bold }: Colors): string {
   const name = pad(harmless(input), width)
   const [best, ...others] = predictions
   if (!best) return `${name}  ${red(harmless(error ?? 'no answer'))}`
   const near = others
-    .filter(({ score }) => score >= leastShown)
-    .map(({ label, score }) => `${harmless(label)} ${formatScore(score)}`)
-  return `${name}  ${bold(harmless(best.label))}  ${formatScore(best.score)}${near.length > 0 ? dim(`  (${near.join(', ')})`) : ''}`
+    .filter((answer) => numberOf(answer) >= leastShown)
+    .map((answer) => `${harmless(wordOf(answer))} ${formatScore(numberOf(answer))}`)
+  return `${name}  ${bold(harmless(wordOf(best)))}  ${formatScore(numberOf(best))}${near.length > 0 ? dim(`  (${near.join(', ')})`) : ''}`
 }

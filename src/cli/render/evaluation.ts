@@ -1,5 +1,7 @@
 /** A classification report as text: the scores, the classes, what is taken for what. */
 import type { ClassificationReport, ClassRow } from '../../evaluate/classification.ts'
+import type { RegressionReport } from '../../evaluate/regression.ts'
+import type { Report } from '../../evaluate/report-input.ts'
 import type { Terminal } from '../terminal.ts'
 import { formatCount, formatName, formatPercent, formatScore } from './numbers.ts'
 import { type Column, table } from './table.ts'
@@ -15,7 +17,70 @@ const score = (title: string, pick: (row: ClassRow) => number): Column<ClassRow>
   value: (row) => formatScore(pick(row)),
 })
 
-export function evaluationLines(report: ClassificationReport, split: string, { colors, width }: Terminal): string[] {
+/** The report of any task. */
+export function evaluationLines(report: Report, split: string, terminal: Terminal): string[] {
+  return report.kind === 'classification'
+    ? classificationLines(report, split, terminal)
+    : estimateLines(report, split, terminal)
+}
+
+function metricLines(metrics: readonly (readonly [string, number])[], { colors, width }: Terminal): string[] {
+  return table(
+    [
+      { title: 'metric', value: ([name]: readonly [string, number]) => formatName(name) },
+      { title: 'value', align: 'right', value: ([, value]: readonly [string, number]) => formatScore(value) },
+    ],
+    metrics,
+    { width, title: colors.dim },
+  )
+}
+
+function estimateLines(
+  { examples, metrics, worstMisses }: RegressionReport,
+  split: string,
+  terminal: Terminal,
+): string[] {
+  const { bold, dim } = terminal.colors
+  const worst = worstMisses.slice(0, mostPairs)
+  return [
+    `${bold(`root mean squared error ${formatScore(metrics.rootMeanSquaredError!)}`)} on ${formatCount(examples)} ${split} examples`,
+    '',
+    ...metricLines(Object.entries(metrics), terminal),
+    '',
+    dim('furthest off'),
+    ...worst.map(
+      ({ id, target, prediction }) => `${harmless(id)}  is ${formatScore(target)}, said ${formatScore(prediction)}`,
+    ),
+  ]
+}
+
+/** Simple models beside the one that was trained. */
+export function baselineLines(
+  { kind, metrics }: Report,
+  baselines: Readonly<Record<string, Readonly<Record<string, number>>>>,
+  { colors, width }: Terminal,
+): string[] {
+  const rows = Object.entries({ 'this model': metrics, ...baselines })
+  if (rows.length < 2) return []
+  const shown =
+    kind === 'classification'
+      ? ['accuracy', 'areaUnderRoc', 'crossEntropy']
+      : ['rootMeanSquaredError', 'meanAbsoluteError', 'r2']
+  const columns: Column<(typeof rows)[number]>[] = [
+    { title: 'beside simple models', value: ([name]) => name },
+    ...shown.map(
+      (metric): Column<(typeof rows)[number]> => ({
+        title: formatName(metric),
+        align: 'right',
+        value: ([, scores]) => (scores[metric] === undefined ? '' : formatScore(scores[metric])),
+      }),
+    ),
+  ]
+  return ['', ...table(columns, rows, { width, title: colors.dim })]
+}
+
+function classificationLines(report: ClassificationReport, split: string, terminal: Terminal): string[] {
+  const { colors, width } = terminal
   const { examples, correct, metrics, accuracyInterval, perClass, confusedPairs } = report
   const { bold, dim } = colors
   const { low, high } = accuracyInterval
@@ -37,14 +102,7 @@ export function evaluationLines(report: ClassificationReport, split: string, { c
       ` on ${formatCount(examples)} ${split} examples, ${formatCount(examples - correct)} wrong ` +
       dim(`(95 % interval ${formatPercent(low)} to ${formatPercent(high)})`),
     '',
-    ...table(
-      [
-        { title: 'metric', value: ([name]: [string, number]) => formatName(name) },
-        { title: 'value', align: 'right', value: ([, value]: [string, number]) => formatScore(value) },
-      ],
-      others,
-      { width, title: dim },
-    ),
+    ...metricLines(others, terminal),
     '',
     ...table(classes, rows, { width, title: dim }),
     ...(rows.length < perClass.length ? [dim(`... the ${rows.length} worst of ${perClass.length} classes`)] : []),

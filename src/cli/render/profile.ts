@@ -1,14 +1,21 @@
 /** The profile of a dataset as text. */
 import type { ImageProfile } from '../../data/image-profile.ts'
+import type { Profile } from '../../tasks/task.ts'
 import type { Terminal } from '../terminal.ts'
 import { formatCount, formatScore } from './numbers.ts'
 import { type Column, table } from './table.ts'
+import { tableProfileLines } from './table-profile.ts'
 import { harmless } from './text-width.ts'
 
 /** Names of a long list that are shown. */
 const shown = 5
 
-export function profileLines(profile: ImageProfile, terminal: Terminal): string[] {
+/** The profile of any kind of data. */
+export function profileLines(profile: Profile, terminal: Terminal): string[] {
+  return profile.kind === 'table' ? tableProfileLines(profile, terminal) : pictureLines(profile, terminal)
+}
+
+function pictureLines(profile: ImageProfile, terminal: Terminal): string[] {
   const { bold, green, yellow } = terminal.colors
   const { examples, shape, labels, advice } = profile
   const [channels, height, width] = shape

@@ -1,4 +1,5 @@
 /** The wrong answers that the model was most sure of, as pictures. */
+import type { ClassificationReport } from '../classification.ts'
 import { percent } from '../format.ts'
 import type { Mistake } from '../mistakes.ts'
 import type { ReportInput } from '../report-input.ts'
@@ -7,7 +8,7 @@ import { html, type Markup } from './markup.ts'
 /** A picture that needs nothing from elsewhere and runs nothing: base64 of a raster format. */
 const picture = /^data:image\/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}$/
 
-function card(mistake: Mistake, input: ReportInput): Markup {
+function card(mistake: Mistake, input: ReportInput<ClassificationReport>): Markup {
   const { id, label, predicted, confidence, labelProbability } = mistake
   const source = input.thumbnails?.get(id)
   const alternative = `${id}: labelled ${label}, answered ${predicted}`
@@ -21,7 +22,7 @@ function card(mistake: Mistake, input: ReportInput): Markup {
 `
 }
 
-function gallery(mistakes: readonly Mistake[], input: ReportInput): Markup {
+function gallery(mistakes: readonly Mistake[], input: ReportInput<ClassificationReport>): Markup {
   const wide = mistakes.some(({ label, predicted }) => Math.max(label.length, predicted.length) > 3)
   return html`<ul class="${wide ? 'mistakes wide' : 'mistakes'}">${mistakes.map((mistake) => card(mistake, input))}</ul>`
 }
@@ -40,7 +41,7 @@ function table(mistakes: readonly Mistake[]): Markup {
 }
 
 /** The section, or undefined when there is no mistake. */
-export function mistakeSection(input: ReportInput): Markup | undefined {
+export function mistakeSection(input: ReportInput<ClassificationReport>): Markup | undefined {
   const { worstMistakes, examples, correct } = input.report
   if (worstMistakes.length === 0) return undefined
   const heading =

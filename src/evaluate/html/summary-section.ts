@@ -34,7 +34,7 @@ function split(text: string): Markup {
   return text.endsWith('\u00a0%') ? html`${text.slice(0, -2)}<small>%</small>` : html`${text}`
 }
 
-export function summarySection({ title, provenance, report }: ReportInput): Markup {
+export function summarySection({ title, provenance, report }: ReportInput<ClassificationReport>): Markup {
   const { metrics, accuracyInterval, examples, correct } = report
   const digits = digitsFor(examples)
   const topK = Object.keys(metrics).find((name) => /^top\d+Accuracy$/.test(name))

@@ -1,8 +1,48 @@
-/** The part of the model card that is code: the bundle in Quern, and model.onnx alone in JavaScript and Python. */
-import type { Manifest } from '../contract/manifest.ts'
+/** What the model card says of pictures: what goes in, code for the bundle in Quern and for model.onnx alone, and limits. */
+import type { ImagePreprocessing } from '../contract/manifest.ts'
+import { QuernError } from '../core/errors.ts'
+import { fenced } from './markdown.ts'
+import type { CardParts, Described } from './task-pipeline.ts'
+
+/** The manifest's preprocessing, which must be that of pictures. */
+export function imagePreprocessing({ preprocessing, task }: Described, what: string): ImagePreprocessing {
+  if (preprocessing.kind === 'image') return preprocessing
+  throw new QuernError(
+    'input',
+    `${what}: quern.json: ${task} takes pictures, 'preprocessing' is of ${preprocessing.kind}`,
+  )
+}
+
+const formOf = (manifest: Described): ImagePreprocessing => imagePreprocessing(manifest, 'the new bundle')
+
+export const imageCard: CardParts = {
+  about(manifest) {
+    const { channels, height, width, fit } = formOf(manifest)
+    const colour = channels === 1 ? 'grey' : 'colour'
+    return [
+      `it takes a ${colour} picture, made ${width} x ${height} pixels`,
+      `(${fit}), and gives each of ${manifest.labels.length} labels a probability.`,
+      'Scaling of the pixels is inside the graph: it takes the numbers from 0 to 255 as they are.',
+    ].join('\n')
+  },
+  usage,
+  limits(manifest) {
+    const { labels, metrics, lineage } = manifest
+    const tested = lineage.data.examples.test
+    const { height, width } = formOf(manifest)
+    return [
+      `It knows ${labels.length} labels and always chooses among them, also for a picture that shows none of them.`,
+      metrics.test && tested !== undefined
+        ? `The metrics hold for pictures like the ${tested} of the test split. On other cameras, places or times they can be far lower.`
+        : 'No independent test set was used: how good the model is on new pictures is not known.',
+      'It was not examined for pictures made to deceive it.',
+      `Pictures are reduced to ${width} x ${height} pixels: smaller details are lost.`,
+    ]
+  },
+}
 
 /** Three snippets, with the names and sizes of this model in them. */
-export function usage(manifest: Omit<Manifest, 'files'>): string {
+function usage(manifest: Described): string {
   return [
     'With Quern, which decodes pictures exactly as in training:',
     fenced('ts', quern),
@@ -14,19 +54,14 @@ export function usage(manifest: Omit<Manifest, 'files'>): string {
   ].join('\n\n')
 }
 
-function fenced(language: string, code: string): string {
-  return `\`\`\`${language}\n${code}\n\`\`\``
-}
-
 const quern = `import { pipeline } from 'quern'
 
 const classify = await pipeline('image-classification', '.') // this folder
 console.log(await classify('picture.png')) // [{ label, score }, ...]`
 
-type Described = Omit<Manifest, 'files'>
-
-function javascript({ inputs, outputs, preprocessing }: Described): string {
-  const { channels, height, width } = preprocessing
+function javascript(manifest: Described): string {
+  const { inputs, outputs } = manifest
+  const { channels, height, width } = formOf(manifest)
   const [input, output] = [JSON.stringify(inputs[0]!.name), JSON.stringify(outputs[0]!.name)]
   return `import { InferenceSession, Tensor } from 'onnxruntime-node' // or onnxruntime-web
 
@@ -37,8 +72,9 @@ const { [${output}]: result } = await session.run(feeds)
 console.log(result.data) // one probability for each label`
 }
 
-function python({ inputs, outputs, preprocessing }: Described): string {
-  const { channels, height, width, fit, background } = preprocessing
+function python(manifest: Described): string {
+  const { inputs, outputs } = manifest
+  const { channels, height, width, fit, background } = formOf(manifest)
   const mode = channels === 1 ? 'L' : 'RGB'
   const colour = `(${background.join(', ')})`
   const size = `(${width}, ${height})`

@@ -1,0 +1,80 @@
+/** Simple models of the same rows, trained and scored beside the network: what it must beat to be worth its trouble. */
+import { exportGraph } from '../bundle/export-graph.ts'
+import type { Manifest } from '../contract/manifest.ts'
+import { sha256OfText } from '../core/hash.ts'
+import { createRandom } from '../core/random.ts'
+import type { Baseline, TaskConfig, TaskData } from '../tasks/task.ts'
+import { memoryCheckpoints } from '../train/checkpoint.ts'
+import { runLoop } from '../train/loop.ts'
+import { createStep } from './create-step.ts'
+import { optimization, sessionOptions } from './project.ts'
+import { scoreDataset } from './score-dataset.ts'
+import type { Project, Services } from './services.ts'
+
+type Scores = NonNullable<Manifest['baselines']>
+
+/** Scores of each baseline by split; nothing for a task that has none. */
+export async function trainBaselines(
+  services: Services,
+  project: Project,
+  data: TaskData,
+): Promise<{ baselines?: Scores }> {
+  const baselines = project.task.baselines?.(project.config, data) ?? []
+  if (baselines.length === 0) return {}
+  const scores: Scores = {}
+  for (const baseline of baselines) scores[baseline.name] = await scoresOf(services, project, data, baseline)
+  return { baselines: scores }
+}
+
+async function scoresOf(
+  services: Services,
+  { task, config: own }: Project,
+  data: TaskData,
+  { network, train }: Baseline,
+): Promise<Record<string, Record<string, number>>> {
+  const config: TaskConfig = { ...own, train: { ...own.train, ...train } }
+  const { table, backend } = services
+  const step = await createStep(services, config, { ...network, table }, { data })
+  try {
+    const events = runLoop({
+      step,
+      train: data.splits.train,
+      validation: data.splits.validation,
+      target: network.target.name,
+      epochs: config.train.epochs,
+      batchSize: config.train.batchSize,
+      schedule: optimization(config).schedule,
+      scorer: () => task.scorer(config),
+      random: createRandom(config.seed),
+      checkpoints: memoryCheckpoints(),
+      clock: services.clock,
+      device: config.device,
+      fingerprint: await sha256OfText('baseline'),
+    })
+    for await (const _ of events);
+    const { model, inputs, output } = network
+    const bytes = exportGraph({ model, inputs, output, parameters: step.parameters, table, name: 'baseline' })
+    const session = await backend.createSession(bytes, sessionOptions(config))
+    const ports = {
+      inputs: inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape: ['batch', ...shape] })),
+      outputs: [{ name: output, dtype: 'float32', shape: ['batch', ...network.answer.shape] }],
+    }
+    const pipeline = {
+      manifest: ports as unknown as Manifest,
+      infer: (feeds: Parameters<typeof session.run>[0]) => session.run(feeds),
+    }
+    try {
+      const found: Record<string, Record<string, number>> = {}
+      for (const [split, dataset] of Object.entries(data.splits)) {
+        if (split === 'train') continue
+        const outputs = await scoreDataset(pipeline, dataset)
+        found[split] = { ...task.report({ outputs, dataset, labels: data.labels }).metrics }
+      }
+      return found
+    } finally {
+      await session.release()
+    }
+  } finally {
+    await step.release()
+  }
+}

@@ -1,0 +1,4 @@
+/** Files that every bundle has. */
+
+export const manifestFile = 'quern.json'
+export const modelFile = 'model.onnx'

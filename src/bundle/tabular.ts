@@ -1,0 +1,110 @@
+/** Rows of named values in; labels with probabilities, or an estimate, out. */
+import type { Manifest, TablePreprocessing } from '../contract/manifest.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
+import { formatShape } from '../core/shape.ts'
+import { createTableEncoder, type TableEncoder } from '../data/features/table-encoder.ts'
+import { columnFromValues } from '../data/table/cells.ts'
+import { type ColumnKind, columnKinds, type Table } from '../data/table/table.ts'
+import type { NamedTensors } from '../runtime/backend.ts'
+import { bestClasses } from './classes.ts'
+import { tablePreprocessing, tabularCard } from './tabular-card.ts'
+import type { PrepareContext, TaskPipeline } from './task-pipeline.ts'
+
+/** Encoders by the columns of an open bundle. */
+const encoders = new WeakMap<TablePreprocessing, TableEncoder>()
+
+function encoderOf(preprocessing: TablePreprocessing): TableEncoder {
+  let encoder = encoders.get(preprocessing)
+  if (!encoder) {
+    encoder = createTableEncoder(preprocessing.columns)
+    encoders.set(preprocessing, encoder)
+  }
+  return encoder
+}
+
+function check(manifest: Manifest, what: string): void {
+  const wrong = (message: string): QuernError => new QuernError('input', `${what}: quern.json: ${message}`)
+  const preprocessing = tablePreprocessing(manifest, what)
+  const unknown = preprocessing.columns.find(({ kind }) => !(columnKinds as readonly string[]).includes(kind))
+  if (unknown) throw wrong(`column '${unknown.name}' is of the unknown kind '${unknown.kind}'`)
+  const { widths } = encoderOf(preprocessing)
+  for (const [block, width] of Object.entries(widths)) {
+    if (width === 0) continue
+    const port = manifest.inputs.find(({ name }) => name === block)
+    const dtype = block === 'numbers' ? 'float64' : 'int32'
+    if (port?.dtype === dtype && port.shape.length === 2 && port.shape[1] === width) continue
+    const found = port ? `${port.dtype} ${formatShape(port.shape)}` : 'none'
+    throw wrong(`the columns need the input '${block}' as ${dtype} [batch, ${width}], found ${found}`)
+  }
+}
+
+/** One row. Every column that the model reads must be named; a value may be null. */
+async function prepare(input: unknown, { manifest, onUnseen }: PrepareContext): Promise<NamedTensors> {
+  const preprocessing = tablePreprocessing(manifest, 'the bundle')
+  const { columns, missing, target } = preprocessing
+  const row = input as Readonly<Record<string, unknown>>
+  if (typeof input !== 'object' || input === null || ArrayBuffer.isView(input) || Array.isArray(input)) {
+    throw new QuernError('input', `model '${manifest.name}' takes rows: objects with a value for each column`)
+  }
+  const names = columns.map(({ name }) => name)
+  const absent = names.filter((name) => !Object.hasOwn(row, name))
+  const extra = Object.keys(row).filter((name) => name !== target && !names.includes(name))
+  if (absent.length > 0) {
+    const [first] = absent
+    const others = absent.length > 1 ? ` (and ${absent.length - 1} more)` : ''
+    const near = extra.length > 0 ? suggestion(first!, extra.slice(0, 20)) : ''
+    throw new QuernError(
+      'input',
+      `the row has no column '${first}'${others}, which the model was trained on. ${near}`.trim(),
+      {
+        hint: 'Give null where a value is not known.',
+      },
+    )
+  }
+  const made = columns.map(({ name, kind, state }) => {
+    const format = typeof state.format === 'string' ? state.format : undefined
+    return [name, columnFromValues({ name, kind: kind as ColumnKind, format, missing }, [row[name]])] as const
+  })
+  const table: Table = { rows: 1, first: 0, columns: new Map(made) }
+  return encoderOf(preprocessing).encode(table, onUnseen) as NamedTensors
+}
+
+export const tabularClassification: TaskPipeline = {
+  task: 'tabular-classification',
+  check(manifest, what) {
+    check(manifest, what)
+    const { labels, outputs } = manifest
+    const { shape, name, dtype } = outputs[0]!
+    if (labels.length > 1 && dtype === 'float32' && shape.length === 2 && shape[1] === labels.length) return
+    throw new QuernError(
+      'input',
+      `${what}: quern.json: output '${name}' must be float32 [batch, ${labels.length}] for ${labels.length} labels, found ${dtype} ${formatShape(shape)}`,
+    )
+  },
+  prepare,
+  answers: (outputs, row, manifest, topK) =>
+    bestClasses(outputs[manifest.outputs[0]!.name]!.data as Float32Array, row, manifest, topK),
+  card: tabularCard,
+}
+
+export const tabularRegression: TaskPipeline = {
+  task: 'tabular-regression',
+  check(manifest, what) {
+    check(manifest, what)
+    const { shape, name, dtype } = manifest.outputs[0]!
+    if (dtype === 'float32' && shape.length === 2 && shape[1] === 1) return
+    throw new QuernError(
+      'input',
+      `${what}: quern.json: output '${name}' must be float32 [batch, 1], found ${dtype} ${formatShape(shape)}`,
+    )
+  },
+  prepare,
+  answers(outputs, row, manifest) {
+    const value = (outputs[manifest.outputs[0]!.name]!.data as Float32Array)[row]!
+    if (Number.isFinite(value)) return [{ target: tablePreprocessing(manifest, 'the bundle').target, value }]
+    throw new QuernError('numeric', `model '${manifest.name}' answered ${value}`, {
+      hint: 'Its parameters are not finite, or a value of the row is far beyond those of training.',
+    })
+  },
+  card: tabularCard,
+}

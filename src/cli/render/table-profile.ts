@@ -1,0 +1,56 @@
+/** The profile of a table as text. */
+import type { ColumnProfile, TableProfile } from '../../data/table-profile.ts'
+import type { Terminal } from '../terminal.ts'
+import { formatCount, formatScore } from './numbers.ts'
+import { type Column, table } from './table.ts'
+import { harmless } from './text-width.ts'
+
+const mostColumns = 60
+const bars = ' \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588'
+
+/** Counts as a row of bars. */
+function sparkline(counts: readonly number[]): string {
+  const most = Math.max(1, ...counts)
+  return counts.map((count) => bars[count === 0 ? 0 : 1 + Math.floor((count / most) * 7)]).join('')
+}
+
+function summary({ kind, numbers, top, distinct }: ColumnProfile): string {
+  if (numbers) {
+    const [least, , middle, , most] = numbers.quartiles
+    const shown = kind === 'date' ? (x: number) => new Date(x).toISOString().slice(0, 10) : formatScore
+    return `${shown(least)} .. ${shown(middle)} .. ${shown(most)}  ${sparkline(numbers.histogram)}`
+  }
+  const named = (top ?? []).slice(0, 3).map(({ value, count }) => `${harmless(value)} ${formatCount(count)}`)
+  return distinct > named.length ? `${named.join(', ')}, ...` : named.join(', ')
+}
+
+export function tableProfileLines(profile: TableProfile, { colors, width }: Terminal): string[] {
+  const { rows, columns, target, splits, labels, duplicates, advice } = profile
+  const shown = columns.slice(0, mostColumns)
+  const form: Column<ColumnProfile>[] = [
+    { title: 'column', value: ({ name }) => (name === target ? `${name} (target)` : name) },
+    { title: 'kind', value: ({ kind }) => kind },
+    { title: 'missing', align: 'right', value: ({ missing }) => (missing === 0 ? '' : formatCount(missing)) },
+    { title: 'different', align: 'right', value: ({ distinct }) => formatCount(distinct) },
+    { title: 'alone', align: 'right', value: ({ alone }) => (alone === undefined ? '' : formatScore(alone)) },
+    { title: 'values', value: summary },
+  ]
+  const parts = Object.entries(splits).map(([name, { rows: count, classes }]) => {
+    const counts = classes.map((n, i) => `${harmless(labels[i]!)} ${formatCount(n)}`)
+    return `${name.padEnd(12)} ${formatCount(count)} rows${counts.length > 0 && counts.length <= 10 ? ` (${counts.join(', ')})` : ''}`
+  })
+  return [
+    colors.bold(`${formatCount(rows)} rows, ${columns.length} columns, target ${harmless(target)}`),
+    '',
+    ...table(form, shown, { width, title: colors.dim }),
+    ...(columns.length > shown.length
+      ? [colors.dim(`... and ${columns.length - shown.length} more columns: --json has all`)]
+      : []),
+    '',
+    ...parts,
+    `${'duplicates'.padEnd(12)} ${duplicates.rows === 0 ? 'none' : `${formatCount(duplicates.rows)} rows repeat an earlier one`}`,
+    '',
+    ...(advice.length === 0 ? [colors.green('Nothing stands in the way of training.')] : [colors.bold('What to do')]),
+    ...advice.map((sentence) => `${colors.yellow('-')} ${harmless(sentence)}`),
+  ]
+}

@@ -1,0 +1,31 @@
+/** THE table of features, and which one a column gets that asks for none. */
+import { QuernError, suggestion } from '../../core/errors.ts'
+import type { ColumnKind } from '../table/table.ts'
+import { categoryFeatures } from './categories.ts'
+import { date } from './date.ts'
+import type { Feature } from './feature.ts'
+import { numberFeatures } from './numbers.ts'
+
+export const features: readonly Feature[] = [...numberFeatures, ...categoryFeatures, date as unknown as Feature]
+
+export const defaultFeatures: Readonly<Record<ColumnKind, string>> = {
+  number: 'standard',
+  boolean: 'boolean',
+  category: 'embedding',
+  text: 'bag',
+  date: 'date',
+}
+
+/** A feature by name, for a column of a kind. Throws `config` with the nearest known one, or those that take the kind. */
+export function featureFor(name: string, column: string, kind: ColumnKind): Feature {
+  const found = features.find((feature) => feature.name === name)
+  if (!found) {
+    const known = features.map((feature) => feature.name)
+    throw new QuernError('config', `column '${column}': unknown feature '${name}'. ${suggestion(name, known)}`)
+  }
+  if (found.kinds.includes(kind)) return found
+  const fitting = features.filter(({ kinds }) => kinds.includes(kind)).map((feature) => feature.name)
+  throw new QuernError('config', `feature '${name}' does not take column '${column}', which holds ${kind}`, {
+    hint: `Features for it: ${fitting.join(', ')}.`,
+  })
+}

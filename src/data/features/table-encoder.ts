@@ -1,0 +1,94 @@
+/** The columns of a table as the two blocks that a network reads, and the operators behind them. */
+
+import type { TableColumn } from '../../contract/manifest.ts'
+import { type Tensor, tensor } from '../../core/tensor.ts'
+import type { Value } from '../../graph/graph.ts'
+import { type ColumnKind, type Table, tableColumn } from '../table/table.ts'
+import type { BlockName, Feature, FeatureContext, OnUnseen } from './feature.ts'
+import { featureFor } from './index.ts'
+
+interface Placed {
+  readonly column: TableColumn
+  readonly feature: Feature
+  /** first cell within the block */
+  readonly at: number
+  readonly width: number
+}
+
+/** Columns of one feature side by side, so that a graph has few operators however many columns there are. */
+interface Group {
+  readonly feature: Feature
+  readonly members: readonly Placed[]
+  readonly at: number
+  readonly width: number
+}
+
+export interface TableEncoder {
+  /** cells of a row in each block; 0 where a block is not needed */
+  readonly widths: Readonly<Record<BlockName, number>>
+  /** blocks `[rows, width]` of a table that has the columns; those of width 0 are left out */
+  encode(table: Table, onUnseen: OnUnseen): Partial<Record<BlockName, Tensor>>
+  /** float32 `[batch, features]` */
+  graph(c: FeatureContext, blocks: Partial<Record<BlockName, Value>>, options: { linear: boolean }): Value
+}
+
+/** Throws `config` for features that do not exist. */
+export function createTableEncoder(columns: readonly TableColumn[]): TableEncoder {
+  const groups = groupsOf(columns)
+  const widthOf = (block: BlockName): number =>
+    groups.reduce((sum, { feature, width }) => sum + (feature.block === block ? width : 0), 0)
+  const widths = { numbers: widthOf('numbers'), categories: widthOf('categories') }
+  const blocks = (Object.keys(widths) as BlockName[]).filter((block) => widths[block] > 0)
+  return {
+    widths,
+    encode(table, onUnseen) {
+      const { rows } = table
+      const made: Partial<Record<BlockName, Tensor>> = {}
+      for (const block of blocks) {
+        const stride = widths[block]
+        const into = block === 'numbers' ? new Float64Array(rows * stride) : new Int32Array(rows * stride)
+        for (const { feature, members } of groups) {
+          if (feature.block !== block) continue
+          for (const { column, at } of members) {
+            feature.encode(column.state, tableColumn(table, column.name), rows, into, at, stride, onUnseen)
+          }
+        }
+        made[block] = tensor(block === 'numbers' ? 'float64' : 'int32', [rows, stride], into)
+      }
+      return made
+    },
+    graph(c, values, options) {
+      const { g } = c
+      const parts = groups.map(({ feature, members, at, width }) => {
+        const block = values[feature.block]!
+        const whole = width === widths[feature.block]
+        const bounds = [at, at + width, 1].map((n) => g.integers([n]))
+        const cells = whole ? block : g.op('Slice', [block, bounds[0], bounds[1], bounds[2]])
+        const fitted = members.map(({ column }) => ({ name: column.name, state: column.state }))
+        return feature.graph(fitted, c, cells, options)
+      })
+      return parts.length === 1 ? parts[0]! : g.op('Concat', parts, { axis: 1 })
+    },
+  }
+}
+
+function groupsOf(columns: readonly TableColumn[]): Group[] {
+  const byFeature = new Map<string, { feature: Feature; columns: TableColumn[] }>()
+  for (const column of columns) {
+    const feature = featureFor(column.feature, column.name, column.kind as ColumnKind)
+    const group = byFeature.get(feature.name)
+    if (group) group.columns.push(column)
+    else byFeature.set(feature.name, { feature, columns: [column] })
+  }
+  const next: Record<BlockName, number> = { numbers: 0, categories: 0 }
+  return [...byFeature.values()].map(({ feature, columns }) => {
+    const at = next[feature.block]
+    const members = columns.map((column): Placed => {
+      const width = feature.width(column.state)
+      const placed = { column, feature, at: next[feature.block], width }
+      next[feature.block] += width
+      return placed
+    })
+    return { feature, members, at, width: next[feature.block] - at }
+  })
+}

@@ -1,0 +1,201 @@
+/** A table on its way into training: its target, its columns with their fitted features, and the splits as datasets of blocks. */
+import type { TableColumn, TablePreprocessing } from '../contract/manifest.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+import { type Tensor, tensor } from '../core/tensor.ts'
+import { createDataset, type Dataset, subset } from './dataset.ts'
+import { defaultFeatures, featureFor } from './features/index.ts'
+import { createTableEncoder } from './features/table-encoder.ts'
+import type { SplitName } from './source.ts'
+import { missingTexts } from './table/cells.ts'
+import { type Column, cellText, isPresent, type Table, tableColumn } from './table/table.ts'
+import type { ColumnInfo, TableSchema } from './table/table-source.ts'
+import { type Assignment, splitTable, type TableSplit } from './table-split.ts'
+
+/** How the configuration wants a column. */
+export interface ColumnWish {
+  readonly feature?: string | undefined
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  /** kept although it looks like an identifier */
+  readonly given?: boolean | undefined
+}
+
+export interface TableDataOptions {
+  readonly target: string
+  /** what the target is: classes, or numbers */
+  readonly answer: 'class' | 'number'
+  readonly wishes: Readonly<Record<string, ColumnWish>>
+  readonly split: TableSplit
+  readonly missing?: readonly string[] | undefined
+  readonly random: Random
+  nameOfRow(row: number): string
+}
+
+export interface TableData {
+  readonly splits: Readonly<Partial<Record<SplitName, Dataset>>> & { readonly train: Dataset }
+  readonly labels: readonly string[]
+  readonly preprocessing: TablePreprocessing
+  /** what was done that a reader should know of */
+  readonly notes: readonly string[]
+  /** rows of the table by split */
+  readonly assignment: Assignment
+}
+
+/** Below it, all values being different says nothing. */
+const fewRows = 20
+
+/** Divides the rows, fits the features on those of training alone, and encodes all. */
+export function prepareTable(table: Table, schema: TableSchema, options: TableDataOptions): TableData {
+  const { target, answer, split } = options
+  const goal = tableColumn(table, target)
+  const { value, labels } = answer === 'class' ? classTarget(goal, table, options) : numberTarget(goal, table, options)
+  const assignment = splitTable(
+    {
+      count: table.rows,
+      classes: answer === 'class' ? (value.data as Int32Array) : undefined,
+      labels,
+      key: (column, row) => cellText(tableColumn(table, column), row),
+      number: (name, row) => {
+        const column = tableColumn(table, name)
+        if (column.kind !== 'number' && column.kind !== 'date') {
+          throw new QuernError('config', `data.split goes by time over column '${name}', which holds ${column.kind}`)
+        }
+        return isPresent(column.valid, row) ? column.values[row]! : undefined
+      },
+      nameOf: options.nameOfRow,
+    },
+    split,
+    options.random,
+  )
+  const { columns, notes } = fitColumns(table, schema, assignment.train!, options)
+  const encoder = createTableEncoder(columns)
+  const unseen = new Map<string, number>()
+  const blocks = encoder.encode(table, (column) => unseen.set(column, (unseen.get(column) ?? 0) + 1))
+  const goalName = answer === 'class' ? 'label' : 'target'
+  const all = createDataset({
+    columns: { ...blocks, [goalName]: value } as Record<string, Tensor>,
+    labels,
+    names: options.nameOfRow,
+  })
+  const splits = Object.fromEntries(Object.entries(assignment).map(([name, rows]) => [name, subset(all, rows)]))
+  return {
+    splits: splits as TableData['splits'],
+    labels,
+    preprocessing: { kind: 'table', columns, target, missing: [...(options.missing ?? missingTexts)] },
+    notes: [
+      ...notes,
+      ...[...unseen].map(
+        ([column, count]) =>
+          `column '${column}': ${count} values of validation and test rows do not occur in training; they count as unknown.`,
+      ),
+    ],
+    assignment,
+  }
+}
+
+/** Classes in the order of their names, numbers by their value. */
+function classTarget(column: Column, table: Table, { target, nameOfRow }: TableDataOptions) {
+  const texts = Array.from({ length: table.rows }, (_, row) => {
+    const text = cellText(column, row)
+    if (text !== undefined) return text
+    throw missingTarget(target, nameOfRow(row), column, table.rows)
+  })
+  const labels = [...new Set(texts)].sort((a, b) =>
+    column.kind === 'number' ? Number(a) - Number(b) : a < b ? -1 : a > b ? 1 : 0,
+  )
+  if (labels.length < 2) {
+    throw new QuernError(
+      'input',
+      `classification needs two classes or more, column '${target}' holds only ${labels[0]}`,
+    )
+  }
+  if (labels.length > 1000 || (column.kind === 'number' && labels.length > 50 && labels.length > table.rows / 10)) {
+    throw new QuernError('input', `column '${target}' holds ${labels.length} different values: too many for classes`, {
+      hint: "For numbers use the task 'tabular-regression'.",
+    })
+  }
+  const places = new Map(labels.map((label, i) => [label, i]))
+  const value = tensor(
+    'int32',
+    [table.rows],
+    Int32Array.from(texts, (text) => places.get(text)!),
+  )
+  return { value, labels }
+}
+
+function numberTarget(column: Column, table: Table, { target, nameOfRow }: TableDataOptions) {
+  if (column.kind !== 'number') {
+    throw new QuernError('input', `regression needs numbers, column '${target}' holds ${column.kind}`, {
+      hint: "For names use the task 'tabular-classification'.",
+    })
+  }
+  const numbers = new Float32Array(table.rows)
+  for (let row = 0; row < table.rows; row++) {
+    if (!isPresent(column.valid, row)) throw missingTarget(target, nameOfRow(row), column, table.rows)
+    numbers[row] = column.values[row]!
+  }
+  return { value: tensor('float32', [table.rows, 1], numbers), labels: [] as string[] }
+}
+
+function missingTarget(target: string, row: string, { valid }: Column, rows: number): QuernError {
+  let count = 0
+  for (let i = 0; i < rows; i++) if (!isPresent(valid, i)) count++
+  return new QuernError('input', `${row}: the target '${target}' has no value (${count} of ${rows} rows have none)`, {
+    hint: "Fill them in, or leave such rows out with data.onMissingTarget: 'skip'.",
+  })
+}
+
+function fitColumns(table: Table, schema: TableSchema, rows: Int32Array, options: TableDataOptions) {
+  const notes: string[] = schema.unusable.map(({ name, reason }) => `column '${name}' is left out: ${reason}.`)
+  const { split, target, wishes } = options
+  const columns: TableColumn[] = []
+  for (const info of schema.columns) {
+    const { name, kind } = info
+    const wish = wishes[name] ?? {}
+    const reason = name === target ? undefined : reasonToLeave(info, schema.rows, split, wish)
+    if (reason !== undefined) notes.push(`column '${name}' is left out: ${reason}.`)
+    if (name === target || reason !== undefined) continue
+    const feature = featureFor(wish.feature ?? defaultFeatures[kind], name, kind)
+    const state = feature.fit({ column: tableColumn(table, name), rows }, wish.options ?? {}) as Record<string, unknown>
+    const format = info.format === undefined ? {} : { format: info.format }
+    columns.push({ name, kind, feature: feature.name, state: { ...state, ...format } })
+  }
+  if (columns.length > 0) return { columns, notes }
+  const known = schema.columns.map(({ name }) => name)
+  throw new QuernError(
+    'input',
+    `no column is left to learn from: there are ${known.join(', ')}; the target is '${target}'`,
+    {
+      hint: notes.join(' '),
+    },
+  )
+}
+
+/** Columns that would be learnt by heart or that say nothing. What the user names is kept. */
+function reasonToLeave(
+  { kind, distinct, missing, name }: ColumnInfo,
+  rows: number,
+  split: TableSplit,
+  { given }: ColumnWish,
+): string | undefined {
+  if ('column' in split && split.column === name) return 'the split goes by it'
+  if (given) return undefined
+  const present = rows - missing
+  if (present === 0) return 'it has no value'
+  if (distinct === 1 && missing === 0) return 'it has the same value in every row'
+  const isKey = present >= fewRows && distinct === present
+  if (kind === 'category' && isKey) {
+    return `it looks like an identifier: all its values are different (name it in data.columns to keep it)`
+  }
+  return undefined
+}
+
+/** The target must be a column. Throws with the nearest name. */
+export function checkTarget(schema: TableSchema, target: string, what: string): void {
+  const names = schema.columns.map(({ name }) => name)
+  if (names.includes(target)) return
+  throw new QuernError(
+    'config',
+    `data.target is '${target}', which ${what} does not have. ${suggestion(target, names)}`,
+  )
+}

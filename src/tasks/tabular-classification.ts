@@ -1,0 +1,105 @@
+/** Tables: one of several classes for each row. */
+import { countClasses } from '../data/dataset.ts'
+import { type Layer, layer, sequential, sparseCategoricalCrossentropy } from '../nn/index.ts'
+import { classificationScorer } from '../train/scores.ts'
+import { classAnswer, probabilities } from './probabilities.ts'
+import { reportClasses } from './report-classes.ts'
+import { type TabularConfig, tabularSchema } from './tabular-config.ts'
+import { checkTable, loadTable } from './tabular-data.ts'
+import { tableInputs, tableLayers, tableModel } from './tabular-network.ts'
+import { tabularStarter } from './tabular-starter.ts'
+import type { Baseline, Task, TaskData, TaskNetwork } from './task.ts'
+
+type Config = TabularConfig
+
+function networkOf(config: Config, data: TaskData, body: Layer, linear: boolean): TaskNetwork {
+  const inputs = tableInputs(data)
+  const { preprocessing, labels } = data
+  const columns = preprocessing.kind === 'table' ? preprocessing.columns : []
+  return {
+    model: tableModel(columns, inputs, sequential([body, probabilities]), linear),
+    loss: sparseCategoricalCrossentropy({ labelSmoothing: config.train.labelSmoothing }),
+    inputs,
+    target: { name: 'label', dtype: 'int32', shape: [] },
+    output: 'probabilities',
+    answer: classAnswer(labels),
+  }
+}
+
+/** The same answer for every row: how often each class occurs in training. */
+function constantClasses(data: TaskData): Layer {
+  const counts = countClasses(data.splits.train)
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  // Logarithms, so that the softmax behind gives the shares; a class that training lacks gets next to none.
+  const elements = Float32Array.from(counts, (count) => Math.log(Math.max(count, 1e-3) / total))
+  return layer({
+    kind: 'constant',
+    config: {},
+    apply: (c, [x]) => {
+      const bias = c.parameter('bias', { shape: [elements.length], initializer: { name: 'given', elements } })
+      const none = c.g.mul(c.g.op('ReduceSum', [x!, c.g.integers([1])], { keepdims: 1 }), 0)
+      return c.g.add(none, bias)
+    },
+  })
+}
+
+function baselines(config: Config, data: TaskData): Baseline[] {
+  if (!config.baselines) return []
+  const linear = tableLayers({ ...config, model: 'linear' }, data.labels.length).body
+  return [
+    ...(config.model === 'linear'
+      ? []
+      : [
+          {
+            name: 'linear',
+            network: networkOf(config, data, linear, true),
+            train: linearTraining(config),
+          },
+        ]),
+    {
+      name: 'commonest class',
+      network: networkOf(config, data, constantClasses(data), true),
+      train: { ...plainTraining, epochs: 1, optimizer: { name: 'sgd', learningRate: 1e-12 } },
+    },
+  ]
+}
+
+/** Settings of the network's own that a baseline does without. */
+export const plainTraining: Baseline['train'] = {
+  accumulate: undefined,
+  ema: undefined,
+  swa: undefined,
+  groups: undefined,
+  l1: 0,
+  l2: 0,
+  earlyStopping: false,
+  monitor: undefined,
+  schedule: 'cosine',
+}
+
+/** A convex problem: a large rate that falls to nothing, and as many steps as the network has, 300 at least. */
+export function linearTraining({ train }: Config): Baseline['train'] {
+  return {
+    ...plainTraining,
+    epochs: Math.max(train.epochs, 40),
+    optimizer: { name: 'adam', learningRate: 0.02 },
+    l2: 1e-4,
+  }
+}
+
+export const tabularClassification: Task<Config> = {
+  name: 'tabular-classification',
+  summary: 'one label for each row of a table, from CSV, JSON lines or Parquet',
+  schema: tabularSchema('tabular-classification', ['accuracy', 'areaUnderRoc']),
+  load: (config, options) => loadTable(config, 'class', options),
+  network(config, data) {
+    const { body, linear } = tableLayers(config, data.labels.length)
+    return networkOf(config, data, body, linear)
+  },
+  augment: () => undefined,
+  scorer: ({ metrics }) => classificationScorer(metrics),
+  report: reportClasses,
+  checkPreprocessing: checkTable,
+  baselines,
+  starter: (options) => tabularStarter('tabular-classification', options),
+}

@@ -1,0 +1,201 @@
+/** What quern.config.ts holds for a task on a table. */
+import { z } from 'zod'
+import { commonSections, type TrainInput } from '../contract/config.ts'
+import type { ColumnHint } from '../data/sources/infer-kinds.ts'
+import { type ColumnKind, columnKinds } from '../data/table/table.ts'
+import type { ColumnWish } from '../data/table-data.ts'
+import type { TableSplit } from '../data/table-split.ts'
+import type { MetricSpec } from '../metrics/index.ts'
+import type { Layer } from '../nn/index.ts'
+import type { TaskConfig } from './task.ts'
+
+/** A column as a user writes it: its kind, 'ignore', or settings. */
+export type ColumnSetting =
+  | ColumnKind
+  | 'ignore'
+  | {
+      readonly kind?: ColumnKind | undefined
+      /** name of a feature: 'standard', 'robust', 'log', 'quantile', 'piecewise', 'periodic', 'embedding', 'oneHot', 'bag', ... */
+      readonly feature?: string | undefined
+      /** of the feature: `{ bins: 32 }` */
+      readonly options?: Readonly<Record<string, unknown>> | undefined
+      /** of dates, in the letters of strptime: '%d.%m.%Y' */
+      readonly format?: string | undefined
+    }
+
+/** How the rows are divided, as a user writes it; `by` is 'fraction' where it is left out. */
+export type TableSplitInput =
+  | {
+      readonly by?: 'fraction'
+      readonly validation?: number
+      readonly test?: number
+      readonly stratified?: boolean
+    }
+  | {
+      readonly by: 'group' | 'time' | 'hash'
+      readonly column: string
+      readonly validation?: number
+      readonly test?: number
+    }
+  | { readonly by: 'column'; readonly column: string }
+  | {
+      readonly by: 'k-fold'
+      readonly folds?: number
+      readonly fold?: number
+      readonly repeat?: number
+      readonly validation?: number
+      readonly stratified?: boolean
+    }
+
+export interface CsvSection {
+  readonly delimiter?: string | undefined
+  readonly encoding?: 'utf-8' | 'latin-1' | 'utf-16' | undefined
+  readonly names?: readonly string[] | undefined
+}
+
+export interface TabularDataSection {
+  /** a .csv, .tsv, .json, .jsonl or .parquet file */
+  readonly source: string
+  /** column that the model answers */
+  readonly target: string
+  readonly columns: Readonly<Record<string, ColumnSetting>>
+  readonly csv?: CsvSection | undefined
+  /** texts that mean that there is no value, in place of '', NA, NaN, null, None */
+  readonly missing?: readonly string[] | undefined
+  /** a line that does not fit the header: stop, or leave it out and say so */
+  readonly onBroken: 'fail' | 'skip'
+  /** a row without a target: stop, or leave it out and say so */
+  readonly onMissingTarget: 'fail' | 'skip'
+  readonly split: TableSplit
+}
+
+/** A network between the features and the answer. */
+export interface TabularModelSection {
+  readonly name: 'mlp'
+  /** units of each hidden layer */
+  readonly hidden: readonly number[]
+  readonly dropout: number
+}
+
+export interface TabularConfig extends TaskConfig {
+  readonly task: 'tabular-classification' | 'tabular-regression'
+  readonly data: TabularDataSection
+  /** 'linear', an mlp, or layers of your own from `quern/nn`, which are fed the features `[batch, n]` */
+  readonly model: 'linear' | TabularModelSection | Layer
+  /** trains a linear model and the commonest answer beside the network */
+  readonly baselines: boolean
+}
+
+/** What a user writes: everything with a default may be left out. */
+export interface TabularInput<Name extends TabularConfig['task'] = TabularConfig['task']> {
+  readonly task: Name
+  readonly name?: string
+  readonly seed?: number
+  readonly device?: TaskConfig['device']
+  readonly threads?: number
+  readonly data: Pick<TabularDataSection, 'source' | 'target'> &
+    Partial<Omit<TabularDataSection, 'source' | 'target' | 'split'>> & { readonly split?: TableSplitInput }
+  readonly model?: 'linear' | 'mlp' | (Partial<TabularModelSection> & { readonly name: 'mlp' }) | Layer
+  readonly baselines?: boolean
+  readonly train?: TrainInput
+  readonly metrics?: readonly MetricSpec[]
+}
+
+const kind = z.enum(columnKinds as readonly [ColumnKind, ...ColumnKind[]])
+const share = z.number().min(0).lt(1).default(0.1)
+const named = z.string().min(1)
+const both = { validation: share, test: share }
+
+const column = z.union([
+  kind,
+  z.literal('ignore'),
+  z.strictObject({
+    kind: kind.optional(),
+    feature: z.string().optional(),
+    options: z.record(z.string(), z.unknown()).optional(),
+    format: z.string().optional(),
+  }),
+])
+
+const split = z.preprocess(
+  (value) => (typeof value === 'object' && value !== null && !('by' in value) ? { by: 'fraction', ...value } : value),
+  z.discriminatedUnion('by', [
+    z.strictObject({ by: z.literal('fraction'), ...both, stratified: z.boolean().default(true) }),
+    z.strictObject({ by: z.literal('group'), column: named, ...both }),
+    z.strictObject({ by: z.literal('time'), column: named, ...both }),
+    z.strictObject({ by: z.literal('hash'), column: named, ...both }),
+    z.strictObject({ by: z.literal('column'), column: named }),
+    z.strictObject({
+      by: z.literal('k-fold'),
+      folds: z.int().min(2).default(5),
+      fold: z.int().nonnegative().default(0),
+      repeat: z.int().nonnegative().default(0),
+      stratified: z.boolean().default(true),
+      validation: share,
+    }),
+  ]),
+)
+
+const ownModel = z.custom<Layer>(
+  (value) => typeof value === 'function' && 'apply' in value && 'kind' in value,
+  "expected 'linear', 'mlp', { name: 'mlp', ... } or a layer made with quern/nn",
+)
+
+const mlp = z.strictObject({
+  name: z.literal('mlp'),
+  hidden: z.array(z.int().positive()).min(1).default([64, 32]),
+  dropout: z.number().min(0).lt(1).default(0.1),
+})
+
+/** The whole configuration of a task on a table. */
+export function tabularSchema(task: TabularConfig['task'], metrics: readonly string[]): z.ZodType<TabularConfig> {
+  return z.strictObject({
+    task: z.literal(task),
+    ...commonSections,
+    data: z.strictObject({
+      source: z.string().min(1),
+      target: named,
+      columns: z.record(z.string(), column).default({}),
+      csv: z
+        .strictObject({
+          delimiter: z.string().length(1).optional(),
+          encoding: z.enum(['utf-8', 'latin-1', 'utf-16']).optional(),
+          names: z.array(named).min(1).optional(),
+        })
+        .optional(),
+      missing: z.array(z.string()).optional(),
+      onBroken: z.enum(['fail', 'skip']).default('fail'),
+      onMissingTarget: z.enum(['fail', 'skip']).default('fail'),
+      split: split.default({ by: 'fraction', validation: 0.1, test: 0.1, stratified: true }),
+    }),
+    model: z
+      .union([z.literal('linear'), z.literal('mlp').transform(() => mlp.parse({ name: 'mlp' })), mlp, ownModel])
+      .default(() => mlp.parse({ name: 'mlp' })),
+    baselines: z.boolean().default(true),
+    train: commonSections.train,
+    metrics: z.array(z.union([z.string(), z.looseObject({ name: z.string() })])).default([...metrics]),
+  }) as unknown as z.ZodType<TabularConfig>
+}
+
+/** What the configuration says of columns, for the source and for the features. */
+export function columnSettings({ columns, target }: TabularDataSection): {
+  hints: Record<string, ColumnHint>
+  wishes: Record<string, ColumnWish>
+  ignore: string[]
+} {
+  const hints: Record<string, ColumnHint> = {}
+  const wishes: Record<string, ColumnWish> = {}
+  const ignore: string[] = []
+  for (const [name, setting] of Object.entries(columns)) {
+    if (setting === 'ignore') ignore.push(name)
+    else if (typeof setting === 'string') {
+      hints[name] = { kind: setting }
+      wishes[name] = { given: true }
+    } else {
+      const { kind, format, feature, options } = setting
+      hints[name] = { kind, format }
+      wishes[name] = { feature, options, given: true }
+    }
+  }
+  return { hints, wishes, ignore: ignore.filter((name) => name !== target) }
+}

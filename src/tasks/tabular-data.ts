@@ -1,0 +1,122 @@
+/** The data of a task on a table: read, checked, divided, encoded. */
+import type { Manifest, TableColumn } from '../contract/manifest.ts'
+import { QuernError } from '../core/errors.ts'
+import { createRandom } from '../core/random.ts'
+import { openTableFile } from '../data/sources/duckdb-table.ts'
+import { bitmap, type Column, isPresent, joinTables, type Table, tableColumn } from '../data/table/table.ts'
+import type { TableSchema } from '../data/table/table-source.ts'
+import { checkTarget, prepareTable } from '../data/table-data.ts'
+import { profileTable } from '../data/table-profile.ts'
+import { columnSettings, type TabularConfig } from './tabular-config.ts'
+import type { LoadOptions, TaskData } from './task.ts'
+
+/** Reads the file of a configuration. */
+export async function loadTable(
+  config: TabularConfig,
+  answer: 'class' | 'number',
+  options: LoadOptions,
+): Promise<TaskData> {
+  const { source, target, csv, missing, onBroken, onMissingTarget, split } = config.data
+  const { hints, wishes, ignore } = columnSettings(config.data)
+  const skip = options.skipBroken ? 'skip' : onBroken
+  const file = await openTableFile(source, {
+    root: options.root,
+    csv,
+    missing,
+    // A class may be written as a number.
+    columns: answer === 'class' ? hints : { ...hints, [target]: { kind: 'number', ...hints[target] } },
+    ignore,
+    onBroken: skip,
+  })
+  try {
+    const found = await file.schema()
+    checkTarget(found, target, file.what)
+    const chunks: Table[] = []
+    let done = 0
+    for await (const chunk of file.read()) {
+      options.signal?.throwIfAborted()
+      chunks.push(chunk)
+      done += chunk.rows
+      options.onProgress?.(done, found.rows)
+    }
+    const all = joinTables(chunks)
+    const { table, rows, dropped } = withTarget(all, target, onMissingTarget === 'skip' || options.skipBroken === true)
+    if (table.rows === 0) throw new QuernError('input', `${file.what}: no row has a value of '${target}'`)
+    const schema: TableSchema = { ...found, rows: table.rows }
+    const nameOfRow = (row: number): string => file.nameOfRow(rows[row]!)
+    const prepared = prepareTable(table, schema, {
+      target,
+      answer,
+      wishes,
+      split,
+      missing,
+      nameOfRow,
+      random: createRandom(config.seed).fork('split'),
+    })
+    const { splits, labels, preprocessing, notes } = prepared
+    const report = {
+      examples: table.rows,
+      broken: [
+        ...file.skipped,
+        ...dropped.map((row) => ({ name: file.nameOfRow(row), reason: `no value of '${target}'` })),
+      ],
+      ignored: [],
+      cached: 0,
+      warnings: [],
+    }
+    const used = preprocessing.columns.map(({ name }) => name)
+    return {
+      splits,
+      labels,
+      preprocessing,
+      report: { ...report, warnings: notes },
+      profile: () => profileTable({ table, schema, target, labels, splits, report, notes, used }),
+    }
+  } finally {
+    await file.release()
+  }
+}
+
+/** Without the rows that have no target, when they may be left out. */
+function withTarget(
+  table: Table,
+  target: string,
+  skip: boolean,
+): { table: Table; rows: Int32Array; dropped: number[] } {
+  const every = Int32Array.from({ length: table.rows }, (_, i) => i)
+  const { valid } = tableColumn(table, target)
+  if (!skip) return { table, rows: every, dropped: [] }
+  const rows = every.filter((row) => isPresent(valid, row))
+  const dropped = Array.from(every.filter((row) => !isPresent(valid, row)))
+  if (dropped.length === 0) return { table, rows, dropped }
+  const pick = (column: Column): Column => {
+    const values = new (column.values.constructor as Float64ArrayConstructor)(rows.length)
+    for (const [i, row] of rows.entries()) values[i] = column.values[row]!
+    return {
+      ...column,
+      values,
+      valid: bitmap(rows.length, (i) => isPresent(column.valid, rows[i]!)),
+    } as unknown as Column
+  }
+  const columns = new Map([...table.columns].map(([name, column]) => [name, pick(column)]))
+  return { table: { ...table, rows: rows.length, columns }, rows, dropped }
+}
+
+/** The model must have been made for the same columns; what it learnt of them is its own. */
+export function checkTable(data: TaskData, manifest: Manifest, what: string): void {
+  const [ours, models] = [data.preprocessing, manifest.preprocessing]
+  if (ours.kind !== 'table' || models.kind !== 'table') {
+    throw new QuernError('input', `${what} takes ${models.kind}, the project has a table`)
+  }
+  const text = ({ name, kind, feature }: TableColumn): string => `${name} (${kind}, ${feature})`
+  const [here, there] = [ours.columns.map(text), models.columns.map(text)]
+  const other = there.find((column, i) => column !== here[i]) ?? here[there.length]
+  if (ours.target === models.target && other === undefined) return
+  throw new QuernError(
+    'config',
+    ours.target === models.target
+      ? `${what} reads other columns than the configuration makes: the first that differs is ${other}`
+      : `${what} answers '${models.target}'; the configuration asks for '${ours.target}'`,
+    { hint: 'Evaluate it with the configuration that it was trained with, or train again.' },
+  )
+}
