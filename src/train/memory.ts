@@ -73,9 +73,12 @@ export function createStepMemory(options: MemoryOptions): StepMemory {
   const averageStates = options.averaged === 'epochs' ? [arena.region('averageStates')] : []
   const averages = [...groups.flatMap((group) => group.averages ?? []), ...averageStates]
   const kept = new Map([...home, ...averages.flatMap(({ views }) => [...views])])
-  const initial = initialParameters(traced.parameters, random.fork('initial'))
-  for (const [path, { data }] of initial) {
-    for (const view of [home, kept]) (view.get(path)!.data as Float32Array).set(data)
+  const source = random.fork('initial')
+  // One at a time: all of them beside the arena would be a second copy of the model.
+  for (const parameter of traced.parameters) {
+    for (const [path, { data }] of initialParameters([parameter], source)) {
+      for (const view of [home, kept]) (view.get(path)!.data as Float32Array).set(data)
+    }
   }
   return {
     arena,
