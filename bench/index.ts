@@ -1,4 +1,5 @@
 /** THE table of benchmarks: a record a line. Records are light: what they measure is imported when they run. */
+import { breastCancer } from './breast-cancer.ts'
 import { cnnStep } from './cnn-step.ts'
 import { ctcLoss } from './ctc-loss.ts'
 import { featureCache } from './feature-cache.ts'
@@ -19,12 +20,18 @@ import { predictLatency } from './predict-latency.ts'
 import type { BenchRecord } from './record.ts'
 import { resnetStep } from './resnet-step.ts'
 import { scaling } from './scaling.ts'
+import { serveBatching } from './serve-batching.ts'
+import { serveOverhead } from './serve-overhead.ts'
+import { serveOverload } from './serve-overload.ts'
+import { serveSoak } from './serve-soak.ts'
+import { serveSwap } from './serve-swap.ts'
 import { wavenetStep } from './wavenet-step.ts'
 
 export const records: readonly BenchRecord[] = [
   mnistCnn,
   mnistMlp,
   mnistBest,
+  breastCancer,
   cnnStep,
   gptStep,
   resnetStep,
@@ -42,4 +49,9 @@ export const records: readonly BenchRecord[] = [
   predictLatency,
   kernelSpeed,
   onnxConformance,
+  serveOverhead,
+  serveBatching,
+  serveOverload,
+  serveSwap,
+  serveSoak,
 ]

@@ -66,6 +66,8 @@ export const outsideWorld: readonly RegExp[] = [
   /^data\/([\w-]+-source|missing-path|list-pictures|decode-files|image-cache)\.ts$/,
   // its test asks over a socket of this machine
   /^serve\/main(\.test)?\.ts$/,
+  // the threads that compute: they are the server's, and measure themselves
+  /^serve\/engine\/worker(-thread)?\.ts$/,
   /^cli\//,
 ]
 

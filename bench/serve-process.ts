@@ -1,0 +1,71 @@
+/** The server and the client of a load benchmark, each a process of its own, run from dist/. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface, type Interface } from 'node:readline'
+import { runForJson } from './processes.ts'
+import { compileProgram } from './program.ts'
+import type { LoadOptions, LoadResult } from './programs/serve-load.ts'
+import type { ServerProgramOptions } from './programs/serve-server.ts'
+
+export interface BenchServer {
+  readonly port: number
+  /** ms of bare runs in one thread */
+  readonly bare: { readonly p50: number; readonly p99: number }
+  /** Sends a command, resolves to what is answered. */
+  ask<T>(command: string): Promise<T>
+  close(): Promise<void>
+}
+
+export interface MemoryReport {
+  /** MB */
+  readonly rss: number
+  /** MB, after a collection */
+  readonly heap: number
+  readonly handles: number
+}
+
+export async function startBenchServer(options: ServerProgramOptions): Promise<BenchServer> {
+  const program = await compileProgram(new URL('./programs/serve-server.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--expose-gc', program, JSON.stringify(options)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const lines = createInterface({ input: child.stdout })
+  const first = await nextLine<{ port: number; bare: BenchServer['bare'] }>(lines, child)
+  return {
+    ...first,
+    ask(command) {
+      const answer = nextLine<never>(lines, child)
+      child.stdin.write(`${command}\n`)
+      return answer
+    },
+    close() {
+      const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+      child.stdin.write('quit\n')
+      return ended
+    },
+  }
+}
+
+function nextLine<T>(lines: Interface, child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const died = (code: number | null): void => reject(new Error(`the server under load ended with ${code}`))
+    child.once('exit', died)
+    lines.once('line', (line) => {
+      child.off('exit', died)
+      resolve(JSON.parse(line) as T)
+    })
+  })
+}
+
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const program = await compileProgram(new URL('./programs/serve-load.ts', import.meta.url))
+  return runForJson<LoadResult>([process.execPath, program, JSON.stringify(options)])
+}
+
+/** One example of the bench's model as the Open Inference Protocol writes it. */
+export const inferBody: string = JSON.stringify({
+  inputs: [
+    { name: 'pixels', shape: [1, 1, 8, 8], datatype: 'UINT8', data: Array.from({ length: 64 }, (_, i) => i * 3) },
+  ],
+})
+
+export const inferPath = '/v2/models/mlp/infer'
