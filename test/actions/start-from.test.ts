@@ -13,14 +13,16 @@ let first: TrainResult
 /** The first run's model without its preprocessing inside would be another file: this one takes pixels as they are. */
 const file = 'base.onnx'
 
+const quick = { epochs: 3, batchSize: 16, optimizer: { name: 'adam', learningRate: 0.003 } }
+
 beforeAll(async () => {
   folder = await createProjectFolder()
-  first = (await train(folder.services, folder.project({ model: 'cnn' }))).result
+  first = (await train(folder.services, folder.project({ model: 'cnn', train: { ...quick, epochs: 40 } }))).result
   await exportModel(folder.services, { model: first.run, target: 'onnx', out: join(folder.root, file) })
 }, 60_000)
 afterAll(() => folder.remove())
 
-const quick = { epochs: 3, batchSize: 16, optimizer: { name: 'adam', learningRate: 0.003 } }
+const long = { train: { epochs: 15, batchSize: 16, optimizer: { name: 'adam', learningRate: 0.02 } } }
 const config = (from: unknown, more: object = {}) => folder.project({ from, train: quick, ...more })
 
 /** Constants of an exported model by name. */
@@ -35,7 +37,7 @@ async function weights(run: string): Promise<Map<string, ArrayLike<unknown>>> {
 
 describe('train from a model', () => {
   it('puts a new head behind the frozen base; the base stays as it was, its features are computed once', async () => {
-    const { events, result } = await train(folder.services, config(file))
+    const { events, result } = await train(folder.services, config(file, long))
     const base = events.find(({ type }) => type === 'base')
     expect(base).toMatchObject({ trained: 0, features: { found: false } })
     expect((base as { difference: number }).difference).toBeLessThan(1e-5)
@@ -48,7 +50,7 @@ describe('train from a model', () => {
     expect(bundle.manifest.lineage.config.from).toMatchObject({ train: undefined, head: { hidden: [] } })
     expect((bundle.manifest.lineage.config.from as { sha256: string }).sha256).toMatch(/^[0-9a-f]{64}$/)
 
-    const again = await train(folder.services, config(file))
+    const again = await train(folder.services, config(file, long))
     expect(again.events.find(({ type }) => type === 'base')).toMatchObject({ features: { found: true } })
     expect(again.result.scores.test).toEqual(result.scores.test)
   })
