@@ -139,13 +139,17 @@ it('leaves the gradient of a softmax whose product is no smaller, or that has no
   expect(softmaxByOutput(alone)).toBe(alone)
 })
 
-it('turns a large operand once, apart from the product', async () => {
-  const { g, values } = start({ x: [512, 513], y: [512, 2], small: [512, 4] })
-  const products = [values.y!, values.y!].map((y) => g.op('Gemm', [values.x!, y], { transA: 1 }))
-  const small = g.op('Gemm', [values.small!, values.y!], { transA: 1 })
-  const after = await unchanged(g.builder.finish([...products, small]), transposeApart)
-  expect(operators(after)).toBe('Reshape Transpose Reshape Gemm Gemm Gemm')
-  expect(after.nodes.map(({ attributes }) => attributes.transA?.value).slice(3)).toEqual([undefined, undefined, 1])
+it('turns the narrower operand of a large product once, apart from it', async () => {
+  const { g, values } = start({ x: [512, 513], y: [512, 600], z: [512, 2], small: [512, 4] })
+  const transposed = (a: Value, b: Value) => g.op('Gemm', [a, b], { transA: 1 })
+  const { x, y, z, small } = values as Record<'x' | 'y' | 'z' | 'small', Value>
+  const wide = [transposed(x, y), transposed(x, y)]
+  expect(operators(await unchanged(g.builder.finish([g.sum(wide[0]!), g.sum(wide[1]!)]), transposeApart))).toBe(
+    'Reshape Transpose Reshape Gemm Gemm ReduceSum ReduceSum',
+  )
+  const after = await unchanged(g.builder.finish([transposed(x, z), transposed(small, z)]), transposeApart)
+  expect(operators(after)).toBe('Reshape Transpose Reshape Gemm Reshape Transpose Reshape Gemm')
+  expect(shapeOf(after.nodes[3]!.outputs[0]!)).toEqual([2, 513])
 })
 
 it('leaves a product alone that is read twice, and other permutations', async () => {
