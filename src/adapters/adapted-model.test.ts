@@ -85,6 +85,18 @@ describe('a GPT of layers of our own', () => {
     for (const [i, x] of wanted.entries()) expect(found[i]).toBeCloseTo(x, 5)
   })
 
+  test('drops inputs of the branch alone, and only while training', async () => {
+    const adapter = lora({ rank: 2, dropout: 0.5, targets: ['up', 'down'] })
+    const adapted = adaptedModel(model, { weights, adapter })
+    const parameter = (path: string, shape: StaticShape) => noise(path.endsWith('_A') ? 5 : 6, shape, 0.3)
+    const run = (training: boolean, mask: number) => runLayer(adapted, { inputs: [tokens], parameter, training, mask })
+    const base = await runLayer(model, { inputs: [tokens], parameter: (path) => weights.get(path)!, training: false })
+    expect((await run(true, 0)).y.data).toEqual(base.y.data)
+    const whole = await run(false, 0)
+    expect(whole.y.data).not.toEqual(base.y.data)
+    expect((await run(true, 1)).y.data).toEqual(whole.y.data)
+  })
+
   test('learns while the base stays, in an arena without the base', async () => {
     const adapted = adaptedModel(model, { weights, adapter: lora({ rank: 2, alpha: 8 }) })
     const before = (weights.get('block_0/attention/output/kernel')!.data as Float32Array).slice()
