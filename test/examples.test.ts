@@ -37,6 +37,7 @@ it('are all in the README, and here', async () => {
   const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
   expect(folders.sort()).toEqual([
     'adapters',
+    'breast-cancer',
     'bundle-elsewhere',
     'digit-strings',
     'digits',

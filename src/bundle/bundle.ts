@@ -126,6 +126,9 @@ function checkedManifest(value: unknown, what: string): Manifest {
     if (fault !== undefined) throw damaged(what, manifestFile, `'files' lists ${JSON.stringify(name)}: ${fault}`)
   }
   if (!Object.hasOwn(manifest.files, modelFile)) throw damaged(what, manifestFile, `'files' must list ${modelFile}`)
+  if (manifest.preprocessing.kind === 'image' && manifest.labels.length === 0) {
+    throw damaged(what, manifestFile, "'labels' must name the classes, found none")
+  }
   checkPorts(manifest.inputs, 'inputs', what)
   checkPorts(manifest.outputs, 'outputs', what)
   return manifest

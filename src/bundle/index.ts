@@ -15,4 +15,5 @@ export {
   type PipelineOptions,
 } from './pipeline.ts'
 export type { Answer, Estimate, PredictInput, Prediction, PredictOptions, Row } from './task-pipeline.ts'
+export { taskPipelineOf } from './tasks.ts'
 export { memoryFiles } from './zip.ts'

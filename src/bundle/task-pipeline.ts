@@ -66,4 +66,6 @@ export interface TaskPipeline {
   /** The answers for the example in a row of the outputs. */
   answers(outputs: NamedTensors, row: number, manifest: Manifest, topK: number): Answer[]
   readonly card: CardParts
+  /** routes of OpenAI's HTTP API that the task answers, such as '/v1/embeddings'; default: none */
+  readonly openai?: readonly string[]
 }

@@ -75,6 +75,8 @@ export interface TabularModelSection {
   /** units of each hidden layer */
   readonly hidden: readonly number[]
   readonly dropout: number
+  /** adds a linear model of the features to the answer */
+  readonly wide: boolean
 }
 
 export interface TabularConfig extends TaskConfig {
@@ -145,6 +147,7 @@ const mlp = z.strictObject({
   name: z.literal('mlp'),
   hidden: z.array(z.int().positive()).min(1).default([64, 32]),
   dropout: z.number().min(0).lt(1).default(0.1),
+  wide: z.boolean().default(true),
 })
 
 /** The whole configuration of a task on a table. */

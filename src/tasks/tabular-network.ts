@@ -50,14 +50,25 @@ export function tableModel(
   })
 }
 
+/** A linear model and a deep one, added up (Cheng et al. 2016, "Wide & deep learning"): what is linear need not be learnt by hidden units. */
+function wideAndDeep(deep: Layer, units: number): Layer {
+  const wide = dense({ units, kernelInitializer: 'zeros', useBias: false })
+  return layer({
+    kind: 'wideAndDeep',
+    config: { wide: { kind: wide.kind, ...wide.config }, deep: { kind: deep.kind, ...deep.config } },
+    apply: (c, [x]) => c.g.add(c.inner('wide', wide, [x!]), c.inner('deep', deep, [x!])),
+  })
+}
+
 /** The layers that a configuration asks for, with `units` numbers at the end. */
 export function tableLayers({ model }: TabularConfig, units: number): { body: Layer; linear: boolean } {
   if (model === 'linear') return { body: sequential([dense({ units })]), linear: true }
   if (typeof model === 'function') return { body: model, linear: false }
-  const { hidden, dropout: rate } = model
+  const { hidden, dropout: rate, wide } = model
   const layers = hidden.flatMap((size) => [
     dense({ units: size, activation: 'relu', kernelInitializer: 'heUniform' }),
     ...(rate > 0 ? [dropout({ rate })] : []),
   ])
-  return { body: sequential([...layers, dense({ units })]), linear: false }
+  const deep = sequential([...layers, dense({ units })])
+  return { body: wide ? wideAndDeep(deep, units) : deep, linear: false }
 }
