@@ -25,6 +25,8 @@ import { serveOverhead } from './serve-overhead.ts'
 import { serveOverload } from './serve-overload.ts'
 import { serveSoak } from './serve-soak.ts'
 import { serveSwap } from './serve-swap.ts'
+import { transferKeyword } from './transfer-keyword.ts'
+import { transferOcr } from './transfer-ocr.ts'
 import { wavenetStep } from './wavenet-step.ts'
 
 export const records: readonly BenchRecord[] = [
@@ -45,6 +47,8 @@ export const records: readonly BenchRecord[] = [
   memoryGpt,
   lora100m,
   scaling,
+  transferKeyword,
+  transferOcr,
   importTime,
   predictLatency,
   kernelSpeed,
