@@ -24,7 +24,7 @@ export const serveSwap: BenchRecord = {
       const load = await running
       const bad = Object.entries(load.byStatus).filter(([status]) => status !== '200')
       const value = load.failed + bad.reduce((sum, [, { count }]) => sum + count, 0)
-      return { metric: 'failed requests', value, floor: 0, better: 'lower', swaps, load }
+      return { metric: 'failed requests', value, floor: 0, better: 'lower', swaps, answers: load }
     } finally {
       await server.close()
     }

@@ -130,5 +130,5 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 await server.close()
 await engine.close()
-// A pipe that nobody reads any more would keep the process.
-process.stdin.destroy()
+// The pipe of commands would keep the process.
+process.exit(0)

@@ -9,6 +9,20 @@ export interface Aliases {
   readonly shadow?: string | undefined
 }
 
+/** What a version that looks on would have answered. */
+export interface ShadowReport {
+  readonly name: string
+  /** that answered */
+  readonly version: string
+  /** that looked on */
+  readonly shadow: string
+  readonly rows: number
+  /** the largest difference of two numbers at one place, over all outputs; Infinity when sizes differ */
+  readonly largestDifference: number
+  /** share of the examples whose largest number of the first output stands at the same place: the same class */
+  readonly agreement: number
+}
+
 /**
  * The version that answers.
  * @param asked a version, the name of an alias, or undefined

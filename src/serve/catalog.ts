@@ -8,7 +8,7 @@ import { modelName } from '../contract/config.ts'
 import type { Manifest } from '../contract/manifest.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import type { Clock, Log } from '../core/ports.ts'
-import { type Aliases, resolveVersion } from './aliases.ts'
+import { type Aliases, resolveVersion, type ShadowReport } from './aliases.ts'
 import type { RunOptions } from './passage.ts'
 import { RequestError } from './request-error.ts'
 
@@ -57,6 +57,10 @@ export interface CatalogOptions {
   readonly memoryBytes?: number
   readonly clock: Clock
   readonly log: Log
+  /** whether what computes is there; default: it always is */
+  readonly isAble?: () => boolean
+  /** told what versions that only look on would have answered */
+  readonly onShadow?: (report: ShadowReport) => void
 }
 
 interface Slot {
@@ -77,12 +81,21 @@ export class Catalog {
   readonly #releasing = new Set<Promise<void>>()
   readonly #memoryBytes: number
   readonly #clock: Clock
-  readonly #log: Log
+  readonly #isAble: () => boolean
+  readonly log: Log
+  readonly onShadow: ((report: ShadowReport) => void) | undefined
 
-  constructor({ memoryBytes = Infinity, clock, log }: CatalogOptions) {
+  constructor({ memoryBytes = Infinity, clock, log, isAble = () => true, onShadow }: CatalogOptions) {
     this.#memoryBytes = memoryBytes
     this.#clock = clock
-    this.#log = log
+    this.log = log
+    this.#isAble = isAble
+    this.onShadow = onShadow
+  }
+
+  /** Whether a request for a model could be computed now. */
+  get isAble(): boolean {
+    return this.#isAble()
   }
 
   /** Every version, in the order in which they came. */
@@ -226,7 +239,7 @@ export class Catalog {
   }
 
   async #load(slot: Slot): Promise<LoadedModel> {
-    const { name, version, bytes } = slot.entry
+    const { name, bytes } = slot.entry
     if (bytes > this.#memoryBytes) {
       throw new RequestError(
         503,
@@ -234,22 +247,27 @@ export class Catalog {
       )
     }
     // Everybody who asks meanwhile waits for the same.
-    slot.loading ??= (async () => {
+    if (!slot.loading) {
       this.#makeRoom(slot)
-      try {
-        const model = await slot.entry.load()
-        slot.model = model
-        slot.reason = undefined
-        return model
-      } catch (error) {
-        slot.reason = messageOf(error)
-        this.#log.warn(`version ${version} of model '${name}' could not be loaded: ${slot.reason}`)
-        throw error
-      } finally {
-        slot.loading = undefined
-      }
-    })()
+      slot.loading = this.#loadNow(slot)
+    }
     return slot.loading
+  }
+
+  async #loadNow(slot: Slot): Promise<LoadedModel> {
+    const { name, version } = slot.entry
+    try {
+      const model = await slot.entry.load()
+      slot.model = model
+      slot.reason = undefined
+      return model
+    } catch (error) {
+      slot.reason = messageOf(error)
+      this.log.warn(`version ${version} of model '${name}' could not be loaded: ${slot.reason}`)
+      throw error
+    } finally {
+      slot.loading = undefined
+    }
   }
 
   /** Lets the least recently used go until `wanted` fits; throws 503 when those that are in use leave too little. */
@@ -285,7 +303,7 @@ export class Catalog {
     slot.model = undefined
     const gone = model
       .release()
-      .catch((error: unknown) => this.#log.warn(`model '${slot.entry.name}' was not released: ${messageOf(error)}`))
+      .catch((error: unknown) => this.log.warn(`model '${slot.entry.name}' was not released: ${messageOf(error)}`))
       .finally(() => this.#releasing.delete(gone))
     this.#releasing.add(gone)
   }

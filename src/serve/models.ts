@@ -3,6 +3,7 @@ import type { Manifest } from '../contract/manifest.ts'
 import { chanceOf } from './aliases.ts'
 import type { Catalog, ModelPipeline } from './catalog.ts'
 import type { Passage } from './passage.ts'
+import { shadowOf } from './shadow.ts'
 
 /** A model in use by one passage. */
 export interface ModelInUse {
@@ -33,6 +34,8 @@ export async function useModel(
   passage.hold(release)
   passage.model = entry.name
   passage.version = entry.version
-  const pipeline = model.pipeline(passage.runOptions())
+  // Who names a version wants that one; what the others get is what a shadow is compared with.
+  const onResults = version === undefined ? shadowOf(catalog, entry.name, entry.version) : undefined
+  const pipeline = model.pipeline({ ...passage.runOptions(), onResults })
   return { name: entry.name, version: entry.version, manifest: entry.manifest, pipeline }
 }

@@ -1,4 +1,5 @@
 /** What the gate knows of one request, stream or job, from its first byte to its last. */
+import type { NamedTensors } from '../runtime/backend.ts'
 import type { Principal } from './principal.ts'
 
 /** What one run of a model took, as the engine tells it. */
@@ -7,6 +8,8 @@ export interface RunReport {
   readonly queuedMilliseconds: number
   readonly computeMilliseconds: number
 }
+
+export type OnResults = (feeds: NamedTensors, outputs: readonly string[] | undefined, results: NamedTensors) => void
 
 /** What a run of a model is told besides its tensors. */
 export interface RunOptions {
@@ -17,6 +20,8 @@ export interface RunOptions {
   /** the higher goes first; default 0 */
   readonly priority?: number
   readonly onRun?: (report: RunReport) => void
+  /** told what was computed, when it was */
+  readonly onResults?: OnResults | undefined
 }
 
 export interface PassageStart {

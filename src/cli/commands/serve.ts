@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import type { ShadowReport } from '../../serve/aliases.ts'
 import type { Access } from '../access.ts'
 import { type Command, type Context, modelOption } from '../command.ts'
 import { harmless } from '../render/text-width.ts'
@@ -52,8 +53,12 @@ export const serve: Command = {
     const { log, versions } = services
     const clock = { now: () => performance.now() }
     const memoryBytes = config.memory === undefined ? {} : { memoryBytes: config.memory * 2 ** 20 }
-    const catalog = new Catalog({ clock, log, ...memoryBytes })
     const engine = new Engine({ workers: config.workers ?? availableParallelism(), clock, log })
+    const onShadow = ({ name, version, shadow, largestDifference, agreement }: ShadowReport): void =>
+      log.info(
+        `shadow ${name}/${shadow} of ${version}: agreement ${agreement}, largest difference ${largestDifference}`,
+      )
+    const catalog = new Catalog({ clock, log, ...memoryBytes, isAble: () => engine.alive > 0, onShadow })
     const stopped = firstStop(context)
     try {
       const reload = async (): ReturnType<typeof syncCatalog> => {
@@ -78,7 +83,8 @@ export const serve: Command = {
       }))
       const models = listed.map(({ name, version }) => ({ name, version }))
       terminal.record({ type: 'listening', url: server.url, models, access: access.kind, key: access.key })
-      if (access.kind === 'public') terminal.warn('--public: whoever reaches the server may use the models, without a key')
+      if (access.kind === 'public')
+        terminal.warn('--public: whoever reaches the server may use the models, without a key')
       terminal.print(...listeningLines(server.url, listed, access, terminal.colors.bold))
       const reason = await stopped.reason
       if (reason === 'SIGINT') terminal.note('finishing what runs; Ctrl-C again stops at once')

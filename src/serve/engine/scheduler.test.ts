@@ -230,9 +230,9 @@ describe('the queue', () => {
     const warm = ask([0])
     await time.runUntil(200)
     const taken = [ask([0]), ask([1]), ask([2])]
-    const late = await failure(ask([3], { deadline: 450 }))
+    const late = await failure(ask([3], { deadline: 650 }))
     expect([late.status, late.message]).toEqual([503, "model 'm' cannot answer in time: the wait is 300 ms"])
-    const inTime = ask([3], { deadline: 700 })
+    const inTime = ask([3], { deadline: 750 })
     await time.runUntil(Infinity)
     await Promise.all([warm, inTime, ...taken])
   })

@@ -63,13 +63,17 @@ export class ScheduledModel implements QueueState {
     return this.batcher.length
   }
 
-  measured(rows: number, milliseconds: number): void {
+  /** @param whole with the way to the worker and back: what those who wait will wait for */
+  measured(rows: number, milliseconds: number, whole: number): void {
     const weight = this.batchMilliseconds === 0 ? 1 : 0.1
-    this.batchMilliseconds += weight * (milliseconds - this.batchMilliseconds)
-    this.rowMilliseconds += weight * (milliseconds / rows - this.rowMilliseconds)
+    this.batchMilliseconds += weight * (whole - this.batchMilliseconds)
+    this.rowMilliseconds += weight * (whole / rows - this.rowMilliseconds)
     this.onBatch?.(rows, milliseconds)
   }
 }
+
+/** Over what the past tells: times of batches spread, and an answer that is late was computed for nothing. */
+const margin = 1.25
 
 export class Scheduler {
   readonly #clock: Clock
@@ -120,7 +124,7 @@ export class Scheduler {
     outputs: readonly string[] | undefined,
     options: RunOptions = {},
   ): Promise<Record<string, Tensor>> {
-    const { signal, deadline = Infinity, priority = 0, onRun } = options
+    const { signal, deadline = Infinity, priority = 0, onRun, onResults } = options
     const arrived = this.#clock.now()
     const rows = Object.values(feeds)[0]?.shape[0] ?? 1
     const refusal = this.#refusal(model, arrived, deadline, priority, signal)
@@ -138,6 +142,7 @@ export class Scheduler {
           settle()
           onRun?.({ examples: rows, queuedMilliseconds: startedAt - arrived, computeMilliseconds: milliseconds })
           resolve(results)
+          onResults?.(feeds, outputs, results)
         },
         failed: (error) => {
           settle()
@@ -175,7 +180,7 @@ export class Scheduler {
     if (model.batcher.isFull) {
       return new RequestError(503, `model '${model.name}' has ${model.queued} requests waiting`, { retryAfterSeconds })
     }
-    if (now + wait + model.batchMilliseconds <= deadline) return undefined
+    if (now + margin * (wait + model.batchMilliseconds) <= deadline) return undefined
     return new RequestError(503, `model '${model.name}' cannot answer in time: the wait is ${Math.ceil(wait)} ms`, {
       retryAfterSeconds,
     })
@@ -232,7 +237,7 @@ export class Scheduler {
     try {
       const feeds = batch.length === 1 ? first!.feeds : joinFeeds(batch)
       const { results, milliseconds } = await place.run(model, feeds, first!.outputs)
-      model.measured(rows, milliseconds)
+      model.measured(rows, milliseconds, this.#clock.now() - startedAt)
       const parts = batch.length === 1 ? [results] : splitResults(results, batch)
       for (const [i, waiting] of batch.entries()) waiting.done(parts[i]!, milliseconds, startedAt)
     } catch (error) {

@@ -1,4 +1,6 @@
 /** The program of a worker thread: it owns sessions and computes, so that the thread of the sockets never waits for a model. */
+import { readlinkSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { dtypes } from '../../core/dtype.ts'
 import { messageOf, QuernError } from '../../core/errors.ts'
@@ -50,6 +52,16 @@ async function warmUp(session: Session): Promise<void> {
     throw error
   }
 }
+
+/** On Linux, where each thread has a priority of its own: when processors are short, the thread that answers and refuses goes first. */
+function yieldToSockets(): void {
+  try {
+    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), 5)
+  } catch {
+    // Elsewhere all threads are equal.
+  }
+}
+yieldToSockets()
 
 /** One after the other: a session is not released under a run. */
 let last: Promise<unknown> = Promise.resolve()
