@@ -1,11 +1,12 @@
 /** Every example runs, with fewer epochs; what it prints is what it promises. */
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writeTable } from '../examples/breast-cancer/write-table.ts'
 import { drawShapes } from '../examples/own-pictures/draw-shapes.ts'
 import { openModel } from '../src/actions/open-model.ts'
 import { resolveProject } from '../src/actions/project.ts'
@@ -41,6 +42,7 @@ it('are all in the README, and here', async () => {
     'bundle-elsewhere',
     'digit-strings',
     'digits',
+    'gan',
     'gradients',
     'library',
     'own-pictures',
@@ -134,6 +136,22 @@ it('digits reads MNIST and begins to train', async () => {
   }
   expect(losses.at(-1)).toBeLessThan(losses[0]!)
 })
+
+it('breast-cancer trains a network that a linear model is near to', async () => {
+  const home = join(folder, 'breast-cancer')
+  await mkdir(home)
+  await writeTable(join(home, 'breast-cancer.csv'))
+  const config = await loadConfig(join(root, 'examples/breast-cancer/quern.config.ts'))
+  const project = resolveProject(config, { root: home, what: 'breast-cancer' })
+  const services = createServices({ root: home, cwd: home, log: silent })
+  const run = trainModel(services, project)
+  let next = await run.next()
+  while (!next.done) {
+    if (next.value.type === 'data') expect(next.value.examples).toEqual({ train: 398, validation: 57, test: 114 })
+    next = await run.next()
+  }
+  expect(next.value.scores.test!.areaUnderRoc).toBeGreaterThan(0.97)
+}, 120_000)
 
 describe('own-pictures', () => {
   let result: TrainResult

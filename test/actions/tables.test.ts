@@ -13,6 +13,7 @@ import type { Estimate, Prediction } from '../../src/bundle/task-pipeline.ts'
 import { createRandom } from '../../src/core/random.ts'
 import { exampleName } from '../../src/data/dataset.ts'
 import { readTableRows } from '../../src/data/sources/table-rows.ts'
+import { answerOf, sampleApp } from '../sample-server.ts'
 import { createProjectFolder, type ProjectFolder } from './project-folder.ts'
 
 const rows = 400
@@ -136,6 +137,29 @@ describe('classification', () => {
       /'age' must hold a finite number, received "old"/,
     )
     await expect(model.pipeline.predict({ ...row, joined: '1.5.2021' })).rejects.toThrow(/'joined' must hold a date/)
+  })
+
+  it('answers rows over HTTP, and says what is wrong with one', async () => {
+    const { app } = sampleApp([{ name: 'risk', version: '1', pipeline: model.pipeline }])
+    const post = async (body: object) =>
+      answerOf(
+        await app.request('/predict', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        }),
+      )
+    const row = { age: null, income: 9000, city: 'Chur', member: 'no', joined: '2021-05-01', note: 'late' }
+    const expected = await model.pipeline.predict(row)
+    expect(await post({ row })).toEqual({ status: 200, body: expected })
+    const { body } = await post({ rows: [row, { ...row, age: 30 }] })
+    expect(body).toHaveLength(2)
+    const { city, ...rest } = row
+    expect(await post({ row: rest })).toEqual({
+      status: 422,
+      body: { error: expect.stringContaining("'city'") as string },
+    })
+    expect(city).toBe('Chur')
   })
 
   it('writes a report with the simple models beside it', async () => {
