@@ -23,6 +23,7 @@ import { scaling } from './scaling.ts'
 import { serveBatching } from './serve-batching.ts'
 import { serveOverhead } from './serve-overhead.ts'
 import { serveOverload } from './serve-overload.ts'
+import { servePeer } from './serve-peer.ts'
 import { serveSoak } from './serve-soak.ts'
 import { serveSwap } from './serve-swap.ts'
 import { transferKeyword } from './transfer-keyword.ts'
@@ -57,5 +58,6 @@ export const records: readonly BenchRecord[] = [
   serveBatching,
   serveOverload,
   serveSwap,
+  servePeer,
   serveSoak,
 ]

@@ -19,6 +19,10 @@ const environments = {
   },
   // PyPI's builds of PyTorch for Linux are those for CUDA, whose libraries it does not start without.
   torch: { packages: { torch: '2.15.0', numpy: '2.4.6' }, size: '5.4 GB' },
+  serving: {
+    packages: { fastapi: '0.165.0', uvicorn: '0.54.0', onnxruntime: '1.32.0', numpy: '2.4.6' },
+    size: '200 MB',
+  },
 } as const satisfies Readonly<Record<string, Environment>>
 
 /** Any Python from 3.11 on, with venv; Debian's own, as for its PyTorch. */
@@ -83,6 +87,12 @@ print('jax', jax.__version__, jax.default_backend() == 'cpu')`,
     check: `
 import tensorflow as tf
 print('tensorflow', tf.__version__, bool(tf.config.list_physical_devices('CPU')))`,
+  },
+  fastapi: {
+    environment: environments.serving,
+    check: `
+import fastapi, onnxruntime
+print('fastapi', fastapi.__version__, 'CPUExecutionProvider' in onnxruntime.get_available_providers())`,
   },
   'torch-pypi': {
     environment: environments.torch,
