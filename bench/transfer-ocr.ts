@@ -1,4 +1,5 @@
 /** A recogniser taught a handwriting: characters of unseen words that it reads wrongly, before and after, by all weights and by LoRA. */
+import type { FontScores } from '../examples/transfer/read-font.ts'
 import type { BenchRecord } from './record.ts'
 
 const rounded = (value: number): number => Number(value.toFixed(4))
@@ -17,7 +18,7 @@ export const transferOcr: BenchRecord = {
   },
   async run({ number, progress }) {
     const { teachFont } = await import('../examples/transfer/read-font.ts')
-    const runs = []
+    const runs: FontScores[] = []
     for (let seed = 1; seed <= number('seeds'); seed++) {
       const words = { train: number('train'), test: number('test') }
       runs.push(await teachFont({ epochs: number('epochs'), words, seed, say: progress }))
