@@ -3,12 +3,16 @@ import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Catalog } from './catalog.ts'
 import type { AppContext } from './context.ts'
+import { errorBody } from './error-body.ts'
 import { createGate, type Gated, type GateOptions, type Traffic } from './gate.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inferenceProtocolRoutes } from './routes/inference-protocol.ts'
 import { metadataRoutes } from './routes/metadata.ts'
+import { openAiModelRoutes } from './routes/openai.ts'
 import { predictRoutes } from './routes/predict.ts'
+import { repositoryRoutes } from './routes/repository.ts'
+import { secureHeaders } from './secure-headers.ts'
 
 export interface AppOptions extends GateOptions {
   readonly catalog: Catalog
@@ -24,6 +28,17 @@ export interface App {
   readonly traffic: Traffic
 }
 
+/** THE table of what can be asked, a file a resource. */
+const resources: readonly ((context: AppContext) => Hono<Gated>)[] = [
+  healthRoutes,
+  inferenceProtocolRoutes,
+  repositoryRoutes,
+  predictRoutes,
+  openAiModelRoutes,
+  metadataRoutes,
+  adminRoutes,
+]
+
 /**
  * @example
  * const { app } = createApp({ catalog, authenticate: publicAccess, observers: [], maxBodyBytes: 1e6, log, clock, newId, version })
@@ -34,15 +49,15 @@ export function createApp(options: AppOptions): App {
   const { catalog, version, maxBodyBytes, reload, cors: origins = [] } = options
   const context: AppContext = { catalog, gate, version, maxBodyBytes, reload }
   const app = new Hono<Gated>()
+  app.use('*', secureHeaders)
   app.use('*', gate.middleware)
   app.onError(gate.onError)
   if (origins.length > 0) app.use('*', cors({ origin: [...origins], exposeHeaders: ['x-request-id', 'retry-after'] }))
-  for (const routes of [healthRoutes, inferenceProtocolRoutes, predictRoutes, metadataRoutes, adminRoutes]) {
-    app.route('/', routes(context))
-  }
+  for (const routes of resources) app.route('/', routes(context))
   app.notFound((c) => {
     const path = c.req.path.slice(0, 100)
-    return c.json({ error: `there is nothing at ${c.req.method} ${path}; GET / lists what can be asked` }, 404)
+    const message = `there is nothing at ${c.req.method} ${path}; GET / lists what can be asked`
+    return c.json(errorBody(path, 404, message), 404)
   })
   return { app, traffic: gate.traffic }
 }

@@ -9,6 +9,7 @@ import { messageOf } from '../core/errors.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import { refuseLongBody } from './body.ts'
 import { type AnswerEnd, afterBody, onConnectionEnd } from './end-of-answer.ts'
+import { errorBody } from './error-body.ts'
 import { Passage } from './passage.ts'
 import { type Authenticate, keyFrom, type Principal, scopeOf } from './principal.ts'
 import { errorAnswer, RequestError } from './request-error.ts'
@@ -133,7 +134,7 @@ export function createGate(options: GateOptions): Gate {
     if (status === 413) c.header('connection', 'close')
     if (status === 401) c.header('www-authenticate', 'Bearer')
     if (retryAfterSeconds !== undefined) c.header('retry-after', String(Math.max(1, Math.ceil(retryAfterSeconds))))
-    return c.json({ error: message }, status as 400)
+    return c.json(errorBody(c.req.path, status, message), status as 400)
   }
 
   const begin = (kind: Passage['kind'], id: string, what: string, limit: number): Passage => {

@@ -1,6 +1,6 @@
 /**
  * Keys of the server, as a port. What is kept of a key is its SHA-256: 256 random bits cannot be guessed from that, so no salt and no slow hash is
- * needed. See docs/decisions/014-keys.md.
+ * needed. See docs/decisions/016-keys.md.
  */
 
 /** `infer`: use models and read about them; `admin`: load, unload and swap them; `metrics`: read the measurements */

@@ -1,4 +1,9 @@
 /** What can be asked of the server, once: the page at /, its JSON form and the OpenAPI document are made of this table. */
+import { z } from 'zod'
+import { inferRequest } from '../infer-body.ts'
+import { openAiRoutes } from './openai.ts'
+import { predictRequest } from './predict.ts'
+import { changeRequest, indexRequest } from './repository.ts'
 
 export interface Endpoint {
   readonly method: 'get' | 'post'
@@ -43,16 +48,49 @@ export const endpoints: readonly Endpoint[] = [
       method: 'post',
       path: `${base}/infer`,
       summary: 'Tensors in, tensors out',
-      body: { 'application/json': 'InferRequest' },
+      body: { 'application/json': 'InferRequest', 'application/octet-stream': 'BinaryInfer' },
       answer: 'InferResponse',
     },
   ]),
+  {
+    method: 'post',
+    path: '/v2/repository/index',
+    summary: 'Every model with its state',
+    body: { 'application/json': 'IndexRequest' },
+    answer: 'Index',
+  },
+  {
+    method: 'post',
+    path: '/v2/repository/models/{model}/load',
+    summary: 'Loads a model now (scope admin)',
+    body: { 'application/json': 'RepositoryRequest' },
+    answer: 'Plain',
+  },
+  {
+    method: 'post',
+    path: '/v2/repository/models/{model}/unload',
+    summary: 'Frees its memory; the next request loads it again (scope admin)',
+    body: { 'application/json': 'RepositoryRequest' },
+    answer: 'Plain',
+  },
+  { method: 'get', path: '/v1/models', summary: "The models, in OpenAI's form", answer: 'OpenAiModels' },
+  { method: 'get', path: '/v1/models/{model}', summary: "A model, in OpenAI's form", answer: 'OpenAiModel' },
+  ...openAiRoutes.map(
+    (path): Endpoint => ({
+      method: 'post',
+      path,
+      summary: "OpenAI's route, for models whose task answers it; 400 says what others do",
+      body: { 'application/json': 'OpenAiRequest' },
+      answer: 'Plain',
+    }),
+  ),
+  { method: 'get', path: '/admin/models', summary: 'Versions, states and aliases (scope admin)', answer: 'Plain' },
+  { method: 'post', path: '/admin/reload', summary: 'Reads the configuration again (scope admin)', answer: 'Plain' },
   { method: 'get', path: '/openapi.json', summary: 'This list as OpenAPI 3.1', answer: 'Plain' },
+  { method: 'get', path: '/docs', summary: 'This list as a page', answer: 'Page' },
 ]
 
 const text = { type: 'string' }
-const texts = { type: 'array', items: text }
-const topK = { type: 'integer', minimum: 1 }
 const prediction = {
   type: 'object',
   properties: { label: text, score: { type: 'number', minimum: 0, maximum: 1 } },
@@ -63,8 +101,7 @@ const estimate = {
   properties: { target: text, value: { type: 'number' } },
   required: ['target', 'value'],
 }
-const predictions = { type: 'array', items: { oneOf: [prediction, estimate] } }
-const row = { type: 'object', description: "A value for each column of a table's model, null where it is not known" }
+const predictions = { type: 'array', items: { anyOf: [prediction, estimate] } }
 const tensor = {
   type: 'object',
   properties: {
@@ -72,38 +109,68 @@ const tensor = {
     shape: { type: 'array', items: { type: 'integer' } },
     datatype: text,
     data: { type: 'array' },
+    parameters: { type: 'object' },
   },
-  required: ['name', 'shape', 'datatype', 'data'],
+  required: ['name', 'shape', 'datatype'],
 }
-const tensors = { type: 'array', items: tensor }
-const named = { type: 'array', items: { type: 'object', properties: { name: text }, required: ['name'] } }
+const openAiModel = {
+  type: 'object',
+  properties: { id: text, object: { const: 'model' }, created: { type: 'integer' }, owned_by: text },
+  required: ['id', 'object', 'created', 'owned_by'],
+}
+const indexed = {
+  type: 'object',
+  properties: { name: text, version: text, state: { enum: ['READY', 'LOADING', 'UNAVAILABLE'] }, reason: text },
+  required: ['name', 'version', 'state', 'reason'],
+}
+
+/** What a body must be, from the schema that checks it. */
+function bodySchema(schema: z.ZodType): unknown {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  return rest
+}
 
 /** JSON Schemas of OpenAPI 3.1 by name. */
 export const schemas: Readonly<Record<string, unknown>> = {
   Plain: { type: 'object' },
-  Error: { type: 'object', properties: { error: text }, required: ['error'] },
+  Page: text,
+  Error: {
+    type: 'object',
+    description: "A sentence; below /v1/ OpenAI's form",
+    properties: { error: { anyOf: [text, { type: 'object', properties: { message: text }, required: ['message'] }] } },
+    required: ['error'],
+  },
   Picture: { type: 'string', contentMediaType: 'application/octet-stream' },
   PictureForm: {
     type: 'object',
     description: 'One file gives one list; several, or the field name "files", a list of lists',
-    properties: { file: { $ref: '#/components/schemas/Picture' }, topK },
+    properties: { file: { $ref: '#/components/schemas/Picture' }, topK: { type: 'integer', minimum: 1 } },
   },
   PredictRequest: {
-    type: 'object',
-    description:
-      'Exactly one of row, rows, image, images and inputs: values by column, base64 or data URIs, or nested numbers',
-    properties: { row, rows: { type: 'array', items: row }, image: text, images: texts, inputs: {}, topK },
-    additionalProperties: false,
+    ...(bodySchema(predictRequest) as object),
+    description: 'Exactly one of image, images and inputs: base64 or data URIs, or nested numbers',
   },
-  Predictions: { oneOf: [predictions, { type: 'array', items: predictions }] },
-  InferRequest: {
-    type: 'object',
-    properties: { id: text, parameters: { type: 'object' }, inputs: tensors, outputs: named },
-    required: ['inputs'],
+  Predictions: { anyOf: [predictions, { type: 'array', items: predictions }] },
+  InferRequest: bodySchema(inferRequest),
+  BinaryInfer: {
+    type: 'string',
+    contentMediaType: 'application/octet-stream',
+    description:
+      'JSON, then the bytes of the inputs that have a binary_data_size; the header Inference-Header-Content-Length has the length of the JSON',
   },
   InferResponse: {
     type: 'object',
-    properties: { model_name: text, model_version: text, id: text, outputs: tensors },
+    properties: { model_name: text, model_version: text, id: text, outputs: { type: 'array', items: tensor } },
     required: ['model_name', 'outputs'],
+  },
+  IndexRequest: bodySchema(indexRequest),
+  Index: { type: 'array', items: indexed },
+  RepositoryRequest: bodySchema(changeRequest),
+  OpenAiRequest: { type: 'object', properties: { model: text }, required: ['model'] },
+  OpenAiModel: openAiModel,
+  OpenAiModels: {
+    type: 'object',
+    properties: { object: { const: 'list' }, data: { type: 'array', items: openAiModel } },
+    required: ['object', 'data'],
   },
 }

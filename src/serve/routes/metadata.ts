@@ -5,6 +5,8 @@ import type { HtmlEscapedString } from 'hono/utils/html'
 import type { VersionInfo } from '../catalog.ts'
 import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
+import { scopeOf } from '../principal.ts'
+import { docsPage } from './docs-page.ts'
 import { type Endpoint, endpoints, schemas } from './endpoints.ts'
 
 export function metadataRoutes(context: AppContext): Hono<Gated> {
@@ -17,6 +19,10 @@ export function metadataRoutes(context: AppContext): Hono<Gated> {
     return c.html(page(context, new URL(c.req.url).origin))
   })
   app.get('/openapi.json', (c) => c.json(openApi(context)))
+  app.get('/docs', (c) => {
+    c.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+    return c.html(docsPage(context.version, new URL(c.req.url).origin))
+  })
   return app
 }
 
@@ -58,11 +64,11 @@ table { border-collapse: collapse } td, th { text-align: left; padding: .2rem 1r
 <h2>Models</h2>
 <table><tr><th>name</th><th>version</th><th>task</th><th>labels</th></tr>${catalog.all.map(row)}</table>
 <h2>Try it</h2>
-<pre>curl -H 'content-type: image/png' --data-binary @picture.png '${origin}/predict/${first}?topK=3'
-curl -F file=@picture.png ${origin}/predict/${first}</pre>
+<pre>curl -H "Authorization: Bearer $KEY" -H 'content-type: image/png' --data-binary @picture.png '${origin}/predict/${first}?topK=3'
+curl -H "Authorization: Bearer $KEY" -F file=@picture.png ${origin}/predict/${first}</pre>
 <h2>What can be asked</h2>
 <table>${endpoints.map(line)}</table>
-<p><a href="/openapi.json">OpenAPI</a></p>
+<p><a href="/docs">Documentation</a> <a href="/openapi.json">OpenAPI</a></p>
 </html>`
 }
 
@@ -74,12 +80,13 @@ function openApi({ version }: AppContext): Record<string, unknown> {
   return {
     openapi: '3.1.0',
     info: { title: 'Quern', version, description: 'Models behind HTTP.' },
+    security: [{ key: [] }],
     paths,
-    components: { schemas },
+    components: { schemas, securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
   }
 }
 
-function operation({ path, summary, body, answer, query = [] }: Endpoint): Record<string, unknown> {
+function operation({ method, path, summary, body, answer, query = [] }: Endpoint): Record<string, unknown> {
   const schema = (name: string): Record<string, unknown> => ({ schema: { $ref: `#/components/schemas/${name}` } })
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
@@ -91,10 +98,11 @@ function operation({ path, summary, body, answer, query = [] }: Endpoint): Recor
   const content = Object.fromEntries(Object.entries(body ?? {}).map(([type, name]) => [type, schema(name)]))
   return {
     summary,
+    ...(scopeOf(method.toUpperCase(), path) === undefined ? { security: [] } : {}),
     ...(inPath.length + behind.length > 0 ? { parameters: [...inPath, ...behind] } : {}),
     ...(body ? { requestBody: { required: true, content } } : {}),
     responses: {
-      200: { description: 'OK', content: { 'application/json': schema(answer) } },
+      200: { description: 'OK', content: { [answer === 'Page' ? 'text/html' : 'application/json']: schema(answer) } },
       default: { description: 'The error in words', content: { 'application/json': schema('Error') } },
     },
   }

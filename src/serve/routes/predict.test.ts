@@ -93,7 +93,7 @@ describe('what cannot be used', () => {
     ['a broken form', () => post('--x', { 'content-type': 'multipart/form-data; boundary=y' }), 400, 'boundary'],
     ['a form without a boundary', () => post('--x', { 'content-type': 'multipart/form-data' }), 400, 'boundary'],
     ['an unknown key', () => json({ imgae: 'x' }), 400, "Did you mean 'image'?"],
-    ['nothing', () => json({}), 400, "one of 'image', 'images' and 'inputs', received 0"],
+    ['nothing', () => json({}), 400, "one of 'row', 'rows', 'image', 'images' and 'inputs', received 0"],
     ['two things', () => json({ image: 'a', inputs: 'b' }), 400, 'received 2'],
     ['no base64', () => json({ image: '%%%' }), 400, 'image must be a picture as base64'],
     ['an empty text', () => json({ image: '' }), 400, 'image is empty'],

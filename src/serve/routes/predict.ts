@@ -104,7 +104,16 @@ const list = z.custom<unknown[]>((value) => Array.isArray(value), 'expected an a
 
 const row = z.record(z.string(), z.unknown())
 
-const predictRequest = z.strictObject({
+interface PredictRequest {
+  readonly row?: Readonly<Record<string, unknown>> | undefined
+  readonly rows?: readonly Readonly<Record<string, unknown>>[] | undefined
+  readonly image?: string | undefined
+  readonly images?: readonly string[] | undefined
+  readonly inputs?: string | readonly unknown[] | undefined
+  readonly topK?: number | undefined
+}
+
+export const predictRequest: z.ZodType<PredictRequest> = z.strictObject({
   /** values by the names of a table's columns; numbers as numbers, texts as texts, null where there is none */
   row: row.optional(),
   rows: z.array(row).min(1).max(mostInputs).optional(),
