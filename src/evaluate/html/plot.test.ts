@@ -40,7 +40,7 @@ test('logarithmic axes space powers evenly and leave out what is not above 0', (
   ] as const
   const lines = [{ name: 'a', look: 'second', points, dots: true }] as const
   const text = made({ lines, x: axis('x', 'log'), y: axis('y', 'log') })!
-  const [{ points: drawn }] = polylines(text) as [{ points: [number, number][] }]
+  const [{ points: drawn }] = polylines(text) as unknown as [{ points: [number, number][] }]
   expect(drawn).toHaveLength(3)
   const [a, b, c] = drawn as [[number, number], [number, number], [number, number]]
   expect(b[0] - a[0]).toBeCloseTo(c[0] - b[0], 0)

@@ -50,7 +50,7 @@ describe('the binary extension', () => {
     }
     const answer = await send({ inputs: [input], ...asked }, pixels)
     expect(answer.headers.get('inference-header-content-length')).toBeNull()
-    expect((await answer.json()).outputs[0].data).toHaveLength(10)
+    expect(((await answer.json()) as { outputs: { data: number[] }[] }).outputs[0]!.data).toHaveLength(10)
   })
 
   const sized = (binary_data_size: unknown) => ({ inputs: [{ ...input, parameters: { binary_data_size } }] })
@@ -74,7 +74,7 @@ describe('the binary extension', () => {
     ['a length within the JSON', sized(size), size, '5', 'the body is not JSON'],
   ])('refuses %s', async (_, json, count, length, message) => {
     const answer = await send(json, new Uint8Array(count), length)
-    expect((await answer.json()).error).toContain(message)
+    expect(((await answer.json()) as { error: string }).error).toContain(message)
     expect(answer.status).toBe(400)
   })
 })
