@@ -54,7 +54,9 @@ describe('a gradient', () => {
     const loss = g.builder.within('head', () => g.sum(g.op('RandomNormalLike', [x])))
     const error = await errorOf(() => backward(g, loss, [x]))
     expect(error.kind).toBe('unsupported')
-    expect(error.message).toMatch(/no gradient through RandomNormalLike at 'head\/RandomNormalLike': its result is drawn/)
+    expect(error.message).toMatch(
+      /no gradient through RandomNormalLike at 'head\/RandomNormalLike': its result is drawn/,
+    )
     expect(error.hint).toMatch(/Train only what lies behind this node/)
   })
 

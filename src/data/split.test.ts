@@ -43,6 +43,12 @@ describe('splitByShare', () => {
     )
   })
 
+  it('fills a split whose share no class can give without losing its place in another', () => {
+    const config = { validation: 0.01, test: 0.01, stratify: 'label' }
+    const splits = splitByShare(labelledDataset([0, 0, 1, 1]), config, createRandom(0))
+    expect(Object.values(splits).map(({ length }) => length)).toEqual([2, 1, 1])
+  })
+
   it('gives each class its share to within one example or two, and every class a place where it can', () => {
     fc.assert(
       fc.property(classes, share, share, fc.nat(), (all, validation, test, seed) => {

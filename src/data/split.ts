@@ -160,7 +160,9 @@ function tableOfCounts(groups: readonly number[], fractions: readonly number[], 
     for (const [g, row] of table.entries()) {
       for (const [from, over] of surplus.entries()) {
         for (const [to, under] of surplus.entries()) {
-          if (over <= 0 || under >= 0 || row[from]! < 2) continue
+          if (over <= 0 || under >= 0 || row[from] === 0) continue
+          // The last example of a group stays in its split, unless the other split has none at all.
+          if (row[from] === 1 && table.some((other) => other[to]! > 0)) continue
           // How far the row is from its exact shares after the move, less how far it was before.
           const distance = (s: number, n: number): number => Math.abs(n - groups[g]! * fractions[s]!)
           const cost =
