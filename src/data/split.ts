@@ -162,14 +162,17 @@ function tableOfCounts(groups: readonly number[], fractions: readonly number[], 
         for (const [to, under] of surplus.entries()) {
           if (over <= 0 || under >= 0 || row[from] === 0) continue
           // The last example of a group stays in its split, unless the other split has none at all.
-          if (row[from] === 1 && table.some((other) => other[to]! > 0)) continue
+          const isEmpty = table.every((other) => other[to] === 0)
+          if (row[from] === 1 && !isEmpty) continue
           // How far the row is from its exact shares after the move, less how far it was before.
           const distance = (s: number, n: number): number => Math.abs(n - groups[g]! * fractions[s]!)
           const cost =
             distance(from, row[from]! - 1) -
             distance(from, row[from]!) +
             distance(to, row[to]! + 1) -
-            distance(to, row[to]!)
+            distance(to, row[to]!) -
+            // A split without any example is filled first, and whatever it costs.
+            (isEmpty ? 4 : 0)
           if (!best || cost < best.cost) best = { row, from, to, cost }
         }
       }
