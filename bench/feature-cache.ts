@@ -1,5 +1,5 @@
 /** How much faster a head learns when what is frozen is computed once: the same training with and without, in turn. */
-import { packedFile } from '../test/pack-files.ts'
+import { packedFile } from '../test/package-files.ts'
 import type { BenchRecord } from './record.ts'
 import { rounded, summary } from './statistics.ts'
 

@@ -1,16 +1,12 @@
 /** ONNX' own test data as Debian ships it: 1072 models, each with inputs and the outputs that must come. Kept outside of the repository. */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { messageOf, QuernError } from '../src/core/errors.ts'
-import { runProcess } from './processes.ts'
+import { packageFolder } from '../test/package-files.ts'
 
 /** Debian's package; its version is that of ONNX. */
 export const testDataPackage = 'libonnx-testdata'
-
-const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'quern-bench', 'onnx')
-const inside = ['usr', 'share', testDataPackage, 'data']
+const version = '1.12.0-2'
 
 export interface TestModel {
   /** 'node/test_abs' */
@@ -21,27 +17,9 @@ export interface TestModel {
   readonly outputs: readonly Uint8Array[]
 }
 
-/**
- * Folder of the test data: the installed package's, or one that is downloaded into the cache and unpacked there, which needs
- * no rights of an administrator. Throws `missing` with the line that installs the package.
- */
-export async function requireTestData(progress: (message: string) => void): Promise<string> {
-  const places = [join('/', ...inside), join(cache, 'unpacked', ...inside)]
-  const found = places.find((place) => existsSync(place))
-  if (found !== undefined) return found
-  try {
-    progress(`apt-get download ${testDataPackage}`)
-    mkdirSync(cache, { recursive: true })
-    await runProcess(['apt-get', 'download', testDataPackage], { cwd: cache })
-    const file = readdirSync(cache).find((name) => name.startsWith(testDataPackage) && name.endsWith('.deb'))
-    await runProcess(['dpkg-deb', '-x', join(cache, file ?? ''), join(cache, 'unpacked')])
-    return places[1]!
-  } catch (cause) {
-    throw new QuernError('missing', `ONNX' test data is not here: ${messageOf(cause).split('\n')[0]}`, {
-      hint: `apt-get install ${testDataPackage}`,
-      cause,
-    })
-  }
+/** Folder of the test data, fetched at the first call. Throws `missing` with the line that fetches the package. */
+export async function testDataFolder(): Promise<string> {
+  return join(await packageFolder(`${testDataPackage}=${version}`), 'usr', 'share', testDataPackage, 'data')
 }
 
 /** Folders of the models, sorted: 'node/test_abs'. */

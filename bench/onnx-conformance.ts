@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { QuernError } from '../src/core/errors.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { root, versions } from './machine.ts'
-import { readTestModel, requireTestData, testModelNames } from './onnx-conformance-data.ts'
+import { readTestModel, testDataFolder, testModelNames } from './onnx-conformance-data.ts'
 import { judgeModel, type Verdict } from './onnx-conformance-judge.ts'
 import { conformancePage, shareThatPasses } from './onnx-conformance-page.ts'
 import type { BenchRecord } from './record.ts'
@@ -20,7 +20,7 @@ export const onnxConformance: BenchRecord = {
     only: { default: '', summary: 'models whose names hold this text' },
   },
   async run({ flag, text, progress }) {
-    const folder = await requireTestData(progress)
+    const folder = await testDataFolder()
     const names = testModelNames(folder).filter((name) => name.includes(text('only')))
     if (names.length === 0) throw new QuernError('config', `no test model has '${text('only')}' in its name`)
     const backend = createNodeBackend({ threads: 1 })

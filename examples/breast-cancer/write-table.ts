@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { debianFolder } from '../../test/debian-files.ts'
+import { packageFolder } from '../../test/package-files.ts'
 
 const measures = [
   'radius',
@@ -25,7 +25,7 @@ const names = ['mean', 'error', 'worst'].flatMap((kind) =>
 
 /** Writes the table to a path. */
 export async function writeTable(path: string): Promise<void> {
-  const folder = await debianFolder('python3-sklearn=1.2.1+dfsg-1')
+  const folder = await packageFolder('python3-sklearn=1.2.1+dfsg-1')
   const file = join(folder, 'usr/lib/python3/dist-packages/sklearn/datasets/data/breast_cancer.csv')
   // The first line counts rows and columns and names the classes of the last column.
   const [head, ...lines] = (await readFile(file, 'utf8')).trim().split(/\r?\n/)

