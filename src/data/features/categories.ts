@@ -27,12 +27,16 @@ function fitVocabulary(training: TrainingColumn, limits: { most: number; minCoun
     if (text === undefined) missing++
     else counts.set(text, (counts.get(text) ?? 0) + 1)
   }
-  const values = [...counts]
+  return { values: commonest(counts, limits), gaps: missing > 0 }
+}
+
+/** The most frequent first, equally frequent ones in the order of their texts. */
+export function commonest(counts: ReadonlyMap<string, number>, limits: { most: number; minCount: number }): string[] {
+  return [...counts]
     .filter(([, count]) => count >= limits.minCount)
     .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
     .slice(0, limits.most)
     .map(([text]) => text)
-  return { values, gaps: missing > 0 }
 }
 
 /** Places by text, made once for a state: a bundle looks up one row at a time. */

@@ -133,6 +133,40 @@ describe('categories', () => {
   })
 })
 
+describe('sets and vectors', () => {
+  it.each([
+    ['a;b', 'b ; c'],
+    ['["a","b"]', '["b","c"]'],
+    ['a|b', '[b, c]'],
+  ])('multiHot: a 1 for each member, written as %s', async (first, second) => {
+    const { rows, unseen } = await encoded('multiHot', 'set', [first, 'b', ''], [second, first, '', '[]'])
+    // b is the commoner; the last cell says that there is no set.
+    expect(rows).toEqual([
+      [1, 0, 0],
+      [1, 1, 0],
+      [0, 0, 1],
+      [0, 0, 0],
+    ])
+    expect(unseen).toEqual(['c'])
+  })
+
+  it('vector: each element by its own mean and deviation', async () => {
+    const { rows } = await encoded('vector', 'vector', ['[1, 10]', [3, 10], ''], ['2 11', '1,10', ''])
+    expect(rows).toEqual([
+      [0, 1, 0],
+      [-1, 0, 0],
+      [0, 0, 1],
+    ])
+  })
+
+  it.each([
+    ['1 2 3', /must hold 2 finite numbers, received "1 2 3" in row 1/],
+    ['1 x', /must hold 2 finite numbers, received "1 x" in row 1/],
+  ])('vector refuses %s', async (value, message) => {
+    await expect(encoded('vector', 'vector', ['[1, 10]'], [value])).rejects.toThrow(message)
+  })
+})
+
 it('dates: years, and points on the circles of year, week and day', async () => {
   const { rows } = await encoded(
     'date',

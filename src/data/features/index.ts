@@ -4,16 +4,27 @@ import type { ColumnKind } from '../table/table.ts'
 import { categoryFeatures } from './categories.ts'
 import { date } from './date.ts'
 import type { Feature } from './feature.ts'
+import { listFeatures } from './lists.ts'
 import { numberFeatures } from './numbers.ts'
 
-export const features: readonly Feature[] = [...numberFeatures, ...categoryFeatures, date as unknown as Feature]
+export const features: readonly Feature[] = [
+  ...numberFeatures,
+  ...categoryFeatures,
+  date as unknown as Feature,
+  ...listFeatures,
+]
 
-export const defaultFeatures: Readonly<Record<ColumnKind, string>> = {
+/** A kind that has none is left out unless the configuration names a feature for it. */
+export const defaultFeatures: Readonly<Partial<Record<ColumnKind, string>>> = {
   number: 'standard',
   boolean: 'boolean',
   category: 'embedding',
   text: 'bag',
   date: 'date',
+  set: 'multiHot',
+  vector: 'vector',
+  image: 'pixels',
+  audio: 'logMel',
 }
 
 /** A feature by name, for a column of a kind. Throws `config` with the nearest known one, or those that take the kind. */

@@ -2,7 +2,7 @@
 import { QuernError } from '../../core/errors.ts'
 import { booleanTexts } from '../table/cells.ts'
 import { dateFormats } from '../table/date-formats.ts'
-import type { ColumnKind } from '../table/table.ts'
+import { type ColumnKind, codedKinds } from '../table/table.ts'
 import { type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
 
 /** What the configuration says of a column. */
@@ -99,7 +99,7 @@ async function decide(options: InferOptions, name: string, counts: Counts): Prom
   const { count, distinct, missing, numbers, booleans, dates, anyDate, words } = counts
   const made = (kind: ColumnKind, format?: string): InferredColumn => ({ name, kind, format, distinct, missing })
   const kind = hint.kind ?? (hint.format === undefined ? undefined : 'date')
-  if (kind === 'category' || kind === 'text') return made(kind)
+  if (kind !== undefined && (codedKinds as readonly ColumnKind[]).includes(kind)) return made(kind)
   // A column without any value can be anything.
   if (count === 0) return made(kind ?? 'number', hint.format)
   if (kind === 'number' || (kind === undefined && numbers >= most * count && booleans < count)) {

@@ -12,7 +12,7 @@ export const booleanTexts: Readonly<Record<string, boolean>> = { true: true, fal
 export interface CellForm {
   readonly name: string
   readonly kind: ColumnKind
-  /** format of the dates */
+  /** format of the dates; of sets and vectors that are one text, what stands between the members */
   readonly format?: string | undefined
   /** texts that mean that there is no value */
   readonly missing: readonly string[]
@@ -33,22 +33,52 @@ export function columnFromValues(form: CellForm, values: readonly unknown[]): Co
   if (kind === 'boolean') {
     return { name, kind, valid, values: Uint8Array.from(cells, (cell) => (cell === true ? 1 : 0)) }
   }
-  const dictionary: string[] = []
-  const places = new Map<string, number>()
-  const codes = Int32Array.from(cells, (cell) => {
-    if (cell === undefined) return 0
-    const text = cell as string
-    let place = places.get(text)
-    if (place === undefined) {
-      place = dictionary.push(text) - 1
-      places.set(text, place)
-    }
-    return place
-  })
-  return { name, kind, valid, values: codes, dictionary }
+  const lists = cells as readonly (readonly (number | string)[] | undefined)[]
+  if (kind === 'vector') {
+    const values = Float64Array.from(lists.flatMap((list) => list ?? []) as number[])
+    return { name, kind, valid, values, offsets: offsetsOf(lists) }
+  }
+  const codes = createCodes()
+  if (kind === 'set') {
+    const values = Int32Array.from(lists.flatMap((list) => list ?? []) as string[], codes.codeOf)
+    return { name, kind, valid, values, offsets: offsetsOf(lists), dictionary: codes.dictionary }
+  }
+  const values = Int32Array.from(cells, (cell) => (cell === undefined ? 0 : codes.codeOf(cell as string)))
+  return { name, kind, valid, values, dictionary: codes.dictionary }
 }
 
-function cellFrom(value: unknown, form: CellForm): number | string | boolean | undefined {
+/** Texts as numbers: places in a list that only grows. */
+export interface Codes {
+  readonly dictionary: string[]
+  codeOf(text: string): number
+}
+
+export function createCodes(): Codes {
+  const dictionary: string[] = []
+  const places = new Map<string, number>()
+  return {
+    dictionary,
+    codeOf(text) {
+      let place = places.get(text)
+      if (place === undefined) {
+        place = dictionary.push(text) - 1
+        places.set(text, place)
+      }
+      return place
+    },
+  }
+}
+
+/** Where the cells of each row begin: one more than there are rows. */
+export function offsetsOf(lists: readonly ({ readonly length: number } | undefined)[]): Int32Array {
+  const offsets = new Int32Array(lists.length + 1)
+  for (const [i, list] of lists.entries()) offsets[i + 1] = offsets[i]! + (list?.length ?? 0)
+  return offsets
+}
+
+type Cell = number | string | boolean | readonly (number | string)[] | undefined
+
+function cellFrom(value: unknown, form: CellForm): Cell {
   const { kind, missing } = form
   if (value === undefined || value === null || Number.isNaN(value)) return undefined
   const text = typeof value === 'string' ? value.trim() : undefined
@@ -69,10 +99,40 @@ function cellFrom(value: unknown, form: CellForm): number | string | boolean | u
       if (time !== undefined && Number.isFinite(time)) return time
       throw wrong(form, `a date such as ${form.format ?? '%Y-%m-%d'}`, value)
     }
+    case 'set':
+    case 'vector':
+      // Lists become their JSON: all that a column of texts can hold.
+      return text ?? JSON.stringify(ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value)
+    case 'vector':
+    case 'set': {
+      const list = text === undefined ? value : listFrom(text, form)
+      const members = Array.isArray(list) || ArrayBuffer.isView(list) ? Array.from(list as ArrayLike<unknown>) : [list]
+      if (kind === 'set' && members.every((member) => typeof member === 'string' || typeof member === 'number')) {
+        return [...new Set(members.map(String))]
+      }
+      if (kind === 'vector' && members.every((member) => Number.isFinite(member))) return members as number[]
+      throw wrong(form, kind === 'set' ? 'a list of texts' : 'a list of finite numbers', value)
+    }
     default:
       if (typeof value === 'object') throw wrong(form, 'a text', value)
       return text ?? String(value)
   }
+}
+
+/** What stands between the members of a set, or the numbers of a vector, where they are written as one text and no JSON. */
+export const listSeparator = '|'
+
+/** `["a", "b"]`, or `a|b` with the column's separator. */
+function listFrom(text: string, { kind, format = listSeparator }: CellForm): unknown {
+  if (text.startsWith('[')) {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      return undefined
+    }
+  }
+  const parts = text.split(format).map((part) => part.trim())
+  return kind === 'vector' ? parts.map(numberFrom) : parts.filter((part) => part !== '')
 }
 
 /** Decimal numbers, with or without an exponent; not '0x10', not '1,000'. */

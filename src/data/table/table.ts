@@ -16,22 +16,57 @@ export type BooleanColumn = {
   readonly values: Uint8Array
 }
 
+/** Kinds whose cells are texts, of whatever they mean. */
+export const codedKinds = ['category', 'text', 'set', 'vector', 'image', 'audio'] as const
+export type CodedKind = (typeof codedKinds)[number]
+
 export type CodedColumn = {
-  readonly kind: 'category' | 'text'
+  /**
+   * 'set': several names, as a JSON array or with ; | or , between them; 'vector': numbers, as a JSON array or with spaces or commas
+   * between them; 'image', 'audio': path of a file (from the table's own folder) or a data: URI
+   */
+  readonly kind: CodedKind
   /** places in `dictionary` */
   readonly values: Int32Array
   /** shared by the chunks of a source: it only grows */
   readonly dictionary: readonly string[]
 }
 
-export type Column = (NumberColumn | BooleanColumn | CodedColumn) & {
+export type ReferenceColumn = {
+  /** pictures and recordings stay in their files until somebody decodes them */
+  readonly kind: 'image' | 'audio'
+  /** places in `dictionary` */
+  readonly values: Int32Array
+  /** absolute paths, shared by the chunks of a source: it only grows */
+  readonly dictionary: readonly string[]
+}
+
+export type SetColumn = {
+  /** several texts a row: tags, diagnoses */
+  readonly kind: 'set'
+  /** row i has the members from `offsets[i]` to `offsets[i + 1]`; one more than there are rows */
+  readonly offsets: Int32Array
+  /** places in `dictionary`, row after row */
+  readonly values: Int32Array
+  readonly dictionary: readonly string[]
+}
+
+export type VectorColumn = {
+  /** several numbers a row: a spectrum, an embedding, a window of a signal */
+  readonly kind: 'vector'
+  /** row i has the numbers from `offsets[i]` to `offsets[i + 1]`; one more than there are rows */
+  readonly offsets: Int32Array
+  readonly values: Float64Array
+}
+
+export type Column = (NumberColumn | BooleanColumn | CodedColumn | ReferenceColumn | SetColumn | VectorColumn) & {
   readonly name: string
   /** a bit for each row, the lowest of a byte first: 1 is present */
   readonly valid: Uint8Array
 }
 
 export type ColumnKind = Column['kind']
-export const columnKinds: readonly ColumnKind[] = ['number', 'boolean', 'category', 'text', 'date']
+export const columnKinds: readonly ColumnKind[] = ['number', 'boolean', 'date', ...codedKinds]
 
 export interface Table {
   readonly rows: number
@@ -76,28 +111,73 @@ export function joinTables(chunks: readonly Table[]): Table {
 
 function joinColumns(parts: readonly (readonly [Column, number])[], rows: number): Column {
   const [last] = parts.at(-1)!
-  const values = new (last.values.constructor as Float64ArrayConstructor)(rows)
+  // Rows of sets and vectors have as many values as they like.
+  const used = parts.map(([column, count]) => ('offsets' in column ? column.offsets[count]! : count))
+  const values = valuesLike(
+    last,
+    used.reduce((sum, length) => sum + length, 0),
+  )
   const valid = new Uint8Array((rows + 7) >> 3)
-  let at = 0
-  for (const [column, count] of parts) {
-    ;(values as Float64Array).set(column.values.subarray(0, count) as Float64Array, at)
-    for (let row = 0; row < count; row++, at++) if (isPresent(column.valid, row)) valid[at >> 3]! |= 1 << (at & 7)
+  const offsets = 'offsets' in last ? new Int32Array(rows + 1) : undefined
+  let [at, filled] = [0, 0]
+  for (const [i, [column, count]] of parts.entries()) {
+    values.set(column.values.subarray(0, used[i]) as Float64Array, filled)
+    for (let row = 0; row < count; row++, at++) {
+      if (isPresent(column.valid, row)) valid[at >> 3]! |= 1 << (at & 7)
+      if (offsets && 'offsets' in column) offsets[at + 1] = filled + column.offsets[row + 1]!
+    }
+    filled += used[i]!
   }
-  return { ...last, values, valid } as unknown as Column
+  return { ...last, values, valid, ...(offsets ? { offsets } : {}) } as unknown as Column
+}
+
+/** Values of the column's type; all kinds of arrays take the same calls. */
+function valuesLike({ values }: Column, length: number): Float64Array {
+  return new (values.constructor as Float64ArrayConstructor)(length)
+}
+
+/** Some of the rows, in the order given. */
+export function pickRows(table: Table, rows: ArrayLike<number>): Table {
+  const columns = [...table.columns].map(([name, column]): [string, Column] => [name, pickCells(column, rows)])
+  return { rows: rows.length, first: table.first, columns: new Map(columns) }
+}
+
+function pickCells(column: Column, rows: ArrayLike<number>): Column {
+  const valid = bitmap(rows.length, (i) => isPresent(column.valid, rows[i]!))
+  if (!('offsets' in column)) {
+    const values = valuesLike(column, rows.length)
+    for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]!]!
+    return { ...column, values, valid } as unknown as Column
+  }
+  const offsets = new Int32Array(rows.length + 1)
+  for (let i = 0; i < rows.length; i++) {
+    offsets[i + 1] = offsets[i]! + column.offsets[rows[i]! + 1]! - column.offsets[rows[i]!]!
+  }
+  const values = valuesLike(column, offsets[rows.length]!)
+  for (let i = 0; i < rows.length; i++) {
+    const cells = column.values.subarray(column.offsets[rows[i]!], column.offsets[rows[i]! + 1])
+    values.set(cells as Float64Array, offsets[i])
+  }
+  return { ...column, offsets, values, valid } as unknown as Column
 }
 
 /** The cell as text, for messages, groups and duplicates; undefined when it is missing. */
 export function cellText(column: Column, row: number): string | undefined {
   if (!isPresent(column.valid, row)) return undefined
   switch (column.kind) {
-    case 'category':
-    case 'text':
-      return column.dictionary[column.values[row]!]!
+    case 'number':
+      return String(column.values[row])
+    case 'set': {
+      const cells = column.values.subarray(column.offsets[row], column.offsets[row + 1])
+      return Array.from(cells, (code) => column.dictionary[code]!).join('|')
+    }
+    case 'vector':
+      return `[${column.values.subarray(column.offsets[row], column.offsets[row + 1]).join(', ')}]`
     case 'date':
       return new Date(column.values[row]!).toISOString()
     case 'boolean':
       return column.values[row] === 1 ? 'true' : 'false'
     default:
-      return String(column.values[row])
+      return column.dictionary[column.values[row]!]!
   }
 }

@@ -1,0 +1,163 @@
+/** Columns whose cells hold several things: sets of names, and vectors of numbers. */
+import { QuernError } from '../../core/errors.ts'
+import { tensor } from '../../core/tensor.ts'
+import type { Value } from '../../graph/graph.ts'
+import { type Column, cellText } from '../table/table.ts'
+import { commonest } from './categories.ts'
+import type { Feature } from './feature.ts'
+import { numericOptions } from './number-statistics.ts'
+
+/** Items of a cell: a JSON array, or texts with the first of the separators that occurs between them. */
+function itemsOf(text: string, separators: readonly RegExp[]): string[] {
+  if (text.startsWith('[')) {
+    try {
+      const items: unknown = JSON.parse(text)
+      if (Array.isArray(items)) return items.map((item) => (typeof item === 'string' ? item : JSON.stringify(item)))
+    } catch {
+      // Not JSON: a text that begins with a bracket, such as DuckDB's [a, b].
+      if (text.endsWith(']')) return itemsOf(text.slice(1, -1), separators)
+    }
+  }
+  const separator = separators.find((each) => each.test(text))
+  const items = separator ? text.split(separator) : [text]
+  return items.map((item) => item.trim()).filter((item) => item !== '')
+}
+
+/** Members of a set as they stand in a cell: a JSON array, or names with `;`, `|` or `,` between them. Each counts once. */
+export function membersOf(text: string): string[] {
+  return [...new Set(itemsOf(text, [/;/, /\|/, /,/]))]
+}
+
+interface Members {
+  /** the most frequent first */
+  readonly values: readonly string[]
+  /** the training split had missing values */
+  readonly gaps: boolean
+}
+
+const places = new WeakMap<Members, ReadonlyMap<string, number>>()
+
+function placesOf(state: Members): ReadonlyMap<string, number> {
+  const found = places.get(state) ?? new Map(state.values.map((value, i) => [value, i]))
+  places.set(state, found)
+  return found
+}
+
+const multiHot: Feature<Members> = {
+  name: 'multiHot',
+  summary: 'set: a 1 for each of its members; `most` (256) members, `minCount` (1) rows each',
+  kinds: ['set'],
+  block: 'numbers',
+  // The last cell says that there is no set, which is not the same as an empty one.
+  width: ({ values }) => values.length + 1,
+  fit({ column, rows }, options) {
+    const limits = numericOptions('multiHot', options, { most: 256, minCount: 1 })
+    const counts = new Map<string, number>()
+    let missing = 0
+    for (let i = 0; i < rows.length; i++) {
+      const text = cellText(column, rows[i]!)
+      if (text === undefined) missing++
+      else for (const member of membersOf(text)) counts.set(member, (counts.get(member) ?? 0) + 1)
+    }
+    return { values: commonest(counts, limits), gaps: missing > 0 }
+  },
+  encode(state, column, rows, into, at, stride, onUnseen) {
+    const known = placesOf(state)
+    const width = state.values.length + 1
+    for (let row = 0; row < rows; row++) {
+      const start = row * stride + at
+      into.fill(0, start, start + width)
+      const text = cellText(column, row)
+      if (text === undefined) {
+        into[start + width - 1] = state.gaps ? 1 : 0
+        continue
+      }
+      for (const member of membersOf(text)) {
+        const place = known.get(member)
+        if (place === undefined) onUnseen(column.name, member)
+        else into[start + place] = 1
+      }
+    }
+  },
+  graph: (_, { g }, cells) => g.cast(cells, 'float32'),
+}
+
+interface Elements {
+  /** of each element, over the training split */
+  readonly means: readonly number[]
+  readonly deviations: readonly number[]
+  readonly gaps: boolean
+}
+
+/** Numbers of a cell; throws `input` where one is none, or where there are not as many as in the others. */
+function numbersOf(column: Column, row: number, length: number | undefined): number[] | undefined {
+  const text = cellText(column, row)
+  if (text === undefined) return undefined
+  const numbers = itemsOf(text, [/[,;]/, /\s+/]).map(Number)
+  const fits = numbers.length > 0 && (length === undefined || numbers.length === length)
+  if (fits && numbers.every(Number.isFinite)) return numbers
+  const shown = text.length > 40 ? `${text.slice(0, 37)}...` : text
+  throw new QuernError(
+    'input',
+    `column '${column.name}' must hold ${length === undefined ? 'vectors of' : length} finite numbers, received ${JSON.stringify(shown)} in row ${row + 1}`,
+    { hint: 'Write each vector as [0.1, 0.2, ...], all of one length.' },
+  )
+}
+
+const vector: Feature<Elements> = {
+  name: 'vector',
+  summary: 'vector: each element as standard; all vectors have one length',
+  kinds: ['vector'],
+  block: 'numbers',
+  width: ({ means }) => means.length,
+  fit({ column, rows }, options) {
+    numericOptions('vector', options, {})
+    const found: number[][] = []
+    for (let i = 0; i < rows.length; i++) {
+      const numbers = numbersOf(column, rows[i]!, found[0]?.length)
+      if (numbers) found.push(numbers)
+    }
+    const count = found.length
+    if (count === 0) throw new QuernError('input', `column '${column.name}' has no vector in the training rows`)
+    const means = found[0]!.map((_, i) => found.reduce((sum, each) => sum + each[i]! / count, 0))
+    const deviations = means.map((mean, i) => {
+      const variance = found.reduce((sum, each) => sum + (each[i]! - mean) ** 2 / count, 0)
+      return variance > 0 ? Math.sqrt(variance) : 1
+    })
+    return { means, deviations, gaps: count < rows.length }
+  },
+  encode({ means }, column, rows, into, at, stride) {
+    for (let row = 0; row < rows; row++) {
+      const numbers = numbersOf(column, row, means.length)
+      for (let i = 0; i < means.length; i++) into[row * stride + at + i] = numbers ? numbers[i]! : Number.NaN
+    }
+  },
+  graph(columns, { g }, cells) {
+    const isMissing = g.op('IsNaN', [cells])
+    const all = (pick: (state: Elements) => readonly number[]): Value => {
+      const values = Float64Array.from(columns.flatMap(({ state }) => pick(state)))
+      return g.constant(tensor('float64', [values.length], values))
+    }
+    const means = all(({ means }) => means)
+    const centred = g.sub(g.op('Where', [isMissing, means, cells]), means)
+    const scaled = g.cast(
+      g.mul(
+        centred,
+        all(({ deviations }) => deviations.map((deviation) => 1 / deviation)),
+      ),
+      'float32',
+    )
+    let at = 0
+    const firsts = columns.flatMap(({ state }) => {
+      const first = at
+      at += state.means.length
+      return state.gaps ? [first] : []
+    })
+    if (firsts.length === 0) return scaled
+    const marks = g.op('Gather', [g.cast(isMissing, 'float32'), g.integers(firsts)], { axis: 1 })
+    return g.concat([scaled, marks], 1)
+  },
+}
+
+/** Their states are known to themselves alone. */
+export const listFeatures: readonly Feature[] = [multiHot, vector] as unknown as readonly Feature[]
