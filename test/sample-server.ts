@@ -6,7 +6,8 @@ import { type App, createApp } from '../src/serve/app.ts'
 import { Catalog } from '../src/serve/catalog.ts'
 import { type GateOptions, logObserver, type Observer } from '../src/serve/gate.ts'
 import { inProcess } from '../src/serve/in-process.ts'
-import { type Principal, scopes } from '../src/serve/principal.ts'
+import type { Principal } from '../src/serve/principal.ts'
+import { keyScopes } from '../src/store/keys.ts'
 import { sampleBundle } from './sample-bundle.ts'
 
 export async function samplePipeline(): Promise<Pipeline> {
@@ -27,7 +28,7 @@ export interface SampleApp extends App {
 }
 
 /** May do everything. */
-export const owner: Principal = { id: 'owner', scopes }
+export const owner: Principal = { id: 'owner', scopes: keyScopes }
 
 /** Everybody may do everything, unless `more` says otherwise. */
 export function sampleApp(

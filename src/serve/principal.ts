@@ -1,13 +1,10 @@
 /** Who may do what: a key stands for a principal, every route but the probes asks for a scope. */
-
-/** `infer`: use models and read about them; `admin`: load, unload and swap them; `metrics`: read the measurements */
-export const scopes = ['infer', 'admin', 'metrics'] as const
-export type Scope = (typeof scopes)[number]
+import type { KeyScope } from '../store/keys.ts'
 
 export interface Principal {
   /** of the key, never the key itself */
   readonly id: string
-  readonly scopes: readonly Scope[]
+  readonly scopes: readonly KeyScope[]
   /** of its runs; the higher goes first; default 0 */
   readonly priority?: number
   /** requests at once, more are answered 429; default: no limit of its own */
@@ -23,7 +20,7 @@ const everyone: Principal = { id: 'public', scopes: ['infer'] }
 export const publicAccess: Authenticate = () => everyone
 
 /** The scope that a request needs; undefined for the probes, which alone are free. What is not listed needs `infer`. */
-export function scopeOf(method: string, path: string): Scope | undefined {
+export function scopeOf(method: string, path: string): KeyScope | undefined {
   if (path.startsWith('/v2/health/') || path === '/healthz') return undefined
   // A browser asks first whether it may ask, and sends no key with that.
   if (method === 'OPTIONS') return undefined
