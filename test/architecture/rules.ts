@@ -44,6 +44,7 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@duckdb/node-api': ['data/sources/'],
   '@hono/node-server': ['serve/'],
   '@photostructure/sqlite': ['data/sources/'],
+  '@opentelemetry/api': ['serve/watch/'],
   commander: ['cli/'],
   'dicom-parser': ['formats/'],
   fflate: ['bundle/'],
@@ -52,8 +53,10 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   'nifti-reader-js': ['formats/'],
   'onnxruntime-node': ['runtime/onnxruntime-node.ts'],
   picocolors: ['cli/'],
+  pino: ['serve/watch/'],
   postgres: ['data/sources/'],
   s3mini: ['data/sources/'],
+  'prom-client': ['serve/watch/'],
   sharp: ['data/'],
   zod: ['contract/', 'tasks/', 'serve/'],
 }
