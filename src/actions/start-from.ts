@@ -3,7 +3,7 @@ import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { columnOf, type Dataset } from '../data/dataset.ts'
 import { countImported, importedModel, type Layer } from '../nn/index.ts'
-import type { TaskConfig, TaskNetwork, TaskStart } from '../tasks/task.ts'
+import type { TaskNetwork, TaskStart } from '../tasks/task.ts'
 import { cacheFeatures, featureBytes } from '../train/feature-cache.ts'
 import { frozenPrefix } from '../train/frozen-prefix.ts'
 import type { ColumnSpec } from '../train/network.ts'
@@ -188,9 +188,4 @@ export function baseEvent(
     ...{ name: base.name, sha256: base.hash, parameters: all, trained, output: start.output, difference },
     ...(kept ? { features: { bytes: kept.bytes, found: kept.found, seconds: kept.seconds } } : {}),
   }
-}
-
-/** What must be equal for a resumed run: the file, not its path. */
-export function identityOf(config: TaskConfig, base: BaseModel | undefined): unknown {
-  return base && { ...config.from, model: base.hash }
 }

@@ -50,8 +50,3 @@ export interface AdapterMethod {
 export function isDirect({ laid, isTurned }: Site): boolean {
   return (laid.order === 'in-out') !== isTurned
 }
-
-/** Number of elements along the axis on which the map's outputs lie, within the weight's own layout. */
-export function outputAxis(site: Site): 0 | 1 {
-  return isDirect(site) ? 1 : 0
-}

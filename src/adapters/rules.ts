@@ -124,9 +124,6 @@ export function adapterRule(node: Node): AdapterRule | undefined {
   return Object.hasOwn(rules, name) ? rules[name] : undefined
 }
 
-/** Names of the operators that have a rule. */
-export const adaptedOperators: readonly string[] = Object.keys(rules)
-
 /** Shape of the weight in its input, where it is known. */
 export function weightShape(node: Node, rule: AdapterRule): Shape | undefined {
   const value = node.inputs[rule.slot]

@@ -36,6 +36,25 @@ function scaleOf({ attributes }: LowerContext, size: number): number {
   return scale === 0 ? 1 / Math.sqrt(size) : scale
 }
 
+/** Attention with the node's own scale, mask (input `mask`), causality and bias (input 5): [batch, positions, features]. */
+function attendMasked(c: LowerContext, [query, key, value]: readonly [Value, Value, Value], mask: number): Value {
+  const { g, attributes } = c
+  const keys = shapeOf(key)[2] as number
+  const before = keys - (shapeOf(query)[2] as number)
+  const { output } = attend(g, {
+    query,
+    key,
+    value,
+    scale: scaleOf(c, shapeOf(query)[3] as number),
+    biases: [
+      maskOf(c, mask, query, keys),
+      attributes.int('unidirectional') !== 0 ? causalBias(g, query, keys, before) : undefined,
+      c.optional(5),
+    ],
+  })
+  return joinHeads(g, output)
+}
+
 // With its projection
 
 /** Features of queries, keys and values: a third of the weights' columns each, or as the attribute says. */
@@ -74,21 +93,8 @@ function lowerAttention(c: LowerContext): (Value | undefined)[] {
   const [pastKey, pastValue] = past ? g.ops('Split', [past, g.integers([1, 1])], { axis: 0 }, 2) : []
   const behind = (before: Value | undefined, x: Value) => (before ? g.concat([g.squeeze(before, [0]), x], 2) : x)
   const [key, value] = [behind(pastKey, own), behind(pastValue, given)]
-  const keys = shapeOf(key)[2] as number
-  const before = keys - (shapeOf(query)[2] as number)
-  const { output } = attend(g, {
-    query,
-    key,
-    value,
-    scale: scaleOf(c, shapeOf(query)[3] as number),
-    biases: [
-      maskOf(c, 3, query, keys),
-      attributes.int('unidirectional') !== 0 ? causalBias(g, query, keys, before) : undefined,
-      optional(5),
-    ],
-  })
   const present = c.outputCount > 1 ? g.concat([g.unsqueeze(key, [0]), g.unsqueeze(value, [0])], 0) : undefined
-  return [joinHeads(g, output), present]
+  return [attendMasked(c, [query, key, value], 3), present]
 }
 
 /** Scores near 0: second differences in float32 are rough where softmax is steep. */
@@ -204,20 +210,7 @@ function lowerMultiHead(c: LowerContext): (Value | undefined)[] {
   }) as [Value, Value, Value]
   const behind = (before: Value | undefined, v: Value) => (before ? g.concat([before, v], 2) : v)
   const [key, value] = [behind(optional(6), own), behind(optional(7), given)]
-  const keys = shapeOf(key)[2] as number
-  const before = keys - (shapeOf(query)[2] as number)
-  const { output } = attend(g, {
-    query,
-    key,
-    value,
-    scale: scaleOf(c, shapeOf(query)[3] as number),
-    biases: [
-      maskOf(c, 4, query, keys),
-      attributes.int('unidirectional') !== 0 ? causalBias(g, query, keys, before) : undefined,
-      optional(5),
-    ],
-  })
-  return [joinHeads(g, output), key, value]
+  return [attendMasked(c, [query, key, value], 4), key, value]
 }
 
 const qkv = [x, { shape: [2, 5, 4] }, { shape: [2, 5, 6] }] as const

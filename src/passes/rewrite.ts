@@ -2,7 +2,7 @@
  * One walk over a graph that several passes share: each node is seen in order, with its inputs already replaced, and may be kept,
  * changed or dropped in favour of an older value. Knows no operator.
  */
-import { type Graph, type Node, reachable, type Value } from '../graph/graph.ts'
+import { type Graph, type Node, reachable, type TensorType, type Value } from '../graph/graph.ts'
 import { substitute } from '../graph/substitute.ts'
 
 export interface Rewriting {
@@ -37,6 +37,21 @@ export function rewrite(graph: Graph, visit: (node: Node, rewriting: Rewriting) 
     for (const value of node.outputs) if (value) producers.set(value, node)
   }
   return reachable({ ...graph, nodes })
+}
+
+/** What a pass writes in the place of one node or value: new values and standard operators, each named after it. */
+export interface Parts {
+  value(part: string, type: TensorType): Value
+  node(op: string, part: string, inputs: readonly Value[], output: Value, attributes?: Node['attributes']): Node
+}
+
+export function partsOf(name: string): Parts {
+  return {
+    value: (part, type) => ({ name: `${name}:${part}`, type, constant: undefined }),
+    node: (op, part, inputs, output, attributes = {}) => ({
+      ...{ op, domain: '', name: `${name}:${part}`, inputs, outputs: [output], attributes },
+    }),
+  }
 }
 
 function countUses(graph: Graph): Map<Value, number> {

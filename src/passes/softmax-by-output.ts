@@ -8,6 +8,7 @@
  */
 import { isStatic, type StaticShape, sizeOf } from '../core/shape.ts'
 import { type Graph, type Node, reachable, type Value } from '../graph/graph.ts'
+import { partsOf } from './rewrite.ts'
 
 export function softmaxByOutput(graph: Graph): Graph {
   const producers = new Map<Value, Node>()
@@ -115,25 +116,14 @@ function swapsLast({ inputs, attributes }: Node): boolean {
 
 /** P * (dP - sum(O * dO)), under the name of what it replaces. */
 function rewritten(node: Node, { p, dP, o, dO, axes, sums }: Match): Node[] {
-  const value = (part: string, like: Value): Value => ({
-    name: `${node.name}:${part}`,
-    type: like.type!,
-    constant: undefined,
-  })
-  const make = (
-    op: string,
-    part: string,
-    inputs: Value[],
-    output: Value,
-    attributes: Node['attributes'] = {},
-  ): Node => ({
-    ...{ op, domain: '', name: `${node.name}:${part}`, inputs, outputs: [output], attributes },
-  })
-  const [weighted, sum, centred] = [value('weighted', o), value('sum', sums), value('centred', dP)]
+  const parts = partsOf(node.name)
+  const weighted = parts.value('weighted', o.type!)
+  const sum = parts.value('sum', sums.type!)
+  const centred = parts.value('centred', dP.type!)
   return [
-    make('Mul', 'Mul', [o, dO], weighted),
-    make('ReduceSum', 'ReduceSum', [weighted, axes], sum, { keepdims: { kind: 'int', value: 1 } }),
-    make('Sub', 'Sub', [dP, sum], centred),
+    parts.node('Mul', 'Mul', [o, dO], weighted),
+    parts.node('ReduceSum', 'ReduceSum', [weighted, axes], sum, { keepdims: { kind: 'int', value: 1 } }),
+    parts.node('Sub', 'Sub', [dP, sum], centred),
     { ...node, op: 'Mul', inputs: [p, centred] },
   ]
 }

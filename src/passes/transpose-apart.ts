@@ -9,6 +9,7 @@
 import { isStatic, type StaticShape, sizeOf } from '../core/shape.ts'
 import { int64 } from '../core/tensor.ts'
 import { type Graph, type Node, reachable, type Value } from '../graph/graph.ts'
+import { partsOf } from './rewrite.ts'
 
 /** Elements of the larger operand from which it pays: a megabyte of float32. */
 const fromElements = 2 ** 18
@@ -61,27 +62,14 @@ interface Turned {
 /** [rows, columns] -> [columns, rows] by way of [1, rows, columns]. */
 function turn(x: Value, [rows, columns]: StaticShape, into?: Value): Turned {
   const { dtype } = x.type!
-  const value = (part: string, shape: StaticShape): Value => ({
-    name: `${x.name}:${part}`,
-    type: { dtype, shape },
-    constant: undefined,
-  })
+  const { value, node } = partsOf(x.name)
   const constant = (part: string, sizes: StaticShape): Value => {
     const tensor = int64([sizes.length], sizes)
-    return { name: `${x.name}:${part}`, type: { dtype: 'int64', shape: tensor.shape }, constant: tensor }
+    return { ...value(part, { dtype: 'int64', shape: tensor.shape }), constant: tensor }
   }
-  const node = (
-    op: string,
-    part: string,
-    inputs: Value[],
-    output: Value,
-    attributes: Node['attributes'] = {},
-  ): Node => ({
-    ...{ op, domain: '', name: `${x.name}:${part}`, inputs, outputs: [output], attributes },
-  })
-  const stacked = value('stacked', [1, rows!, columns!])
-  const transposed = value('transposed', [1, columns!, rows!])
-  const result = into ?? value('turned', [columns!, rows!])
+  const stacked = value('stacked', { dtype, shape: [1, rows!, columns!] })
+  const transposed = value('transposed', { dtype, shape: [1, columns!, rows!] })
+  const result = into ?? value('turned', { dtype, shape: [columns!, rows!] })
   return {
     nodes: [
       node('Reshape', 'stack', [x, constant('stackedShape', [1, rows!, columns!])], stacked),

@@ -89,7 +89,7 @@ export interface ApplyMode {
 
 /** Names of the only objective and the only output of a `Network`. */
 export const onlyLoss = 'loss'
-export const onlyOutput = 'predictions'
+const onlyOutput = 'predictions'
 
 /** A network as the general case. */
 export function jointFrom(network: Network | JointNetwork): JointNetwork {
