@@ -72,6 +72,8 @@ export interface DoneEvent {
   readonly bestEpoch: number
   /** steps a second while training, evaluation not counted */
   readonly stepsPerSecond: number
+  /** share of the time of the steps that went by until their batch was there, from 0 to 1 */
+  readonly dataWait: number
 }
 
 export type TrainEvent = StartedEvent | StepEvent | EpochEvent | CheckpointEvent | DoneEvent

@@ -184,6 +184,25 @@ describe('evaluateDataset', () => {
   })
 })
 
+test('tells which share of the steps went by waiting for their batch', async () => {
+  let time = 0
+  const pass = (milliseconds: number): void => {
+    time += milliseconds
+  }
+  const scorer = classificationScorer([])
+  const { events } = await train({
+    train: digits(0, 32),
+    loop: {
+      epochs: 2,
+      clock: { now: () => time },
+      // A millisecond for each picture of a batch, and thrice as much for what comes behind.
+      augment: { column: 'image', apply: () => pass(1) },
+      scorer: () => ({ ...scorer, add: ({ shape }) => pass(3 * shape[0]!) }),
+    },
+  })
+  expect(doneOf(events)).toMatchObject({ dataWait: 0.25, steps: 4, stepsPerSecond: 4 / 0.256 })
+})
+
 test('labels that are no class are refused', async () => {
   const label = tensor('int32', [4], Int32Array.of(0, 1, 10, 2))
   const bad = createDataset({ columns: { image: tensor('uint8', [4, 1, 28, 28], new Uint8Array(4 * 784)), label } })

@@ -90,6 +90,8 @@ class Loop {
   #means: Means = createMeans()
   /** milliseconds in steps, validation not counted */
   #training = 0
+  /** of these, until the batch was there */
+  #waiting = 0
   #position: Moving
 
   constructor(options: LoopOptions) {
@@ -146,6 +148,7 @@ class Loop {
         seconds: (clock.now() - begun) / 1000,
         bestEpoch: this.#position.best?.epoch ?? 0,
         stepsPerSecond: this.#training === 0 ? 0 : (this.#position.step - from) / (this.#training / 1000),
+        dataWait: this.#training === 0 ? 0 : this.#waiting / this.#training,
       }
     } catch (error) {
       state = 'failed'
@@ -178,6 +181,8 @@ class Loop {
     while (this.#position.epoch <= epochs && !this.#outOfPatience()) {
       const start = clock.now()
       this.#batches.start(this.#position.epoch)
+      this.#training += clock.now() - start
+      this.#waiting += clock.now() - start
       while (this.#position.stepOfEpoch < steps && !signal?.aborted) {
         const before = clock.now()
         const event = await this.#step()
@@ -200,9 +205,11 @@ class Loop {
   }
 
   async #step(): Promise<TrainEvent> {
-    const { step, target, schedule } = this.#o
+    const { step, target, schedule, clock } = this.#o
     const position = this.#position
+    const asked = clock.now()
     const count = this.#batches.fill(position.stepOfEpoch)
+    this.#waiting += clock.now() - asked
     const learningRate = schedule.at(position.step, this.#total)
     const { loss, gradientNorm } = await step.run(count, position.step + 1, learningRate)
     const losses = step.scalars()

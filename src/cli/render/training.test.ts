@@ -34,6 +34,17 @@ const epoch: TrainProgress = {
   best: true,
 }
 
+const done: TrainProgress = {
+  type: 'done',
+  reason: 'finished',
+  epochs: 1,
+  steps: 1000,
+  seconds: 100,
+  bestEpoch: 1,
+  stepsPerSecond: 10,
+  dataWait: 0.0042,
+}
+
 /** Shows 1000 steps of a tenth of a second each. */
 function show(columns: number | undefined, json = false): { stdout: string; stderr: string } {
   let [stdout, stderr, now] = ['', '', 0]
@@ -60,6 +71,7 @@ function show(columns: number | undefined, json = false): { stdout: string; stde
     view.show(step(n))
   }
   view.show(epoch)
+  view.show(done)
   return { stdout, stderr }
 }
 
@@ -73,6 +85,7 @@ test('a terminal sees a line drawn over and over, which is gone at the end', () 
   expect(stdout.split('\n')).toEqual([
     'model  421,642 parameters on cpu; 2 epochs of 1,000 steps of 32',
     'epoch 1/2  1:40  loss 0.3000  accuracy 0.9100  |  validation loss 0.2500  validation accuracy 0.9300  best',
+    'trained 1,000 steps in 1:40, 10.0 steps/s, 0.4 % of it waiting for data; the best epoch was 1',
     '',
   ])
 })
@@ -83,7 +96,7 @@ test('elsewhere plain lines, one each half minute of an epoch', () => {
   expect(stdout).not.toContain('\r')
   expect(stdout).not.toContain('\u001b')
   const lines = stdout.trim().split('\n')
-  expect(lines).toHaveLength(5)
+  expect(lines).toHaveLength(6)
   expect(lines[1]).toBe('epoch 1/2   300/1000  2:50 left  loss 0.4000  accuracy 0.9000  10.0 steps/s')
 })
 

@@ -76,7 +76,7 @@ export function createTrainingView(terminal: Terminal, now: () => number): Train
         case 'done':
           return terminal.print(
             `${event.reason === 'interrupted' ? 'stopped' : 'trained'} ${formatCount(event.steps)} steps in ${formatDuration(event.seconds)}, ` +
-              `${formatRate(event.stepsPerSecond)} steps/s${doneText(event.reason, event.bestEpoch)}`,
+              `${formatRate(event.stepsPerSecond)} steps/s${waitText(event.dataWait)}${doneText(event.reason, event.bestEpoch)}`,
           )
         case 'checkpoint':
           return
@@ -101,6 +101,9 @@ function startText({ parameters, device, epochs, stepsPerEpoch, batchSize, resum
   const resumed = resumedAt === undefined ? '' : `, going on after step ${formatCount(resumedAt)}`
   return `${formatCount(parameters)} parameters on ${device}; ${epochs} epochs of ${formatCount(stepsPerEpoch)} steps of ${batchSize}${resumed}`
 }
+
+/** Said always: a trainer that waits is found by it. */
+const waitText = (share: number): string => `, ${(100 * share).toFixed(1)} % of it waiting for data`
 
 function doneText(reason: string, bestEpoch: number): string {
   if (reason === 'interrupted') return ''
