@@ -51,6 +51,14 @@ const feedForward = (at: string, width: number) => ({
   ...linear(`${at}/down`, width, 6),
 })
 
+const batchNorm = (at: string) =>
+  Object.fromEntries(['gamma', 'beta', 'movingMean', 'movingVariance'].map((name) => [`${at}/${name}`, [4]]))
+const gated = (at: string) => ({
+  ...linear(`${at}/up`, 6, 9),
+  ...linear(`${at}/gate`, 6, 9),
+  ...linear(`${at}/down`, 9, 6),
+})
+
 const sizes = { vocabularySize: 7, numHeads: 2, hiddenDim: 6 }
 const bertFront = {
   'tokenEmbedding/embeddings': [7, 6],
@@ -74,6 +82,49 @@ export const networkChecks: Readonly<Record<string, LayerCheck>> = {
     trainingDiffers: true,
     again: nn.resnet18,
     refused: [[[[3, 8]], 'resnet18 needs [batch, channels, height, width], received [batch, 3, 8]']],
+  },
+  tabularResNet: {
+    layer: nn.tabularResNet({ units: 2, width: 4, hidden: 5, blocks: 1, hiddenDropout: 0 }),
+    inputs: [[3]],
+    output: [2],
+    parameters: {
+      ...linear('first', 3, 4),
+      ...batchNorm('block_1/layer/batchNormalization'),
+      ...linear('block_1/layer/dense', 4, 5),
+      ...linear('block_1/layer/dense_1', 5, 4),
+      ...batchNorm('normalization'),
+      ...linear('last', 4, 2),
+    },
+    trainingDiffers: true,
+    again: nn.tabularResNet,
+  },
+  ftTransformer: {
+    layer: nn.ftTransformer({
+      units: 2,
+      blocks: 2,
+      heads: 2,
+      feedForwardFactor: 1.5,
+      attentionDropout: 0,
+      feedForwardDropout: 0,
+    }),
+    inputs: [[3, 6]],
+    output: [2],
+    parameters: {
+      token: [1, 1, 6],
+      ...attention('block_1'),
+      ...norm('block_1/feedForwardNormalization'),
+      ...gated('block_1'),
+      ...norm('block_2/attentionNormalization'),
+      ...linear('block_2/attention/query', 6, 6),
+      ...linear('block_2/attention/keyValue', 6, 12),
+      ...linear('block_2/attention/output', 6, 6),
+      ...norm('block_2/feedForwardNormalization'),
+      ...gated('block_2'),
+      ...norm('normalization'),
+      ...linear('last', 6, 2),
+    },
+    again: nn.ftTransformer,
+    refused: [[[[6]], 'ftTransformer needs [batch, columns, size], received [batch, 6]']],
   },
   waveNetBlock: {
     layer: nn.waveNetBlock({ filters: 3, dilationRate: 2 }),

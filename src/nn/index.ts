@@ -33,8 +33,10 @@ export * from './losses/index.ts'
 export { masking } from './masking.ts'
 export { input, type Model, model, sequential } from './model.ts'
 export { type BertHead, type BertOptions, bert } from './models/bert.ts'
+export { type FtTransformerOptions, ftTransformer } from './models/ft-transformer.ts'
 export { type GptOptions, gpt } from './models/gpt.ts'
 export { type ResNetOptions, resnet18 } from './models/resnet.ts'
+export { type TabularResNetOptions, tabularResNet } from './models/tabular-resnet.ts'
 export { type WaveNetBlockOptions, type WaveNetOptions, waveNet, waveNetBlock } from './models/wavenet.ts'
 export {
   type BatchNormalizationOptions,

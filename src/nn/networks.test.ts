@@ -111,6 +111,11 @@ const subjects: Record<string, Subject> = {
     [[2, 8]],
     [2, 3],
   ),
+  tabularResNet: of(nn.tabularResNet({ units: 2, width: 4, hidden: 5, blocks: 2, hiddenDropout: 0 }), [5, 3]),
+  ftTransformer: of(
+    nn.ftTransformer({ units: 2, blocks: 2, heads: 2, attentionDropout: 0, feedForwardDropout: 0 }),
+    [2, 3, 6],
+  ),
   gpt: tokens(nn.gpt({ ...sizes, numLayers: 2, outputActivation: 'linear' }), [[2, 4]]),
   'bert, none': bert({}),
   'bert, pooler': bert({ head: 'pooler' }),
