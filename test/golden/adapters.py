@@ -1,27 +1,14 @@
 """Golden values of adapters from PyTorch: /usr/bin/python3 test/golden/adapters.py
 
 Writes adapters.json beside this file. Computed in float64 from the formulas of the papers, with the shapes of PEFT: A [rank, in, ...window], B [out, rank, 1...].
-Inputs and weights are `noise` of a salt, as in layers.py. The gradients are those of sum(noise(90) * y).
+Inputs and weights are `noise` of a salt, as in golden_values.py. The gradients are those of sum(noise(90) * y).
 """
-import json
-import pathlib
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 
+from golden_values import flat, noise, save
+
 torch.set_default_dtype(torch.float64)
-
-
-def noise(salt, shape, scale=1.0):
-    n = int(np.prod(shape))
-    values = np.sin(12.9898 * (salt + 1) + 78.233 * (np.arange(n) + 1)) * scale
-    return torch.tensor(values.astype(np.float32).astype(np.float64).reshape(shape))
-
-
-def flat(t):
-    return [float(f"{v:.7g}") for v in t.detach().reshape(-1).tolist()]
-
 
 cases = {}
 
@@ -105,5 +92,4 @@ case("ia3", noise(100, (2, 3, 5)), l_out, lambda x, l: (x @ w + bias) * l.flatte
 case("ia3, input", noise(100, (2, 3, 5)), {"w/ia3_l": noise(8, (1, 5)) + 1}, lambda x, l: (x * l) @ w + bias)
 case("ia3, convolution", noise(100, (2, 3, 6, 5)), {"w/ia3_l": noise(8, (1, 4, 1, 1)) + 1}, lambda x, l: F.conv2d(x, kernel, bias, **two) * l)
 
-path = pathlib.Path(__file__).with_suffix(".json")
-path.write_text(json.dumps(cases, separators=(",", ":")) + "\n")
+save(__file__, cases)

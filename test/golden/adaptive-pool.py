@@ -1,9 +1,8 @@
 """Golden values of adaptive pooling: outputs and gradients of PyTorch, written to adaptive-pool.json. Run: python3 test/golden/adaptive-pool.py"""
-import json
-import pathlib
-
 import torch
 import torch.nn.functional as F
+
+from golden_values import save
 
 torch.manual_seed(5)
 flat = lambda t: [float(v) for v in t.detach().flatten()]
@@ -15,6 +14,4 @@ for kind in ["avg", "max"]:
         dy = torch.randn_like(y)
         y.backward(dy)
         cases.append({"kind": kind, "shape": list(shape), "outputs": out, "x": flat(x), "dy": flat(dy), "y": flat(y), "dx": flat(x.grad)})
-path = pathlib.Path(__file__).with_name("adaptive-pool.json")
-path.write_text(json.dumps(cases) + "\n")
-print(f"wrote {path.name}: {len(cases)} cases, torch {torch.__version__}")
+save(__file__, cases, separators=None)

@@ -1,26 +1,13 @@
 """Golden values of adversarial losses and gradient penalties from PyTorch's double backward: /usr/bin/python3 test/golden/adversarial.py
 
-Writes adversarial.json beside this file. Computed in float64. Examples and parameters are `noise` of a salt, as in layers.py.
+Writes adversarial.json beside this file. Computed in float64. Examples and parameters are `noise` of a salt, as in golden_values.py.
 """
-import json
-import pathlib
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 
+from golden_values import flat, noise, save
+
 torch.set_default_dtype(torch.float64)
-
-
-def noise(salt, shape, scale=1.0):
-    n = int(np.prod(shape))
-    values = np.sin(12.9898 * (salt + 1) + 78.233 * (np.arange(n) + 1)) * scale
-    return torch.tensor(values.astype(np.float32).astype(np.float64).reshape(shape))
-
-
-def flat(t):
-    return [float(f"{v:.8g}") for v in t.detach().reshape(-1).tolist()]
-
 
 out = {"losses": {}, "penalties": {}}
 criteria = {
@@ -38,7 +25,7 @@ for name, (critic, generator) in criteria.items():
     dr, df = torch.autograd.grad(value, [r, f])
     other = generator(f)
     (dg,) = torch.autograd.grad(other, [f])
-    out["losses"][name] = {"critic": float(value), "dReal": flat(dr), "dFake": flat(df), "generator": float(other), "dGenerator": flat(dg)}
+    out["losses"][name] = {"critic": float(value), "dReal": flat(dr, 8), "dFake": flat(df, 8), "generator": float(other), "dGenerator": flat(dg, 8)}
 
 
 def gradient_penalty(critic, real, fake, epsilon, weight=10):
@@ -70,7 +57,7 @@ for name, (shape, shapes, forward) in critics.items():
         "r1Penalty": r1(lambda x: forward(x, *parameters), real),
     }.items():
         found = torch.autograd.grad(value, parameters, allow_unused=True)
-        gradients = [flat(g if g is not None else torch.zeros_like(p)) for g, p in zip(found, parameters)]
+        gradients = [flat(g if g is not None else torch.zeros_like(p), 8) for g, p in zip(found, parameters)]
         out["penalties"][f"{penalty}, {name}"] = {"value": float(value), "gradients": gradients}
 
-pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(out) + "\n")
+save(__file__, out, separators=None)

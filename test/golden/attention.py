@@ -1,28 +1,15 @@
 """Golden values of attention and transformer blocks from PyTorch: /usr/bin/python3 test/golden/attention.py
 
 Writes attention.json beside this file. Computed in float64 by torch.nn.MultiheadAttention, TransformerEncoderLayer and TransformerDecoderLayer, whose
-weights are Quern's kernels turned: there [out, in], here [in, out]. Inputs and weights are `noise` of a salt, as in layers.py; the gradients
+weights are Quern's kernels turned: there [out, in], here [in, out]. Inputs and weights are `noise` of a salt, as in golden_values.py; the gradients
 are those of sum(w * y) with w = noise(90).
 """
-import json
-import pathlib
-
-import numpy as np
 import torch
 from torch import nn
 
+from golden_values import flat, noise, save
+
 torch.set_default_dtype(torch.float64)
-
-
-def noise(salt, shape, scale=1.0):
-    n = int(np.prod(shape))
-    values = np.sin(12.9898 * (salt + 1) + 78.233 * (np.arange(n) + 1)) * scale
-    return torch.tensor(values.astype(np.float32).astype(np.float64).reshape(shape))
-
-
-def flat(t):
-    return [float(f"{v:.7g}") for v in t.detach().reshape(-1).tolist()]
-
 
 cases = {}
 
@@ -84,4 +71,4 @@ case("decoder block of a GPT", nn.TransformerEncoderLayer(6, 2, activation="gelu
      norm("attention", "norm1") | part("attention", "self_attn") | norm("feedForward", "norm2") | feed, [(2, 4, 6)], lambda m, x: m(x, causal(4)))
 
 golden = {"torch": torch.__version__, "cases": cases}
-pathlib.Path(__file__).with_name("attention.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+save(__file__, golden)

@@ -4,27 +4,15 @@ Writes layers.json beside this file. Computed in float64. Inputs and weights are
 them without a file; the gradients are those of sum(w * y) with w = noise(90). Where Keras and PyTorch differ, the formula here is
 Keras': moving statistics of batch normalisation, 'same' padding, epsilon of Adam.
 """
-import json
 import math
-import pathlib
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from golden_values import flat, noise, save
+
 torch.set_default_dtype(torch.float64)
-
-
-def noise(salt, shape, scale=1.0):
-    """sin of 12.9898 (salt + 1) + 78.233 (i + 1), rounded to float32 as the runtime sees it"""
-    n = int(np.prod(shape))
-    values = np.sin(12.9898 * (salt + 1) + 78.233 * (np.arange(n) + 1)) * scale
-    return torch.tensor(values.astype(np.float32).astype(np.float64).reshape(shape))
-
-
-def flat(t):
-    return [float(f"{v:.7g}") for v in t.detach().reshape(-1).tolist()]
-
 
 cases, losses = {}, {}
 
@@ -235,4 +223,4 @@ models = {
 }
 
 golden = {"torch": torch.__version__, "cases": cases, "losses": losses, "models": models}
-pathlib.Path(__file__).with_name("layers.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+save(__file__, golden)

@@ -2,11 +2,11 @@
 
 Writes lbfgs.json beside this file: Rosenbrock's function in 6 dimensions, and ridge regression (2 features, 12 examples, mean squared error +
 0.01 |w|^2), both in float64 with the strong Wolfe line search; the values after each iteration and the last point."""
-import json
 import math
-import pathlib
 
 import torch
+
+from golden_values import save
 
 
 def run(f, x, iterations):
@@ -43,5 +43,4 @@ golden = {
     "rosenbrock": run(rosenbrock, [-1.2, 1.0, -1.2, 1.0, -1.2, 1.0], 80),
     "ridge": run(ridge, [0.0, 0.0, 0.0], 12),
 }
-path = pathlib.Path(__file__).with_suffix(".json")
-path.write_text(json.dumps(golden, indent=1) + "\n")
+save(__file__, golden, indent=1)

@@ -3,27 +3,15 @@
 Writes losses.json beside this file: for each case the predictions, the targets, the losses of the examples where they have their own, the
 scalar loss and its gradient. Computed in float64 on inputs that float32 holds exactly.
 """
-import json
 import math
-import pathlib
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from golden_values import flat, noise, save
+
 torch.set_default_dtype(torch.float64)
-
-
-def noise(salt, shape, scale=1.0):
-    """sin of 12.9898 (salt + 1) + 78.233 (i + 1), rounded to float32 as the runtime sees it"""
-    n = int(np.prod(shape))
-    values = np.sin(12.9898 * (salt + 1) + 78.233 * (np.arange(n) + 1)) * scale
-    return torch.tensor(values.astype(np.float32).astype(np.float64).reshape(shape))
-
-
-def flat(t):
-    return [float(f"{v:.8g}") for v in t.detach().reshape(-1).tolist()]
-
 
 cases = {}
 
@@ -38,8 +26,8 @@ def case(name, p, t, f, each=True):
     cases[name] = {
         "p": [float(np.float32(v)) for v in p.detach().reshape(-1).tolist()], "shape": list(p.shape),
         "t": t.reshape(-1).tolist(), "targetShape": list(t.shape), "targetType": "float32" if t.is_floating_point() else "int32",
-        "value": float(value), "gradient": flat(gradient),
-        **({"each": flat(found)} if each and found.dim() == 1 else {}),
+        "value": float(value), "gradient": flat(gradient, 8),
+        **({"each": flat(found, 8)} if each and found.dim() == 1 else {}),
     }
 
 
@@ -254,5 +242,4 @@ sample = torch.tensor([0.5, 2.0, 0.0, 1.0, 1.5])
 case("weighted sparse", noise(44, (5, 4), 3), torch.stack([labels.double(), sample], 1), lambda p, t: ce(p, t[:, 0]) * t[:, 1])
 case("weighted squares", x, torch.cat([y, sample[:4, None]], 1), lambda p, t: ((p - t[:, :3]) ** 2).mean(1) * t[:, 3])
 
-pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(cases) + "\n")
-print(len(cases), "cases")
+save(__file__, cases, separators=None)

@@ -3,12 +3,12 @@
 Writes optimizers.json beside this file. Float64, 50 steps on 7 parameters whose gradients are 3 * w + noise, the noise
 from the formula below, so that a test can repeat it without a file of gradients.
 """
-import json
 import math
-import pathlib
 
 import numpy as np
 import torch
+
+from golden_values import save
 
 STEPS, SIZE = 50, 7
 
@@ -123,5 +123,4 @@ golden = {
         "restarts": rates(lambda x: s.CosineAnnealingWarmRestarts(x, T_0=4, T_mult=2, eta_min=0.01), 30),
     },
 }
-path = pathlib.Path(__file__).with_suffix(".json")
-path.write_text(json.dumps(golden, indent=1) + "\n")
+save(__file__, golden, indent=1)

@@ -1,9 +1,8 @@
 """Golden values of fake quantisation: outputs and gradients of PyTorch's learnable fake quantise operators (grad_factor 1), written to
 quantization.json. The scale's gradient is that of Learned Step Size Quantization. Run: python3 test/golden/quantization.py"""
-import json
-import pathlib
-
 import torch
+
+from golden_values import save
 
 torch.manual_seed(3)
 
@@ -32,6 +31,4 @@ cases = [
     case("int8, one scale", x, torch.tensor([0.05]), torch.tensor([-3]), -128, 127),
     case("int8, a scale for each row", x, torch.tensor([0.01, 0.02, 0.005, 0.1]), torch.tensor([0, 3, -5, 1]), -128, 127, 0),
 ]
-path = pathlib.Path(__file__).with_name("quantization.json")
-path.write_text(json.dumps(cases, indent=1) + "\n")
-print(f"wrote {path.name}: {len(cases)} cases, torch {torch.__version__}")
+save(__file__, cases, indent=1)

@@ -1,29 +1,16 @@
 """Golden values of recurrent layers and operators from PyTorch: /usr/bin/python3 test/golden/recurrent.py
 
-Writes recurrent.json beside this file. Computed in float64. Inputs and weights are `noise` of a salt, as in layers.py; the gradients are
+Writes recurrent.json beside this file. Computed in float64. Inputs and weights are `noise` of a salt, as in golden_values.py; the gradients are
 those of sum(w * y) with w = noise(90). Weights are stored as in ONNX (gates i, o, f, c and z, r, h); PyTorch has i, f, c, o
 and r, z, h. GRU without resetAfter, which PyTorch lacks, is written out.
 """
-import json
-import pathlib
-
-import numpy as np
 import torch
 from torch import _VF
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from golden_values import flat, noise, save
+
 torch.set_default_dtype(torch.float64)
-
-
-def noise(salt, shape, scale=1.0):
-    """sin of 12.9898 (salt + 1) + 78.233 (i + 1), rounded to float32 as the runtime sees it"""
-    n = int(np.prod(shape))
-    values = np.sin(12.9898 * (salt + 1) + 78.233 * (np.arange(n) + 1)) * scale
-    return torch.tensor(values.astype(np.float32).astype(np.float64).reshape(shape))
-
-
-def flat(t):
-    return [float(f"{v:.7g}") for v in t.detach().reshape(-1).tolist()]
 
 
 def gates(kind, w):
@@ -121,4 +108,4 @@ for kind, count in (("RNN", 1), ("LSTM", 4), ("GRU", 3)):
     operator(kind, count)
 
 golden = {"torch": torch.__version__, "cases": cases, "operators": operators}
-pathlib.Path(__file__).with_name("recurrent.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+save(__file__, golden)
