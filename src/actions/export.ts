@@ -31,7 +31,7 @@ export async function exportModel(
   }
   const { bundle } = await findBundle(services, model)
   const { files: _, ...manifest } = bundle.manifest
-  const content = { model: bundle.model, manifest }
+  const content = { model: bundle.model, manifest, profile: bundle.profile }
   if (target === 'bundle') {
     const written = await writeBundle(services.folder(out), content)
     return { files: Object.entries(written.files).map(([name, { bytes }]) => ({ path: `${out}/${name}`, bytes })) }

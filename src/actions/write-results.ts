@@ -10,6 +10,7 @@ import type { BaseModel } from './base-model.ts'
 import { evaluateAndReport, historyFrom } from './evaluate.ts'
 import { measureForgetting } from './forgetting.ts'
 import { openModel, under } from './open-model.ts'
+import { profileTraining } from './profile-training.ts'
 import { sessionOptions } from './project.ts'
 import type { Project, Services } from './services.ts'
 import { fewExamples, verifyExport } from './start-from.ts'
@@ -111,7 +112,8 @@ export async function writeResults(
     const forgotten =
       base && (await measureForgetting(services, project, { base, described, parameters: step.parameters }))
     if (forgotten) manifest.metrics['old task'] = forgotten
-    await writeBundle(files, { model: bytes, manifest })
+    const profile = await profileTraining(opened.pipeline, data.splits.train, of.signal)
+    await writeBundle(files, { model: bytes, manifest, profile })
     return { run: run.id, state: 'finished', bundle: `${folder}/bundle`, scores: manifest.metrics, report }
   } finally {
     await opened.pipeline.release()

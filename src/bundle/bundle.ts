@@ -5,11 +5,12 @@
  */
 import { type Manifest, manifestSchema, type Port } from '../contract/manifest.ts'
 import { parseWith } from '../contract/parse.ts'
+import { type TrainingProfile, trainingProfileSchema } from '../contract/training-profile.ts'
 import { dtypes } from '../core/dtype.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { sha256 } from '../core/hash.ts'
 import type { BlobStore } from '../core/ports.ts'
-import { manifestFile, modelFile } from './file-names.ts'
+import { manifestFile, modelFile, profileFile } from './file-names.ts'
 import { modelCard } from './model-card.ts'
 import { unsafePath } from './safe-path.ts'
 
@@ -19,8 +20,8 @@ export { manifestFile, modelFile }
 
 /** The format that this version writes; it reads the same. */
 const format = 1
-/** A manifest is text about a model: more than this is not one. */
-const longestManifest = 16 * 2 ** 20
+/** A manifest is text about a model, a profile too: more than this is not one. */
+const longestText = 16 * 2 ** 20
 
 export interface BundleContent {
   readonly model: Uint8Array
@@ -28,6 +29,8 @@ export interface BundleContent {
   readonly manifest: Omit<Manifest, 'files'>
   /** README.md; default: what `modelCard` makes of the manifest */
   readonly card?: string
+  /** of the training split, for those who watch the model at work */
+  readonly profile?: TrainingProfile | undefined
 }
 
 /** A bundle whose files were read and compared with their checksums. */
@@ -37,14 +40,19 @@ export interface Bundle {
   readonly manifest: Manifest
   /** model.onnx */
   readonly model: Uint8Array
+  /** undefined where there is none */
+  readonly profile?: TrainingProfile | undefined
 }
 
-/** Writes model and card, then the manifest. Throws, before anything is written, when the manifest contradicts itself. */
+/** Writes model, card and profile, then the manifest. Throws, before anything is written, when the manifest contradicts itself. */
 export async function writeBundle(files: BlobStore, content: BundleContent): Promise<Manifest> {
-  const { model, card = modelCard(content.manifest) } = content
+  const { model, card = modelCard(content.manifest), profile } = content
   const contents: [string, Uint8Array][] = [
     [modelFile, model],
     [cardFile, new TextEncoder().encode(card)],
+    ...(profile
+      ? [[profileFile, new TextEncoder().encode(`${JSON.stringify(profile)}\n`)] as [string, Uint8Array]]
+      : []),
   ]
   const entries = contents.map(async ([name, bytes]) => [name, { bytes: bytes.length, sha256: await sha256(bytes) }])
   const value = { ...content.manifest, files: Object.fromEntries(await Promise.all(entries)) }
@@ -66,12 +74,14 @@ export async function writeBundle(files: BlobStore, content: BundleContent): Pro
 export async function openBundle(files: BlobStore, what: string): Promise<Bundle> {
   const manifest = await readManifest(files, what)
   let model: Uint8Array | undefined
+  let profile: TrainingProfile | undefined
   for (const name of Object.keys(manifest.files)) {
     const bytes = await readFile(files, manifest, name, what)
     if (name === modelFile) model = bytes
+    if (name === profileFile) profile = profileFrom(bytes, what)
   }
   if (!model) throw damaged(what, manifestFile, `'files' must list ${modelFile}`)
-  return { what, manifest, model }
+  return { what, manifest, model, profile }
 }
 
 /** The manifest alone, checked, without reading the other files: for lists of models. */
@@ -82,16 +92,22 @@ export async function readManifest(files: BlobStore, what: string): Promise<Mani
     })
   }
   const bytes = await files.read(manifestFile)
-  if (bytes.length > longestManifest) {
-    throw damaged(what, manifestFile, `expected at most ${longestManifest} bytes, found ${bytes.length}`)
+  return checkedManifest(jsonFrom(bytes, manifestFile, what), what)
+}
+
+function profileFrom(bytes: Uint8Array, what: string): TrainingProfile {
+  return parseWith(trainingProfileSchema, jsonFrom(bytes, profileFile, what), `${what}: ${profileFile}`, 'input')
+}
+
+function jsonFrom(bytes: Uint8Array, file: string, what: string): unknown {
+  if (bytes.length > longestText) {
+    throw damaged(what, file, `expected at most ${longestText} bytes, found ${bytes.length}`)
   }
-  let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    throw damaged(what, manifestFile, `expected JSON, found ${bytes.length} bytes that are not (${messageOf(cause)})`)
+    throw damaged(what, file, `expected JSON, found ${bytes.length} bytes that are not (${messageOf(cause)})`)
   }
-  return checkedManifest(value, what)
 }
 
 async function readFile(files: BlobStore, manifest: Manifest, name: string, what: string): Promise<Uint8Array> {

@@ -208,6 +208,8 @@ describe('export', () => {
     const { services, root } = folder
     const expected = await scoresOf(await openBundle(services.folder(result.bundle!), 'run'))
     await exportModel(services, { model: 'latest', target: 'bundle', out: 'out/model' })
+    const { profile, manifest } = await openBundle(services.folder('out/model'), 'out')
+    expect(profile!.examples).toBe(manifest.lineage.data.examples.train)
     expect(await scoresOf(await openBundle(services.folder('out/model'), 'out'))).toEqual(expected)
     const { files } = await exportModel(services, { model: 'out/model', target: 'zip', out: 'out/model.zip' })
     const bytes = await readFile(join(root, 'out/model.zip'))

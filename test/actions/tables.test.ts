@@ -10,6 +10,7 @@ import { scoreDataset } from '../../src/actions/score-dataset.ts'
 import type { Project } from '../../src/actions/services.ts'
 import { type TrainResult, trainModel } from '../../src/actions/train.ts'
 import type { Estimate, Prediction } from '../../src/bundle/task-pipeline.ts'
+import type { NumberBins } from '../../src/contract/training-profile.ts'
 import { createRandom } from '../../src/core/random.ts'
 import { exampleName } from '../../src/data/dataset.ts'
 import { readTableRows } from '../../src/data/sources/table-rows.ts'
@@ -102,6 +103,18 @@ describe('classification', () => {
     expect(Object.keys(baselines!)).toEqual(['linear', 'commonest class'])
     expect(baselines!['commonest class']!.test!.areaUnderRoc).toBe(0.5)
     expect(baselines!.linear!.test!.areaUnderRoc).toBeGreaterThan(0.9)
+  })
+
+  it('keeps how the columns and answers of the training split were spread', async () => {
+    const { profile, manifest } = model.bundle
+    expect(profile!.examples).toBe(manifest.lineage.data.examples.train)
+    const named = Object.fromEntries(profile!.inputs.map((bins) => [bins.name, bins]))
+    const names = ['age', 'income', 'city', 'member', 'joined[0]', 'mean of note']
+    expect(Object.keys(named)).toEqual(expect.arrayContaining(names))
+    expect(named.city).toMatchObject({ kind: 'names', values: expect.arrayContaining(['Chur']) as string[] })
+    const age = named.age as NumberBins
+    expect(age.counts.reduce((sum, count) => sum + count, age.missing)).toBe(profile!.examples)
+    expect(profile!.outputs.map(({ name }) => name)).toEqual(['class', 'confidence'])
   })
 
   it('answers raw rows with the bits of evaluation', async () => {

@@ -6,6 +6,7 @@ import type { Value } from '../../graph/graph.ts'
 import { type ColumnKind, type Table, tableColumn } from '../table/table.ts'
 import type { BlockName, Feature, FeatureContext, OnUnseen } from './feature.ts'
 import { featureFor } from './index.ts'
+import { tokensOf } from './tokens.ts'
 
 interface Placed {
   readonly column: TableColumn
@@ -23,13 +24,25 @@ interface Group {
   readonly width: number
 }
 
+/** Where a column's cells stand in a row of its block. */
+export interface PlacedColumn {
+  readonly column: TableColumn
+  readonly block: BlockName
+  readonly at: number
+  readonly width: number
+}
+
 export interface TableEncoder {
   /** cells of a row in each block; 0 where a block is not needed */
   readonly widths: Readonly<Record<BlockName, number>>
+  /** every column, those of one feature side by side */
+  readonly placed: readonly PlacedColumn[]
   /** blocks `[rows, width]` of a table that has the columns; those of width 0 are left out */
   encode(table: Table, onUnseen: OnUnseen): Partial<Record<BlockName, Tensor>>
   /** float32 `[batch, features]` */
   graph(c: FeatureContext, blocks: Partial<Record<BlockName, Value>>, options: { linear: boolean }): Value
+  /** float32 `[batch, columns, size]`: a vector for each column */
+  tokens(c: FeatureContext, blocks: Partial<Record<BlockName, Value>>, size: number): Value
 }
 
 /** Throws `config` for features that do not exist. */
@@ -41,6 +54,9 @@ export function createTableEncoder(columns: readonly TableColumn[]): TableEncode
   const blocks = (Object.keys(widths) as BlockName[]).filter((block) => widths[block] > 0)
   return {
     widths,
+    placed: groups.flatMap(({ feature: { block }, members }) =>
+      members.map(({ column, at, width }) => ({ column, block, at, width })),
+    ),
     encode(table, onUnseen) {
       const { rows } = table
       const made: Partial<Record<BlockName, Tensor>> = {}
@@ -58,18 +74,29 @@ export function createTableEncoder(columns: readonly TableColumn[]): TableEncode
       return made
     },
     graph(c, values, options) {
-      const { g } = c
-      const parts = groups.map(({ feature, members, at, width }) => {
-        const block = values[feature.block]!
-        const whole = width === widths[feature.block]
-        const bounds = [at, at + width, 1].map((n) => g.integers([n]))
-        const cells = whole ? block : g.op('Slice', [block, bounds[0], bounds[1], bounds[2]])
-        const fitted = members.map(({ column }) => ({ name: column.name, state: column.state }))
-        return feature.graph(fitted, c, cells, options)
+      const parts = groups.map((group) => {
+        const cells = cellsOf(c, group, values[group.feature.block]!, widths)
+        return group.feature.graph(fittedOf(group), c, cells, options)
       })
-      return parts.length === 1 ? parts[0]! : g.op('Concat', parts, { axis: 1 })
+      return c.g.concat(parts, 1)
+    },
+    tokens(c, values, size) {
+      const parts = groups.map((group) => {
+        const cells = cellsOf(c, group, values[group.feature.block]!, widths)
+        const own = group.members.map(({ width }) => width)
+        return tokensOf({ feature: group.feature, columns: fittedOf(group), widths: own, cells }, c, size)
+      })
+      return c.g.concat(parts, 1)
     },
   }
+}
+
+const fittedOf = ({ members }: Group) => members.map(({ column: { name, state } }) => ({ name, state }))
+
+/** The group's part of its block. */
+function cellsOf({ g }: FeatureContext, group: Group, block: Value, widths: TableEncoder['widths']): Value {
+  const { feature, at, width } = group
+  return width === widths[feature.block] ? block : g.slice(block, [at], [at + width], [1])
 }
 
 function groupsOf(columns: readonly TableColumn[]): Group[] {

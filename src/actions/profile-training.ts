@@ -1,0 +1,31 @@
+/** The profile of the training split, as the exported model sees it: what a server compares its requests with. */
+
+import type { Pipeline } from '../bundle/pipeline.ts'
+import { trainingProfile } from '../bundle/profile/training-profile.ts'
+import type { TrainingProfile } from '../contract/training-profile.ts'
+import { type Dataset, subset } from '../data/dataset.ts'
+import { scoreDataset } from './score-dataset.ts'
+
+/** Spread evenly over the split: quantiles of more examples are the same to the eye, and training should end. */
+const mostExamples = 10_000
+
+/** Runs the model over up to 10 000 examples of the split. Augmentation is not applied: requests are not augmented either. */
+export async function profileTraining(
+  pipeline: Pick<Pipeline, 'infer' | 'manifest'>,
+  train: Dataset,
+  signal?: AbortSignal,
+): Promise<TrainingProfile> {
+  const { manifest } = pipeline
+  const count = Math.min(mostExamples, train.length)
+  const part = subset(
+    train,
+    Int32Array.from({ length: count }, (_, i) => Math.floor((i * train.length) / count)),
+  )
+  const data = await scoreDataset(pipeline, part, { signal })
+  const { name, dtype } = manifest.outputs[0]!
+  const answers = { [name]: { dtype: dtype as 'float32', shape: [count, data.length / Math.max(1, count)], data } }
+  return trainingProfile(manifest, {
+    inputs: { tensors: part.columns, rows: part.rows },
+    outputs: { tensors: answers, rows: Int32Array.from({ length: count }, (_, i) => i) },
+  })
+}

@@ -1,0 +1,38 @@
+/** An answer as numbers: of a classifier the class and how sure it is, of others the values of the first output. */
+import type { Manifest } from '../../contract/manifest.ts'
+import type { NamedTensors } from '../../runtime/backend.ts'
+import { type Measures, noMeasures } from './measures.ts'
+
+/** Values of an answer that are watched; longer ones (vectors) are not. */
+const mostValues = 16
+
+export function answerMeasures({ outputs, labels, preprocessing }: Manifest): Measures {
+  const { name, shape } = outputs[0]!
+  const sizes = shape.slice(1)
+  if (!sizes.every((size): size is number => typeof size === 'number')) return noMeasures
+  const width = sizes.reduce((product, size) => product * size, 1)
+  const cells = (tensors: NamedTensors): Float32Array => tensors[name]!.data as Float32Array
+  if (labels.length > 1 && width === labels.length) {
+    return {
+      list: [{ name: 'class', values: labels }, { name: 'confidence' }],
+      read(tensors, row, into) {
+        const data = cells(tensors)
+        const start = row * width
+        let best = start
+        for (let i = start + 1; i < start + width; i++) if (data[i]! > data[best]!) best = i
+        const isNumber = !Number.isNaN(data[best]!)
+        into[0] = isNumber ? best - start : Number.NaN
+        into[1] = data[best]!
+      },
+    }
+  }
+  if (width > mostValues) return noMeasures
+  const only = preprocessing.kind === 'table' ? preprocessing.target : name
+  return {
+    list: Array.from({ length: width }, (_, i) => ({ name: width === 1 ? only : `${name}[${i}]` })),
+    read(tensors, row, into) {
+      const data = cells(tensors)
+      for (let i = 0; i < width; i++) into[i] = data[row * width + i]!
+    },
+  }
+}
