@@ -155,7 +155,7 @@ function fitColumns(table: Table, schema: TableSchema, rows: Int32Array, options
     const reason = name === target ? undefined : reasonToLeave(info, schema.rows, split, wish)
     if (reason !== undefined) notes.push(`column '${name}' is left out: ${reason}.`)
     if (name === target || reason !== undefined) continue
-    const feature = featureFor(wish.feature ?? defaultFeatures[kind], name, kind)
+    const feature = featureFor(wish.feature ?? defaultFeatures[kind]!, name, kind)
     const state = feature.fit({ column: tableColumn(table, name), rows }, wish.options ?? {}) as Record<string, unknown>
     const format = info.format === undefined ? {} : { format: info.format }
     columns.push({ name, kind, feature: feature.name, state: { ...state, ...format } })
@@ -176,9 +176,11 @@ function reasonToLeave(
   { kind, distinct, missing, name }: ColumnInfo,
   rows: number,
   split: TableSplit,
-  { given }: ColumnWish,
+  { given, feature }: ColumnWish,
 ): string | undefined {
   if ('column' in split && split.column === name) return 'the split goes by it'
+  if (feature === undefined && defaultFeatures[kind] === undefined)
+    return `no feature takes columns of kind ${kind} by itself`
   if (given) return undefined
   const present = rows - missing
   if (present === 0) return 'it has no value'

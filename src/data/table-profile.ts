@@ -146,7 +146,7 @@ function duplicatesOf({ table, target, splits, used }: TableProfileInput): Table
   const columns = used.map((name) => table.columns.get(name)!)
   const goal = table.columns.get(target)!
   const cell = (column: Column, row: number): string | number =>
-    !isPresent(column.valid, row) ? '\u0001' : 'dictionary' in column ? column.values[row]! : column.values[row]!
+    !isPresent(column.valid, row) ? '\u0001' : 'offsets' in column ? cellText(column, row)! : column.values[row]!
   const owner = new Map<number, string>()
   for (const [name, { rows }] of Object.entries(splits)) for (const row of rows) owner.set(row, name)
   const groups = new Map<string, number[]>()

@@ -2,8 +2,8 @@
 import type { Manifest, TableColumn } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
-import { openTableFile } from '../data/sources/duckdb-table.ts'
-import { bitmap, type Column, isPresent, joinTables, type Table, tableColumn } from '../data/table/table.ts'
+import { openTable } from '../data/sources/open-table.ts'
+import { isPresent, joinTables, pickRows, type Table, tableColumn } from '../data/table/table.ts'
 import type { TableSchema } from '../data/table/table-source.ts'
 import { checkTarget, prepareTable } from '../data/table-data.ts'
 import { profileTable } from '../data/table-profile.ts'
@@ -19,7 +19,7 @@ export async function loadTable(
   const { source, target, csv, missing, onBroken, onMissingTarget, split } = config.data
   const { hints, wishes, ignore } = columnSettings(config.data)
   const skip = options.skipBroken ? 'skip' : onBroken
-  const file = await openTableFile(source, {
+  const file = await openTable(source, {
     root: options.root,
     csv,
     missing,
@@ -89,17 +89,7 @@ function withTarget(
   const rows = every.filter((row) => isPresent(valid, row))
   const dropped = Array.from(every.filter((row) => !isPresent(valid, row)))
   if (dropped.length === 0) return { table, rows, dropped }
-  const pick = (column: Column): Column => {
-    const values = new (column.values.constructor as Float64ArrayConstructor)(rows.length)
-    for (const [i, row] of rows.entries()) values[i] = column.values[row]!
-    return {
-      ...column,
-      values,
-      valid: bitmap(rows.length, (i) => isPresent(column.valid, rows[i]!)),
-    } as unknown as Column
-  }
-  const columns = new Map([...table.columns].map(([name, column]) => [name, pick(column)]))
-  return { table: { ...table, rows: rows.length, columns }, rows, dropped }
+  return { table: pickRows(table, rows), rows, dropped }
 }
 
 /** The model must have been made for the same columns; what it learnt of them is its own. */

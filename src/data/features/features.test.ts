@@ -160,8 +160,8 @@ describe('sets and vectors', () => {
   })
 
   it.each([
-    ['1 2 3', /must hold 2 finite numbers, received "1 2 3" in row 1/],
-    ['1 x', /must hold 2 finite numbers, received "1 x" in row 1/],
+    ['1 2 3', /must hold 2 finite numbers, received "\[1,2,3\]" in row 1/],
+    ['1 x', /must hold a list of finite numbers, received "1 x"/],
   ])('vector refuses %s', async (value, message) => {
     await expect(encoded('vector', 'vector', ['[1, 10]'], [value])).rejects.toThrow(message)
   })

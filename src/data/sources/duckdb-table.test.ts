@@ -6,7 +6,7 @@ import { columnFromValues } from '../table/cells.ts'
 import { dateFormats, parseDate } from '../table/date-formats.ts'
 import { cellText, joinTables, type Table } from '../table/table.ts'
 import { connectDuckDb, query, sqlText } from './duckdb.ts'
-import { openTableFile, type TableFileOptions } from './duckdb-table.ts'
+import { openTable, type TableOptions } from './open-table.ts'
 import { readTableRows } from './table-rows.ts'
 
 /** All that an iteration yields. */
@@ -22,9 +22,9 @@ beforeAll(async () => {
 })
 afterAll(() => rm(root, { recursive: true, force: true }))
 
-async function read(name: string, text: string | Uint8Array, options: TableFileOptions = {}) {
+async function read(name: string, text: string | Uint8Array, options: TableOptions = {}) {
   await writeFile(join(root, name), text)
-  const file = await openTableFile(name, { root, ...options })
+  const file = await openTable(name, { root, ...options })
   try {
     const schema = await file.schema()
     const chunks: Table[] = []
@@ -132,7 +132,7 @@ describe('other files', () => {
       `COPY (FROM read_json(${sqlText(join(root, 'rows.jsonl'))})) TO ${sqlText(parquet)} (FORMAT parquet)`,
     )
     connection.closeSync()
-    const file = await openTableFile('rows.parquet', { root })
+    const file = await openTable('rows.parquet', { root })
     const [chunk] = await collected(file.read())
     for (const name of ['n', 't', 'b']) {
       const column = chunk!.columns.get(name)!
@@ -144,16 +144,16 @@ describe('other files', () => {
     expect(rows[1]).toEqual({ name: 'rows.parquet row 2', row: { n: null, t: 'b', b: false } })
     // Cut in half.
     await truncate(parquet, Math.floor((await stat(parquet)).size / 2))
-    const cut = await openTableFile('rows.parquet', { root })
+    const cut = await openTable('rows.parquet', { root })
     await expect(cut.schema()).rejects.toThrow(/rows\.parquet: it is no whole Parquet file/)
     await cut.release()
   })
 
   it('that are missing or of no known kind are errors with a hint', async () => {
     await writeFile(join(root, 'sales.csv'), 'a\n1\n')
-    await expect(openTableFile('salse.csv', { root })).rejects.toThrow(/does not exist/)
+    await expect(openTable('salse.csv', { root })).rejects.toThrow(/does not exist/)
     await writeFile(join(root, 'x.xlsx'), 'a')
-    await expect(openTableFile('x.xlsx', { root })).rejects.toThrow(/the ending does not say/)
+    await expect(openTable('x.xlsx', { root })).rejects.toThrow(/the ending does not say/)
   })
 })
 

@@ -1,18 +1,18 @@
-/** Tables from CSV, TSV, JSON, JSON lines and Parquet through DuckDB, streamed: a chunk is in memory, never the file. */
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+/** A table of any origin through DuckDB, streamed: a chunk is in memory, never the whole. */
+
+import { resolve } from 'node:path'
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 import { messageOf, QuernError, suggestion } from '../../core/errors.ts'
 import { missingTexts } from '../table/cells.ts'
-import { bitmap, type Column, type Table } from '../table/table.ts'
+import type { ColumnKind, Table } from '../table/table.ts'
 import type { ColumnInfo, ReadOptions, SkippedRow, TableSchema, TableSource } from '../table/table-source.ts'
+import { type ReadColumn, readColumn, tableOfChunks } from './chunk-columns.ts'
 import { connectDuckDb, type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
 import { asBoolean, asDate, asNumber, type ColumnHint, inferKinds } from './infer-kinds.ts'
-import { fileError } from './read-error.ts'
-import { type FileOptions, locateTable, relationOf, type TableFile } from './table-file.ts'
+import type { TableOrigin } from './table-origin.ts'
 
-export interface TableFileOptions extends FileOptions {
+/** How the columns of a table are read. */
+export interface ColumnOptions {
   /** texts that mean that there is no value */
   readonly missing?: readonly string[] | undefined
   /** kinds that the configuration gives */
@@ -21,41 +21,46 @@ export interface TableFileOptions extends FileOptions {
   readonly ignore?: readonly string[] | undefined
 }
 
-/** Types of DuckDB that are numbers to us; 64-bit integers beyond 2^53 lose their last digits. */
-const numberTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*)$/
-const dateTypes = /^(DATE|TIMESTAMP.*)$/
+/** Types of DuckDB by what they are to us; 64-bit integers beyond 2^53 lose their last digits. */
+const typeKinds: readonly (readonly [RegExp, ColumnKind])[] = [
+  [/^BOOLEAN$/, 'boolean'],
+  [/^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\([^)]*\))$/, 'number'],
+  [/^(DATE|TIMESTAMP.*)$/, 'date'],
+  [/^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL\([^)]*\))\[\d*\]$/, 'vector'],
+  [/^VARCHAR\[\]$/, 'set'],
+]
+const kindOfType = (type: string): ColumnKind | undefined => typeKinds.find(([pattern]) => pattern.test(type))?.[1]
+const isText = (type: string): boolean => /^(VARCHAR|JSON|UUID|ENUM\(.*\))$/s.test(type)
 
-/** Opens a file. Nothing but its beginning is read until `schema` or `read`. */
-export async function openTableFile(source: string, options: TableFileOptions = {}): Promise<TableSource> {
-  const file = await locateTable(source, options)
-  return new DuckDbTable(await connectDuckDb(), file, options)
+export async function openOrigin(origin: TableOrigin, options: ColumnOptions): Promise<TableSource> {
+  return new DuckDbTable(await connectDuckDb(), origin, options)
 }
 
 class DuckDbTable implements TableSource {
   readonly what: string
   readonly skipped: SkippedRow[] = []
   readonly #connection: DuckDBConnection
-  readonly #file: TableFile
-  readonly #options: TableFileOptions
+  readonly #origin: TableOrigin
+  readonly #options: ColumnOptions
   #schema: Promise<TableSchema> | undefined
-  /** SQL that reads the file as it is */
+  /** SQL that reads the rows as they are */
   #relation = ''
-  /** columns that are texts in the file */
+  /** columns that are texts in the origin */
   #texts: ReadonlySet<string> = new Set()
 
-  constructor(connection: DuckDBConnection, file: TableFile, options: TableFileOptions) {
+  constructor(connection: DuckDBConnection, origin: TableOrigin, options: ColumnOptions) {
     this.#connection = connection
-    this.#file = file
+    this.#origin = origin
     this.#options = options
-    this.what = file.name
+    this.what = origin.what
   }
 
   nameOfRow(row: number): string {
-    return `${this.what} row ${row + 1}`
+    return this.#origin.nameOfRow(row)
   }
 
   schema(): Promise<TableSchema> {
-    this.#schema ??= this.#asFileErrors(() => this.#readSchema())
+    this.#schema ??= this.#asErrors(() => this.#readSchema())
     return this.#schema
   }
 
@@ -67,91 +72,118 @@ class DuckDbTable implements TableSource {
       if (column) return column
       throw new QuernError('missing', `${this.what} has no column '${name}'. ${suggestion(name, known.keys())}`)
     })
-    const dictionaries = asked.map((): Dictionary => ({ texts: [], places: new Map() }))
+    const made = asked.map((column) => readColumn(column, this.#textOf(column.kind)))
     const select = asked.map((column) => this.#expression(column)).join(', ')
-    const result = await this.#asFileErrors(() => this.#connection.stream(`SELECT ${select} FROM ${this.#relation}`))
+    const result = await this.#asErrors(() => this.#connection.stream(`SELECT ${select} FROM ${this.#relation}`))
     let first = 0
     let pending: DuckDBDataChunk[] = []
     let waiting = 0
     for (;;) {
-      const chunk = await this.#asFileErrors(() => result.fetchChunk())
+      const chunk = await this.#asErrors(() => result.fetchChunk())
       if (chunk && chunk.rowCount > 0) {
         pending.push(chunk)
         waiting += chunk.rowCount
         if (waiting < batch) continue
       }
-      if (waiting > 0) {
-        const table = tableOf(pending, asked, dictionaries, waiting, first)
-        yield table
-        first += waiting
-        pending = []
-        waiting = 0
-      }
+      if (waiting > 0) yield this.#tableOf(pending, made, waiting, first)
+      first += waiting
+      pending = []
+      waiting = 0
       if (!chunk || chunk.rowCount === 0) break
     }
-    await this.#noteSkipped()
-    await this.#checkUnchanged()
+    if (this.skipped.length === 0) this.skipped.push(...(await this.#origin.skipped(this.#connection)))
+    await this.#origin.verify()
   }
 
-  async digest(): Promise<string> {
-    const hash = createHash('sha256')
-    for await (const bytes of createReadStream(this.#file.path)) hash.update(bytes as Uint8Array)
-    return hash.digest('hex')
+  digest(): Promise<string> {
+    return this.#origin.digest()
   }
 
   async release(): Promise<void> {
     this.#connection.closeSync()
+    await this.#origin.release()
+  }
+
+  #tableOf(chunks: readonly DuckDBDataChunk[], columns: readonly ReadColumn[], rows: number, first: number): Table {
+    try {
+      return tableOfChunks(chunks, columns, rows, first)
+    } catch (error) {
+      if (!(error instanceof QuernError)) throw error
+      const where = `rows ${first + 1} to ${first + rows}`
+      throw new QuernError(error.kind, `${this.what}, ${where}: ${error.message}`, { hint: error.hint, cause: error })
+    }
+  }
+
+  /** References start from the folder of the table. */
+  #textOf(kind: ColumnKind): (text: string) => string {
+    if (kind !== 'image' && kind !== 'audio') return (text) => text
+    return (text) => (text.startsWith('data:') ? text : resolve(this.#origin.folder, text))
   }
 
   async #readSchema(): Promise<TableSchema> {
-    const options = this.#options
-    const file = this.what
-    this.#relation = await relationOf(this.#file, options)
+    const { ignore = [] } = this.#options
+    this.#relation = await this.#origin.relation(this.#connection)
     const described = await query(this.#connection, `DESCRIBE SELECT * FROM ${this.#relation}`)
     const types = described.map(({ column_name, column_type }) => [String(column_name), String(column_type)] as const)
-    for (const name of [...Object.keys(options.columns ?? {}), ...(options.ignore ?? [])]) {
-      if (types.some(([known]) => known === name)) continue
-      const known = types.map(([column]) => column)
-      throw new QuernError(
-        'config',
-        `data.columns names '${name}', which ${file} does not have. ${suggestion(name, known)}`,
-      )
-    }
-    const wanted = types.filter(([name]) => !options.ignore?.includes(name))
-    const isText = (type: string): boolean => type === 'VARCHAR' || type === 'JSON'
-    const usable = wanted.filter(
-      ([, type]) => isText(type) || type === 'BOOLEAN' || numberTypes.test(type) || dateTypes.test(type),
-    )
+    this.#checkNames(types.map(([name]) => name))
+    const wanted = types.filter(([name]) => !ignore.includes(name))
+    const usable = wanted.filter(([, type]) => isText(type) || kindOfType(type) !== undefined)
     const unusable = wanted
       .filter((column) => !usable.includes(column))
-      .map(([name, type]) => ({ name, reason: `values of the type ${type} are not read yet` }))
-    this.#texts = new Set(usable.filter(([, type]) => isText(type)).map(([name]) => name))
+      .map(([name, type]) => ({ name, reason: `values of the type ${type} are not read` }))
+    const texts = usable.filter(([, type]) => isText(type)).map(([name]) => name)
+    this.#texts = new Set(texts)
     const found = new Map<string, ColumnInfo>()
-    const texts = [...this.#texts]
+    let rows: number | undefined
     if (texts.length > 0) {
-      const cells = texts.map((name) => `${this.#text(name)} AS ${sqlName(name)}`).join(', ')
-      const relation = `(SELECT row_number() OVER () AS "row", ${cells} FROM ${this.#relation})`
-      const hints = options.columns ?? {}
-      for (const column of await inferKinds({ connection: this.#connection, relation, names: texts, hints, file })) {
-        found.set(column.name, column)
-      }
+      const inferred = await this.#inferTexts(texts)
+      rows = inferred.rows
+      for (const column of inferred.columns) found.set(column.name, column)
     }
     const typed = usable.filter(([name]) => !this.#texts.has(name))
     for (const column of await this.#typedColumns(typed)) found.set(column.name, column)
-    const [count] = await query(this.#connection, `SELECT count(*) AS n FROM ${this.#relation}`)
-    return { rows: Number(count!.n), columns: usable.map(([name]) => found.get(name)!), unusable }
+    if (rows === undefined) {
+      const [count] = await query(this.#connection, `SELECT count(*) AS n FROM ${this.#relation}`)
+      rows = Number(count!.n)
+    }
+    if (rows === 0) throw new QuernError('input', `${this.what} has no rows`)
+    return { rows, columns: usable.map(([name]) => found.get(name)!), unusable }
   }
 
-  /** Columns that the file itself types; a number may be meant as a name. */
+  #checkNames(known: readonly string[]): void {
+    for (const name of [...Object.keys(this.#options.columns ?? {}), ...(this.#options.ignore ?? [])]) {
+      if (known.includes(name)) continue
+      throw new QuernError(
+        'config',
+        `data.columns names '${name}', which ${this.what} does not have. ${suggestion(name, known)}`,
+      )
+    }
+  }
+
+  async #inferTexts(names: readonly string[]) {
+    const cells = names.map((name) => `${this.#text(name)} AS ${sqlName(name)}`).join(', ')
+    return inferKinds({
+      connection: this.#connection,
+      relation: `(SELECT row_number() OVER () AS "row", ${cells} FROM ${this.#relation})`,
+      names,
+      hints: this.#options.columns ?? {},
+      file: this.what,
+      nameOfRow: (row) => this.#origin.nameOfRow(row).replace(`${this.what} `, ''),
+      isLarge: this.#origin.isLarge,
+    })
+  }
+
+  /** Columns that the origin itself types; a number may be meant as a name. */
   async #typedColumns(columns: readonly (readonly [string, string])[]): Promise<ColumnInfo[]> {
     if (columns.length === 0) return []
+    const distinct = this.#origin.isLarge ? 'approx_count_distinct(' : 'count(DISTINCT '
     const parts = columns.flatMap(([name], i) => {
       const c = sqlName(name)
-      return [`count(DISTINCT ${c}) AS u${i}`, `count(*) - count(${c}) AS m${i}`]
+      return [`${distinct}${c}) AS u${i}`, `count(*) - count(${c}) AS m${i}`]
     })
     const [row] = await query(this.#connection, `SELECT ${parts.join(', ')} FROM ${this.#relation}`)
     return columns.map(([name, type], i) => {
-      const own = type === 'BOOLEAN' ? 'boolean' : dateTypes.test(type) ? 'date' : 'number'
+      const own = kindOfType(type)!
       const kind = this.#options.columns?.[name]?.kind ?? own
       if (kind !== own && kind !== 'category') {
         throw new QuernError(
@@ -174,77 +206,32 @@ class DuckDbTable implements TableSource {
     const isText = this.#texts.has(name)
     const cell = isText ? this.#text(name) : sqlName(name)
     const as = ` AS ${sqlName(name)}`
-    if (kind === 'number')
-      return (isText ? asNumber(cell) : `(CASE WHEN isfinite(${cell}::DOUBLE) THEN ${cell}::DOUBLE END)`) + as
-    if (kind === 'boolean') return (isText ? asBoolean(cell) : cell) + as
-    if (kind === 'date') return `epoch_ms(${isText ? asDate(cell, format!) : `${cell}::TIMESTAMP`})::DOUBLE${as}`
-    return (isText ? cell : `${cell}::VARCHAR`) + as
+    switch (kind) {
+      case 'number': {
+        const number = isText ? asNumber(cell) : `(CASE WHEN isfinite(${cell}::DOUBLE) THEN ${cell}::DOUBLE END)`
+        return `coalesce(${number}, 'NaN'::DOUBLE)${as}`
+      }
+      case 'date': {
+        const time = isText ? asDate(cell, format!) : `${cell}::TIMESTAMP`
+        return `coalesce(epoch_ms(${time})::DOUBLE, 'NaN'::DOUBLE)${as}`
+      }
+      case 'boolean':
+        return (isText ? asBoolean(cell) : cell) + as
+      case 'vector':
+        return (isText ? cell : `${cell}::DOUBLE[]`) + as
+      case 'set':
+        return cell + as
+      default:
+        return (isText ? cell : `${cell}::VARCHAR`) + as
+    }
   }
 
-  /** Rows that DuckDB left out in the last scan. */
-  async #noteSkipped(): Promise<void> {
-    const { format } = this.#file
-    const options = this.#options
-    const file = this.what
-    if (format !== 'csv' || options.onBroken !== 'skip' || this.skipped.length > 0) return
-    const rows = await query(
-      this.#connection,
-      'SELECT line, min(error_message) AS message FROM reject_errors GROUP BY line ORDER BY line',
-    ).catch(() => [])
-    this.skipped.push(...rows.map(({ line, message }) => ({ name: `${file} line ${line}`, reason: String(message) })))
-  }
-
-  async #checkUnchanged(): Promise<void> {
-    const { path, name: file, size, changed } = this.#file
-    const now = await stat(path)
-    if (now.size === size && now.mtimeMs === changed) return
-    throw new QuernError('input', `${file} was changed while it was read: ${size} bytes before, ${now.size} now`, {
-      hint: 'Read it again when nobody writes to it, or copy it first.',
-    })
-  }
-
-  async #asFileErrors<T>(body: () => Promise<T>): Promise<T> {
+  async #asErrors<T>(body: () => Promise<T>): Promise<T> {
     try {
       return await body()
     } catch (error) {
       if (error instanceof QuernError) throw error
-      throw fileError(messageOf(error), this.what, error)
+      throw this.#origin.asError(messageOf(error), error)
     }
   }
-}
-
-interface Dictionary {
-  readonly texts: string[]
-  readonly places: Map<string, number>
-}
-
-function tableOf(
-  chunks: readonly DuckDBDataChunk[],
-  columns: readonly ColumnInfo[],
-  dictionaries: readonly Dictionary[],
-  rows: number,
-  first: number,
-): Table {
-  const made = columns.map(({ name, kind }, i): [string, Column] => {
-    const cells = chunks.flatMap((chunk) => chunk.getColumnValues(i))
-    const valid = bitmap(rows, (row) => cells[row] !== null)
-    if (kind === 'number' || kind === 'date') {
-      return [name, { name, kind, valid, values: Float64Array.from(cells, (cell) => (cell as number | null) ?? 0) }]
-    }
-    if (kind === 'boolean') {
-      return [name, { name, kind, valid, values: Uint8Array.from(cells, (cell) => (cell === true ? 1 : 0)) }]
-    }
-    const { texts, places } = dictionaries[i]!
-    const values = Int32Array.from(cells, (cell) => {
-      if (cell === null) return 0
-      let place = places.get(cell as string)
-      if (place === undefined) {
-        place = texts.push(cell as string) - 1
-        places.set(cell as string, place)
-      }
-      return place
-    })
-    return [name, { name, kind, valid, values, dictionary: texts }]
-  })
-  return { rows, first, columns: new Map(made) }
 }

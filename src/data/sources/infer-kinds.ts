@@ -2,7 +2,7 @@
 import { QuernError } from '../../core/errors.ts'
 import { booleanTexts } from '../table/cells.ts'
 import { dateFormats } from '../table/date-formats.ts'
-import { type ColumnKind, codedKinds } from '../table/table.ts'
+import type { ColumnKind } from '../table/table.ts'
 import { type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
 
 /** What the configuration says of a column. */
@@ -26,8 +26,14 @@ export interface InferOptions {
   readonly names: readonly string[]
   readonly hints: Readonly<Record<string, ColumnHint>>
   readonly file: string
+  /** what a person finds a row (from 0) by */
+  readonly nameOfRow: (row: number) => string
+  /** count different values exactly only where that decides something */
+  readonly isLarge: boolean
 }
 
+/** Kinds that are more than their texts to SQL. */
+const parsedKinds: readonly ColumnKind[] = ['number', 'boolean', 'date']
 /** A share of a column's values from which on the others are taken for mistakes. */
 const most = 0.9
 const columnsAtOnce = 200
@@ -53,25 +59,50 @@ interface Counts {
   readonly anyDate: number
 }
 
-/** Kinds of the columns. Throws at columns of mixed kinds, naming rows and what they hold. */
-export async function inferKinds(options: InferOptions): Promise<InferredColumn[]> {
+/** Rows, and kinds of the columns. Throws at columns of mixed kinds, naming rows and what they hold. */
+export async function inferKinds(options: InferOptions): Promise<{ rows: number; columns: InferredColumn[] }> {
   const found: InferredColumn[] = []
+  let rows = 0
   for (let i = 0; i < options.names.length; i += columnsAtOnce) {
     const names = options.names.slice(i, i + columnsAtOnce)
-    const counts = await count(options, names)
-    for (const [k, name] of names.entries()) found.push(await decide(options, name, counts[k]!))
+    const counted = await count(options, names)
+    rows = counted.rows
+    const some: InferredColumn[] = []
+    for (const [k, name] of names.entries()) some.push(await decide(options, name, counted.columns[k]!))
+    found.push(...(options.isLarge ? await exactWhereItDecides(options, some, rows) : some))
   }
-  return found
+  return { rows, columns: found }
 }
 
-async function count({ connection, relation, file }: InferOptions, names: readonly string[]): Promise<Counts[]> {
+/** An estimate cannot tell a key, whose values are all different, or a constant: those that come near are counted. */
+async function exactWhereItDecides(
+  { connection, relation }: InferOptions,
+  columns: readonly InferredColumn[],
+  rows: number,
+): Promise<InferredColumn[]> {
+  const near = columns.filter(
+    ({ kind, distinct, missing }) => distinct < 3 || (kind === 'category' && distinct > 0.8 * (rows - missing)),
+  )
+  if (near.length === 0) return [...columns]
+  const parts = near.map(({ name }, i) => `count(DISTINCT ${sqlName(name)}) AS u${i}`)
+  const [row] = await query(connection, `SELECT ${parts.join(', ')} FROM ${relation}`)
+  const exact = new Map(near.map(({ name }, i) => [name, Number(row![`u${i}`])]))
+  return columns.map((column) => ({ ...column, distinct: exact.get(column.name) ?? column.distinct }))
+}
+
+async function count(
+  { connection, relation, file, isLarge }: InferOptions,
+  names: readonly string[],
+): Promise<{ rows: number; columns: Counts[] }> {
   const parts = names.flatMap((name, i) => {
     const c = sqlName(name)
-    const dates = dateFormats.map((format) => asDate(c, format))
+    // Parsing dates is dear: what cannot be one of the known formats is not tried.
+    const candidate = `(CASE WHEN length(${c}) BETWEEN 8 AND 20 AND ${c} >= '0' AND ${c} < ':' THEN ${c} END)`
+    const dates = dateFormats.map((format) => asDate(candidate, format))
     return [
       `count(${c}) AS n${i}`,
       `count(*) - count(${c}) AS m${i}`,
-      `count(DISTINCT ${c}) AS u${i}`,
+      `${isLarge ? 'approx_count_distinct(' : 'count(DISTINCT '}${c}) AS u${i}`,
       `coalesce(avg(length(${c}) - length(replace(${c}, ' ', '')) + 1), 0) AS w${i}`,
       `count(${asNumber(c)}) AS f${i}`,
       `count(${asBoolean(c)}) AS b${i}`,
@@ -82,7 +113,7 @@ async function count({ connection, relation, file }: InferOptions, names: readon
   const [row] = await query(connection, `SELECT count(*) AS n, ${parts.join(', ')} FROM ${relation}`)
   const number = (key: string): number => Number(row![key])
   if (number('n') === 0) throw new QuernError('input', `${file} has no rows below its header`)
-  return names.map((_, i) => ({
+  const columns = names.map((_, i) => ({
     count: number(`n${i}`),
     missing: number(`m${i}`),
     distinct: number(`u${i}`),
@@ -92,6 +123,7 @@ async function count({ connection, relation, file }: InferOptions, names: readon
     anyDate: number(`a${i}`),
     dates: dateFormats.map((_, d) => number(`d${i}_${d}`)),
   }))
+  return { rows: number('n'), columns }
 }
 
 async function decide(options: InferOptions, name: string, counts: Counts): Promise<InferredColumn> {
@@ -99,7 +131,7 @@ async function decide(options: InferOptions, name: string, counts: Counts): Prom
   const { count, distinct, missing, numbers, booleans, dates, anyDate, words } = counts
   const made = (kind: ColumnKind, format?: string): InferredColumn => ({ name, kind, format, distinct, missing })
   const kind = hint.kind ?? (hint.format === undefined ? undefined : 'date')
-  if (kind !== undefined && (codedKinds as readonly ColumnKind[]).includes(kind)) return made(kind)
+  if (kind !== undefined && !parsedKinds.includes(kind)) return made(kind, hint.format)
   // A column without any value can be anything.
   if (count === 0) return made(kind ?? 'number', hint.format)
   if (kind === 'number' || (kind === undefined && numbers >= most * count && booleans < count)) {
@@ -130,13 +162,13 @@ async function givenFormat(options: InferOptions, name: string, counts: Counts, 
 }
 
 /** The first rows whose value is not what the others are. */
-async function examples({ connection, relation }: InferOptions, name: string, where: string, limit = 3) {
+async function examples({ connection, relation, nameOfRow }: InferOptions, name: string, where: string, limit = 3) {
   const c = sqlName(name)
   const rows = await query(
     connection,
     `SELECT "row", ${c} AS v FROM ${relation} WHERE ${c} IS NOT NULL AND ${where} ORDER BY "row" LIMIT ${limit}`,
   )
-  return rows.map(({ row, v }) => `${JSON.stringify(v)} in row ${row}`)
+  return rows.map(({ row, v }) => `${JSON.stringify(v)} in ${nameOfRow(Number(row) - 1)}`)
 }
 
 async function mixed(

@@ -1,18 +1,11 @@
-/** A file with a table: which format it has, and the SQL that reads it as it is. */
+/** Files with tables: which format each has, and the SQL that reads one or several of one kind as they are. */
 import { open, stat } from 'node:fs/promises'
-import { basename, resolve } from 'node:path'
+import { basename } from 'node:path'
 import { QuernError } from '../../core/errors.ts'
 import { missingPath } from '../missing-path.ts'
-import { type CsvOptions, csvHead } from './csv-head.ts'
+import { csvHead } from './csv-head.ts'
 import { sqlText } from './duckdb.ts'
-
-export interface FileOptions {
-  /** folder that a relative path starts from; default: the working directory */
-  readonly root?: string | undefined
-  readonly csv?: CsvOptions | undefined
-  /** a row that does not fit the header: stop (default), or leave it out and count it */
-  readonly onBroken?: 'fail' | 'skip' | undefined
-}
+import type { OriginOptions } from './table-origin.ts'
 
 export interface TableFile {
   /** absolute */
@@ -39,10 +32,8 @@ export function tableFormat(name: string): TableFile['format'] | undefined {
   return endings[/\.([^.]+?)(\.gz)?$/.exec(name.toLowerCase())?.[1] ?? '']
 }
 
-/** Looks at the file without reading it. */
-export async function locateTable(source: string, { root }: FileOptions): Promise<TableFile> {
-  const path = resolve(root ?? '.', source)
-  const name = basename(path)
+/** Looks at a file without reading it; `name` is what messages call it. */
+export async function locateTable(path: string, name: string = basename(path)): Promise<TableFile> {
   const info = await stat(path).catch(async (error: unknown) => {
     throw await missingPath(path, 'table', error)
   })
@@ -59,16 +50,25 @@ export async function locateTable(source: string, { root }: FileOptions): Promis
   return { path, name, format, size: info.size, changed: info.mtimeMs }
 }
 
-/** SQL that reads the file; cells of CSV are texts. */
-export async function relationOf({ path, name, format }: TableFile, options: FileOptions): Promise<string> {
-  if (format !== 'csv') return `read_${format}(${sqlText(path)})`
+/** SQL that reads files of one format with the same columns, one after the other; cells of CSV are texts. */
+export async function relationOf(files: readonly TableFile[], options: OriginOptions): Promise<string> {
+  const [{ format }] = files as [TableFile]
+  const paths = `[${files.map(({ path }) => sqlText(path)).join(', ')}]`
+  const several = files.length > 1 ? ', filename=false' : ''
+  if (format === 'parquet') return `read_parquet(${paths}${several})`
+  if (format === 'json') return `read_json(${paths}${several})`
   const { csv = {}, onBroken = 'fail' } = options
   const { encoding = 'utf-8' } = csv
-  const given = name.toLowerCase().includes('.tsv') ? { delimiter: '\t', ...csv } : csv
-  const head = csvHead(await beginning(path, encoding), name, given)
+  const heads = []
+  for (const file of files) {
+    const given = file.name.toLowerCase().includes('.tsv') ? { delimiter: '\t', ...csv } : csv
+    heads.push(csvHead(await beginning(file.path, encoding), file.name, given))
+  }
+  const [head] = heads as [(typeof heads)[number]]
+  for (const [i, other] of heads.entries()) refuseOtherHead(files[0]!.name, head, files[i]!.name, other)
   const columns = head.names.map((column) => `${sqlText(column)}: 'VARCHAR'`).join(', ')
   const settings = [
-    sqlText(path),
+    paths,
     'auto_detect=false',
     `columns={${columns}}`,
     `delim=${sqlText(head.delimiter)}`,
@@ -79,6 +79,23 @@ export async function relationOf({ path, name, format }: TableFile, options: Fil
     ...(onBroken === 'skip' ? ['ignore_errors=true', 'store_rejects=true', 'rejects_limit=100000'] : []),
   ]
   return `read_csv(${settings.join(', ')})`
+}
+
+type Head = ReturnType<typeof csvHead>
+
+/** Files that are read as one table must be written alike. */
+function refuseOtherHead(firstName: string, first: Head, name: string, head: Head): void {
+  const at = first.names.findIndex((column, i) => column !== head.names[i])
+  if (at < 0 && head.names.length === first.names.length && head.delimiter === first.delimiter) return
+  const column = at < 0 ? first.names.length : at
+  const show = (text: string | undefined): string => (text === undefined ? 'none' : `'${text}'`)
+  throw new QuernError(
+    'input',
+    at < 0 && head.names.length === first.names.length
+      ? `${name} has ${JSON.stringify(head.delimiter)} between its cells, ${firstName} has ${JSON.stringify(first.delimiter)}`
+      : `${name}: column ${column + 1} is ${show(head.names[column])}, in ${firstName} it is ${show(first.names[column])}`,
+    { hint: 'Files that are read as one table need the same columns in the same order.' },
+  )
 }
 
 /** The first characters of a file. */

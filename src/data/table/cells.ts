@@ -33,18 +33,17 @@ export function columnFromValues(form: CellForm, values: readonly unknown[]): Co
   if (kind === 'boolean') {
     return { name, kind, valid, values: Uint8Array.from(cells, (cell) => (cell === true ? 1 : 0)) }
   }
-  const lists = cells as readonly (readonly (number | string)[] | undefined)[]
-  if (kind === 'vector') {
-    const values = Float64Array.from(lists.flatMap((list) => list ?? []) as number[])
-    return { name, kind, valid, values, offsets: offsetsOf(lists) }
-  }
   const codes = createCodes()
-  if (kind === 'set') {
-    const values = Int32Array.from(lists.flatMap((list) => list ?? []) as string[], codes.codeOf)
-    return { name, kind, valid, values, offsets: offsetsOf(lists), dictionary: codes.dictionary }
+  if (kind === 'vector' || kind === 'set') {
+    const lists = cells as readonly (readonly (number | string)[] | undefined)[]
+    const offsets = offsetsOf(lists)
+    const all = lists.flatMap((list) => list ?? [])
+    if (kind === 'vector') return { name, kind, valid, values: Float64Array.from(all as number[]), offsets }
+    const values = Int32Array.from(all as string[], (text) => codes.codeOf(text))
+    return { name, kind, valid, values, offsets, dictionary: codes.dictionary }
   }
-  const values = Int32Array.from(cells, (cell) => (cell === undefined ? 0 : codes.codeOf(cell as string)))
-  return { name, kind, valid, values, dictionary: codes.dictionary }
+  const places = Int32Array.from(cells, (cell) => (cell === undefined ? 0 : codes.codeOf(cell as string)))
+  return { name, kind, valid, values: places, dictionary: codes.dictionary }
 }
 
 /** Texts as numbers: places in a list that only grows. */
@@ -101,38 +100,44 @@ function cellFrom(value: unknown, form: CellForm): Cell {
     }
     case 'set':
     case 'vector':
-      // Lists become their JSON: all that a column of texts can hold.
-      return text ?? JSON.stringify(ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value)
-    case 'vector':
-    case 'set': {
-      const list = text === undefined ? value : listFrom(text, form)
-      const members = Array.isArray(list) || ArrayBuffer.isView(list) ? Array.from(list as ArrayLike<unknown>) : [list]
-      if (kind === 'set' && members.every((member) => typeof member === 'string' || typeof member === 'number')) {
-        return [...new Set(members.map(String))]
-      }
-      if (kind === 'vector' && members.every((member) => Number.isFinite(member))) return members as number[]
-      throw wrong(form, kind === 'set' ? 'a list of texts' : 'a list of finite numbers', value)
-    }
+      return listFrom(value, form)
     default:
       if (typeof value === 'object') throw wrong(form, 'a text', value)
       return text ?? String(value)
   }
 }
 
-/** What stands between the members of a set, or the numbers of a vector, where they are written as one text and no JSON. */
-export const listSeparator = '|'
+/** What may stand between the members of a set that is one text; the first that occurs counts. */
+const setSeparators = [/;/, /\|/, /,/]
+const vectorSeparators = [/[,;]/, /\s+/]
 
-/** `["a", "b"]`, or `a|b` with the column's separator. */
-function listFrom(text: string, { kind, format = listSeparator }: CellForm): unknown {
-  if (text.startsWith('[')) {
+/** A list as it is, `["a", "b"]` as JSON or as databases write it, or `a;b`. Members count once. */
+export function listFrom(value: unknown, form: CellForm): (string | number)[] {
+  const { kind, format } = form
+  const given =
+    typeof value === 'string' ? itemsOf(value.trim(), kind === 'set' ? setSeparators : vectorSeparators, format) : value
+  const items = Array.isArray(given) || ArrayBuffer.isView(given) ? Array.from(given as ArrayLike<unknown>) : [given]
+  if (kind === 'set') {
+    if (items.every((item) => typeof item === 'string' || typeof item === 'number'))
+      return [...new Set(items.map(String))]
+    throw wrong(form, 'a list of texts', value)
+  }
+  const numbers = items.map((item) => (typeof item === 'string' ? numberFrom(item) : item))
+  if (numbers.length > 0 && numbers.every((number) => Number.isFinite(number))) return numbers as number[]
+  throw wrong(form, 'a list of finite numbers', value)
+}
+
+function itemsOf(text: string, separators: readonly RegExp[], given: string | undefined): unknown[] {
+  if (text.startsWith('[') && text.endsWith(']')) {
     try {
-      return JSON.parse(text) as unknown
+      return JSON.parse(text) as unknown[]
     } catch {
-      return undefined
+      return itemsOf(text.slice(1, -1), separators, given)
     }
   }
-  const parts = text.split(format).map((part) => part.trim())
-  return kind === 'vector' ? parts.map(numberFrom) : parts.filter((part) => part !== '')
+  const separator = given ?? separators.find((each) => each.test(text))
+  const items = separator === undefined ? [text] : text.split(separator)
+  return items.map((item) => item.trim()).filter((item) => item !== '')
 }
 
 /** Decimal numbers, with or without an exponent; not '0x10', not '1,000'. */

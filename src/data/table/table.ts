@@ -16,16 +16,8 @@ export type BooleanColumn = {
   readonly values: Uint8Array
 }
 
-/** Kinds whose cells are texts, of whatever they mean. */
-export const codedKinds = ['category', 'text', 'set', 'vector', 'image', 'audio'] as const
-export type CodedKind = (typeof codedKinds)[number]
-
 export type CodedColumn = {
-  /**
-   * 'set': several names, as a JSON array or with ; | or , between them; 'vector': numbers, as a JSON array or with spaces or commas
-   * between them; 'image', 'audio': path of a file (from the table's own folder) or a data: URI
-   */
-  readonly kind: CodedKind
+  readonly kind: 'category' | 'text'
   /** places in `dictionary` */
   readonly values: Int32Array
   /** shared by the chunks of a source: it only grows */
@@ -37,7 +29,7 @@ export type ReferenceColumn = {
   readonly kind: 'image' | 'audio'
   /** places in `dictionary` */
   readonly values: Int32Array
-  /** absolute paths, shared by the chunks of a source: it only grows */
+  /** paths of files (absolute, from a source) or data: URIs, shared by the chunks of a source: it only grows */
   readonly dictionary: readonly string[]
 }
 
@@ -66,7 +58,17 @@ export type Column = (NumberColumn | BooleanColumn | CodedColumn | ReferenceColu
 }
 
 export type ColumnKind = Column['kind']
-export const columnKinds: readonly ColumnKind[] = ['number', 'boolean', 'date', ...codedKinds]
+export const columnKinds: readonly ColumnKind[] = [
+  'number',
+  'boolean',
+  'date',
+  'category',
+  'text',
+  'set',
+  'vector',
+  'image',
+  'audio',
+]
 
 export interface Table {
   readonly rows: number
@@ -131,6 +133,11 @@ function joinColumns(parts: readonly (readonly [Column, number])[], rows: number
   return { ...last, values, valid, ...(offsets ? { offsets } : {}) } as unknown as Column
 }
 
+/** Whether a row has as many values as it likes. */
+export function isList(column: Column): column is Column & (SetColumn | VectorColumn) {
+  return column.kind === 'set' || column.kind === 'vector'
+}
+
 /** Values of the column's type; all kinds of arrays take the same calls. */
 function valuesLike({ values }: Column, length: number): Float64Array {
   return new (values.constructor as Float64ArrayConstructor)(length)
@@ -144,7 +151,7 @@ export function pickRows(table: Table, rows: ArrayLike<number>): Table {
 
 function pickCells(column: Column, rows: ArrayLike<number>): Column {
   const valid = bitmap(rows.length, (i) => isPresent(column.valid, rows[i]!))
-  if (!('offsets' in column)) {
+  if (!isList(column)) {
     const values = valuesLike(column, rows.length)
     for (let i = 0; i < rows.length; i++) values[i] = column.values[rows[i]!]!
     return { ...column, values, valid } as unknown as Column
@@ -165,19 +172,25 @@ function pickCells(column: Column, rows: ArrayLike<number>): Column {
 export function cellText(column: Column, row: number): string | undefined {
   if (!isPresent(column.valid, row)) return undefined
   switch (column.kind) {
-    case 'number':
-      return String(column.values[row])
-    case 'set': {
-      const cells = column.values.subarray(column.offsets[row], column.offsets[row + 1])
-      return Array.from(cells, (code) => column.dictionary[code]!).join('|')
-    }
+    case 'category':
+    case 'text':
+    case 'image':
+    case 'audio':
+      return column.dictionary[column.values[row]!]!
+    case 'set':
     case 'vector':
-      return `[${column.values.subarray(column.offsets[row], column.offsets[row + 1]).join(', ')}]`
+      return JSON.stringify(cellList(column, row))
     case 'date':
       return new Date(column.values[row]!).toISOString()
     case 'boolean':
       return column.values[row] === 1 ? 'true' : 'false'
     default:
-      return column.dictionary[column.values[row]!]!
+      return String(column.values[row])
   }
+}
+
+/** Members or numbers of a cell that is there. */
+export function cellList(column: Column & (SetColumn | VectorColumn), row: number): (string | number)[] {
+  const cells = column.values.subarray(column.offsets[row], column.offsets[row + 1])
+  return column.kind === 'set' ? Array.from(cells, (code) => column.dictionary[code]!) : Array.from(cells)
 }

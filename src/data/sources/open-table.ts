@@ -1,0 +1,45 @@
+/** A table by its address: a file, several, a folder, a database, an object. Each kind of address is a record in the table below. */
+import { resolve } from 'node:path'
+import { QuernError } from '../../core/errors.ts'
+import { missingPath } from '../missing-path.ts'
+import type { TableSource } from '../table/table-source.ts'
+import { type ColumnOptions, openOrigin } from './duckdb-table.ts'
+import { filesOrigin } from './files-origin.ts'
+import { isPattern, listMatching } from './glob.ts'
+import { locateTable } from './table-file.ts'
+import type { OriginOptions, TableOrigin } from './table-origin.ts'
+
+export type TableOptions = OriginOptions & ColumnOptions
+
+/** A path, a pattern of paths, an address, or several paths that are read as one table. */
+export type TableAddress = string | readonly string[]
+
+/** Opens a table. Files are looked at, and not read until `schema` or `read`. */
+export async function openTable(source: TableAddress, options: TableOptions = {}): Promise<TableSource> {
+  return openOrigin(await originOf(source, options), options)
+}
+
+/** Where a table comes from, by its address. */
+export async function originOf(source: TableAddress, options: OriginOptions): Promise<TableOrigin> {
+  const addresses = typeof source === 'string' ? [source] : source
+  const root = resolve(options.root ?? '.')
+  const paths: string[] = []
+  for (const address of addresses) {
+    if (isPattern(address)) paths.push(...(await matching(address, root)))
+    else paths.push(resolve(root, address))
+  }
+  const files = []
+  for (const path of paths) files.push(await locateTable(path))
+  const [first] = files
+  if (!first) throw new QuernError('config', 'data.source names no file')
+  const what = files.length === 1 ? first.name : `${files.length} files (${first.name} to ${files.at(-1)!.name})`
+  return filesOrigin(files, what, options)
+}
+
+async function matching(pattern: string, root: string): Promise<string[]> {
+  const found = await listMatching(pattern, root).catch(async (error: unknown) => {
+    throw await missingPath(resolve(root, pattern), 'files', error)
+  })
+  if (found.length > 0) return found
+  throw new QuernError('missing', `no file matches ${pattern}`, { hint: `Looked below ${root}.` })
+}

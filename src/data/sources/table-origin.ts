@@ -1,0 +1,43 @@
+/** Where rows come from, as SQL sees it: an adapter a file in this folder, and DuckDbTable makes a TableSource of any of them. */
+import type { QuernError } from '../../core/errors.ts'
+import type { SkippedRow } from '../table/table-source.ts'
+import type { CsvOptions } from './csv-head.ts'
+import type { DuckDBConnection } from './duckdb.ts'
+
+export interface TableOrigin {
+  /** names the origin in messages; without secrets */
+  readonly what: string
+  /** folder that references to pictures and recordings start from */
+  readonly folder: string
+  /** so large that counting different values exactly would take its time */
+  readonly isLarge: boolean
+  /** SQL that reads the rows as they are, in their order */
+  relation(connection: DuckDBConnection): Promise<string>
+  /** what a person finds a row (from 0) by */
+  nameOfRow(row: number): string
+  /** rows that the last scan left out */
+  skipped(connection: DuckDBConnection): Promise<readonly SkippedRow[]>
+  /** Throws when what was read is no longer what is there. */
+  verify(): Promise<void>
+  /** sha256 over the bytes */
+  digest(): Promise<string>
+  /** DuckDB's error as ours: file, line or row, what was expected, what to do */
+  asError(message: string, cause: unknown): QuernError
+  release(): Promise<void>
+}
+
+/** What the configuration says of an origin; each adapter takes what is its own. */
+export interface OriginOptions {
+  /** folder that a relative path starts from; default: the working directory */
+  readonly root?: string | undefined
+  readonly csv?: CsvOptions | undefined
+  /** a row that does not fit the header: stop (default), or leave it out and count it */
+  readonly onBroken?: 'fail' | 'skip' | undefined
+  /** of a database: the table, or a query in its place */
+  readonly table?: string | undefined
+  readonly query?: string | undefined
+  /** folder where objects from elsewhere are kept between runs; default: the user's cache */
+  readonly cache?: string | undefined
+  /** where names in an address such as `${PASSWORD}` are looked up; default: the process' environment */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+}
