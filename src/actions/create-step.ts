@@ -1,6 +1,7 @@
 /** From a configuration and a network to a model in training. */
 import { createRandom } from '../core/random.ts'
 import { gradientRules } from '../optim/update.ts'
+import { epochSampler } from '../tasks/class-loss.ts'
 import type { TaskConfig, TaskData } from '../tasks/task.ts'
 import type { Network } from '../train/network.ts'
 import type { ParameterGroup } from '../train/parameter-groups.ts'
@@ -16,6 +17,7 @@ export function createStep(
   { groups: first = [], data }: { groups?: readonly ParameterGroup[] | undefined; data: TaskData },
 ): Promise<TrainingStep> {
   const { l1, l2, clipNorm = 0, clipValue = 0, batchSize, accumulate, recompute, ema, swa, groups } = config.train
+  const { train } = data.splits
   return createTrainingStep({
     network,
     optimizer: optimization(config).optimizer,
@@ -30,6 +32,6 @@ export function createStep(
     recompute,
     // What the configuration says by name comes before what follows from the base.
     groups: [...(groups ?? []), ...first],
-    stepsPerEpoch: Math.ceil(data.splits.train.length / batchSize),
+    stepsPerEpoch: Math.ceil((epochSampler(config.train, train) ?? train).length / batchSize),
   })
 }

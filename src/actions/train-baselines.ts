@@ -3,6 +3,7 @@ import { exportGraph } from '../bundle/export-graph.ts'
 import type { Manifest } from '../contract/manifest.ts'
 import { sha256OfText } from '../core/hash.ts'
 import { createRandom } from '../core/random.ts'
+import { epochSampler } from '../tasks/class-loss.ts'
 import type { Baseline, TaskConfig, TaskData } from '../tasks/task.ts'
 import { memoryCheckpoints } from '../train/checkpoint.ts'
 import { runLoop } from '../train/loop.ts'
@@ -46,6 +47,7 @@ async function scoresOf(
       schedule: optimization(config).schedule,
       scorer: () => task.scorer(config),
       random: createRandom(config.seed),
+      sampler: epochSampler(config.train, data.splits.train),
       checkpoints: memoryCheckpoints(),
       clock: services.clock,
       device: config.device,

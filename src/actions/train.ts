@@ -11,6 +11,7 @@ import type { SourceReport } from '../data/source.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { trace } from '../nn/index.ts'
 import type { Run } from '../store/runs.ts'
+import { epochSampler } from '../tasks/class-loss.ts'
 import type { TaskData, TaskNetwork } from '../tasks/task.ts'
 import { runLoop } from '../train/loop.ts'
 import type { Network } from '../train/network.ts'
@@ -145,6 +146,7 @@ async function* loop(
     swa,
     scorer: () => task.scorer(config),
     random: createRandom(config.seed),
+    sampler: epochSampler(train, data.splits.train),
     augment: task.augment(config),
     monitor: train.monitor,
     earlyStopping: train.earlyStopping === false ? undefined : train.earlyStopping,

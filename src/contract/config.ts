@@ -3,6 +3,7 @@
  * Unknown keys are errors; every default stands here, so that `quern config --resolved` can print it.
  */
 import { z } from 'zod'
+import { type ImbalanceInput, type ImbalanceSection, imbalanceKeys } from './imbalance.ts'
 
 /** A name, or a name with options, which the optimizer's or schedule's own record checks. */
 export type Named = string | { readonly name: string; readonly [option: string]: unknown }
@@ -50,7 +51,7 @@ export interface GroupSection {
 }
 
 /** Section `train` with every default. */
-export interface TrainSection {
+export interface TrainSection extends ImbalanceSection {
   /** passes over the training split */
   readonly epochs: number
   readonly batchSize: number
@@ -87,7 +88,9 @@ export interface TrainSection {
 export type Given<Section> = { readonly [Key in keyof Section]?: Section[Key] | undefined }
 
 /** Section `train` as a user writes it. */
-export interface TrainInput extends Given<Omit<TrainSection, 'earlyStopping' | 'ema' | 'swa'>> {
+export interface TrainInput
+  extends Given<Omit<TrainSection, 'earlyStopping' | 'ema' | 'swa' | keyof ImbalanceSection>>,
+    ImbalanceInput {
   readonly ema?: Given<EmaSection> | undefined
   readonly swa?: Given<SwaSection> | undefined
   readonly earlyStopping?: false | { readonly patience: number; readonly minDelta?: number | undefined } | undefined
@@ -127,6 +130,7 @@ export const trainSection: z.ZodType<TrainSection, TrainInput> = z.strictObject(
   l1: z.number().nonnegative().default(0),
   l2: z.number().nonnegative().default(0),
   labelSmoothing: z.number().min(0).lt(1).default(0),
+  ...imbalanceKeys,
   accumulate: positive.optional(),
   recompute: z.enum(['all', 'cheap']).optional(),
   ema: z.strictObject({ decay: z.number().min(0).lt(1).default(0.999) }).optional(),

@@ -7,6 +7,7 @@ import type { NumericArray } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import type { Augment } from './augment.ts'
+import type { EpochSampler } from './class-sampling.ts'
 import { columnOf, type Dataset, exampleShape, exampleSize } from './dataset.ts'
 import { createGather } from './gather.ts'
 
@@ -27,6 +28,8 @@ export interface BatchesConfig {
   readonly into: Readonly<Record<string, NumericArray>>
   /** shuffles each epoch; without it the dataset's own order is kept (evaluation) */
   readonly random?: Random
+  /** chooses the examples of each epoch, some of them more than once; needs `random`. Default: each example once */
+  readonly sampler?: EpochSampler | undefined
   /** changes each gathered example of an image column in place (training only); needs `random` */
   readonly augment?: { readonly column: string; readonly apply: Augment }
 }
@@ -53,12 +56,14 @@ export interface Batches {
  *     for (let step = 0; step < batches.steps; step++) run(batches.fill(step))
  */
 export function createBatches(dataset: Dataset, config: BatchesConfig): Batches {
-  const { batchSize, into, random, augment } = config
+  const { batchSize, into, random, sampler, augment } = config
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new QuernError('config', `batchSize must be a whole number of at least 1, received ${batchSize}`)
   }
   if (dataset.length === 0) throw new QuernError('input', 'cannot make batches of a dataset without examples')
-  const capacity = Math.min(batchSize, dataset.length)
+  if (sampler && !random) throw new QuernError('input', 'a sampler needs a source of random numbers')
+  const length = sampler?.length ?? dataset.length
+  const capacity = Math.min(batchSize, length)
   const gathers = Object.entries(into).map(([name, target]) => {
     const column = columnOf(dataset, name)
     const needed = capacity * exampleSize(column)
@@ -70,8 +75,8 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
     }
     return createGather(name, column, target)
   })
-  const change = augment && createChange(dataset, augment.column, augment.apply, into, random)
-  const order = dataset.rows.slice()
+  const change = augment && createChange(dataset, augment, into, random, sampler !== undefined)
+  const order = sampler ? new Int32Array(length) : dataset.rows.slice()
   const steps = Math.ceil(order.length / batchSize)
   let epoch = 0
   let started = !random
@@ -85,7 +90,13 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
     start(next) {
       epoch = next
       started = true
-      if (random) epochOrder(dataset, random, epoch, order)
+      if (!random) return
+      if (!sampler) epochOrder(dataset, random, epoch, order)
+      else {
+        const ofEpoch = random.fork('epoch').fork(epoch)
+        sampler.draw(ofEpoch, order)
+        ofEpoch.shuffle(order)
+      }
     },
     fill(step) {
       if (!started) throw new QuernError('input', 'shuffled batches need start(epoch) before fill(step)')
@@ -101,13 +112,16 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
   }
 }
 
-/** Applies the augmentation to each gathered example, with numbers that depend on (seed, epoch, storage row) alone. */
+/**
+ * Applies the augmentation to each gathered example, with numbers that depend on (seed, epoch, storage row) alone; where examples occur more
+ * than once in an epoch, on the place in the epoch too, so that they are not changed alike.
+ */
 function createChange(
   dataset: Dataset,
-  column: string,
-  apply: Augment,
+  { column, apply }: NonNullable<BatchesConfig['augment']>,
   into: BatchesConfig['into'],
   random: Random | undefined,
+  repeats: boolean,
 ): (order: Int32Array, first: number, count: number, epoch: number) => void {
   const pixels = into[column]
   const shape = exampleShape(columnOf(dataset, column))
@@ -121,6 +135,9 @@ function createChange(
   let streamOf = Number.NaN
   return (order, first, count, epoch) => {
     if (epoch !== streamOf) [stream, streamOf] = [base.fork(epoch), epoch]
-    for (let i = 0; i < count; i++) apply(pixels, i * size, shape, stream.fork(order[first + i]!))
+    for (let i = 0; i < count; i++) {
+      const own = stream.fork(order[first + i]!)
+      apply(pixels, i * size, shape, repeats ? own.fork(first + i) : own)
+    }
   }
 }

@@ -16,8 +16,9 @@ import { columnOf, exampleShape } from '../data/dataset.ts'
 import { loadPictures } from '../data/picture-source.ts'
 import { profileImages } from '../data/profile.ts'
 import { type Splits, splitByShare } from '../data/split.ts'
-import { type Layer, rescaling, sequential, sparseCategoricalCrossentropy } from '../nn/index.ts'
+import { type Layer, rescaling, sequential } from '../nn/index.ts'
 import { classificationScorer } from '../train/scores.ts'
+import { classLoss } from './class-loss.ts'
 import { type ImageModelName, imageModelNames, imageModels } from './image-models.ts'
 import { imageStarter } from './image-starter.ts'
 import { adoptImage, startImage } from './image-transfer.ts'
@@ -173,7 +174,7 @@ function network(config: ImageClassificationConfig, data: TaskData, base?: TaskB
   return {
     ...(start ? { start: start.start } : {}),
     model: sequential([...body, probabilities]),
-    loss: sparseCategoricalCrossentropy({ labelSmoothing: config.train.labelSmoothing }),
+    loss: classLoss(config.train, splits.train),
     inputs: [{ name: 'image', dtype: 'uint8', shape: exampleShape(columnOf(splits.train, 'image')) }],
     target: { name: 'label', dtype: 'int32', shape: [] },
     output: 'probabilities',

@@ -1,24 +1,26 @@
 /** Tables: one of several classes for each row. */
 import { countClasses } from '../data/dataset.ts'
-import { type Layer, layer, sequential, sparseCategoricalCrossentropy } from '../nn/index.ts'
+import { type Layer, layer, sequential } from '../nn/index.ts'
 import { classificationScorer } from '../train/scores.ts'
+import { classLoss } from './class-loss.ts'
 import { classAnswer, probabilities } from './probabilities.ts'
 import { reportClasses } from './report-classes.ts'
 import { type TabularConfig, tabularSchema } from './tabular-config.ts'
 import { checkTable, loadTable } from './tabular-data.ts'
-import { tableInputs, tableLayers, tableModel } from './tabular-network.ts'
+import { type TableLayers, tableLayers } from './tabular-models.ts'
+import { tableInputs, tableModel } from './tabular-network.ts'
 import { tabularStarter } from './tabular-starter.ts'
 import type { Baseline, Task, TaskData, TaskNetwork } from './task.ts'
 
 type Config = TabularConfig
 
-function networkOf(config: Config, data: TaskData, body: Layer, linear: boolean): TaskNetwork {
+function networkOf(config: Config, data: TaskData, { body, form }: TableLayers): TaskNetwork {
   const inputs = tableInputs(data)
   const { preprocessing, labels } = data
   const columns = preprocessing.kind === 'table' ? preprocessing.columns : []
   return {
-    model: tableModel(columns, inputs, sequential([body, probabilities]), linear),
-    loss: sparseCategoricalCrossentropy({ labelSmoothing: config.train.labelSmoothing }),
+    model: tableModel(columns, inputs, { body: sequential([body, probabilities]), form }),
+    loss: classLoss(config.train, data.splits.train),
     inputs,
     target: { name: 'label', dtype: 'int32', shape: [] },
     output: 'probabilities',
@@ -45,20 +47,20 @@ function constantClasses(data: TaskData): Layer {
 
 function baselines(config: Config, data: TaskData): Baseline[] {
   if (!config.baselines) return []
-  const linear = tableLayers({ ...config, model: 'linear' }, data.labels.length).body
+  const linear = tableLayers('linear', data.labels.length)
   return [
     ...(config.model === 'linear'
       ? []
       : [
           {
             name: 'linear',
-            network: networkOf(config, data, linear, true),
+            network: networkOf(config, data, linear),
             train: linearTraining(config),
           },
         ]),
     {
       name: 'commonest class',
-      network: networkOf(config, data, constantClasses(data), true),
+      network: networkOf(config, data, { body: constantClasses(data), form: 'linear' }),
       train: { ...plainTraining, epochs: 1, optimizer: { name: 'sgd', learningRate: 1e-12 } },
     },
   ]
@@ -96,8 +98,7 @@ export const tabularClassification: Task<Config> = {
   schema: tabularSchema('tabular-classification', ['accuracy', 'areaUnderRoc']),
   load: (config, options) => loadTable(config, 'class', options),
   network(config, data) {
-    const { body, linear } = tableLayers(config, data.labels.length)
-    return networkOf(config, data, body, linear)
+    return networkOf(config, data, tableLayers(config.model, data.labels.length))
   },
   augment: () => undefined,
   scorer: ({ metrics }) => classificationScorer(metrics),

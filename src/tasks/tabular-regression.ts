@@ -3,10 +3,12 @@ import { columnOf, type Dataset, exampleName } from '../data/dataset.ts'
 import { reportRegression } from '../evaluate/regression.ts'
 import { type Layer, type Loss, layer, meanSquaredError } from '../nn/index.ts'
 import { regressionScorer } from '../train/scores.ts'
+import { refuseImbalance } from './class-loss.ts'
 import { linearTraining, plainTraining } from './tabular-classification.ts'
 import { type TabularConfig, tabularSchema } from './tabular-config.ts'
 import { checkTable, loadTable } from './tabular-data.ts'
-import { tableInputs, tableLayers, tableModel } from './tabular-network.ts'
+import { type TableLayers, tableLayers } from './tabular-models.ts'
+import { tableInputs, tableModel } from './tabular-network.ts'
 import { tabularStarter } from './tabular-starter.ts'
 import type { Baseline, SplitAnswers, Task, TaskData, TaskNetwork } from './task.ts'
 
@@ -45,13 +47,13 @@ function scaledLoss(loss: Loss, { mean, deviation }: Scale): Loss {
   }
 }
 
-function networkOf(data: TaskData, body: Layer, linear: boolean): TaskNetwork {
+function networkOf(data: TaskData, { body, form }: TableLayers): TaskNetwork {
   const inputs = tableInputs(data)
   const scale = scaleOf(data.splits.train)
   const { preprocessing } = data
   const columns = preprocessing.kind === 'table' ? preprocessing.columns : []
   return {
-    model: tableModel(columns, inputs, inUnits(body, scale), linear),
+    model: tableModel(columns, inputs, { body: inUnits(body, scale), form }),
     loss: scaledLoss(meanSquaredError(), scale),
     inputs,
     target: { name: 'target', dtype: 'float32', shape: [1] },
@@ -72,14 +74,14 @@ const zero = layer({
 
 function baselines(config: Config, data: TaskData): Baseline[] {
   if (!config.baselines) return []
-  const linear = tableLayers({ ...config, model: 'linear' }, 1).body
+  const linear = tableLayers('linear', 1)
   return [
     ...(config.model === 'linear'
       ? []
-      : [{ name: 'linear', network: networkOf(data, linear, true), train: linearTraining(config) }]),
+      : [{ name: 'linear', network: networkOf(data, linear), train: linearTraining(config) }]),
     {
       name: 'mean',
-      network: networkOf(data, zero, true),
+      network: networkOf(data, { body: zero, form: 'linear' }),
       train: { ...plainTraining, epochs: 1, optimizer: { name: 'sgd', learningRate: 1e-12 } },
     },
   ]
@@ -98,8 +100,8 @@ export const tabularRegression: Task<Config> = {
   schema: tabularSchema('tabular-regression', ['meanAbsoluteError', 'r2']),
   load: (config, options) => loadTable(config, 'number', options),
   network(config, data) {
-    const { body, linear } = tableLayers(config, 1)
-    return networkOf(data, body, linear)
+    refuseImbalance(config.train)
+    return networkOf(data, tableLayers(config.model, 1))
   },
   augment: () => undefined,
   scorer: ({ metrics }) => regressionScorer(metrics),

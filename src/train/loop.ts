@@ -10,6 +10,7 @@ import type { Clock } from '../core/ports.ts'
 import type { Random } from '../core/random.ts'
 import type { Augment } from '../data/augment.ts'
 import { type Batches, createBatches } from '../data/batches.ts'
+import type { EpochSampler } from '../data/class-sampling.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { Schedule } from '../optim/schedule.ts'
 import {
@@ -47,6 +48,8 @@ export interface LoopOptions {
   /** a new scorer at each call: one for training, one for validation of each epoch */
   readonly scorer: () => Scorer
   readonly random: Random
+  /** examples of an epoch; default: each of `train` once */
+  readonly sampler?: EpochSampler | undefined
   readonly augment?: { readonly column: string; readonly apply: Augment } | undefined
   /**
    * what decides which epoch is best, such as 'validationLoss', or 'latest': the last one is; default: validation loss, or loss
@@ -95,12 +98,13 @@ class Loop {
   #position: Moving
 
   constructor(options: LoopOptions) {
-    const { train, batchSize, random, augment, epochs, swa, schedule } = options
+    const { train, batchSize, random, sampler, augment, epochs, swa, schedule } = options
     this.#o = { ...options, schedule: swa ? averagingSchedule(schedule, swa, epochs) : schedule }
     this.#batches = createBatches(train, {
       batchSize,
       into: arraysOf(options.step),
       random: random.fork('batches'),
+      sampler,
       ...(augment ? { augment } : {}),
     })
     this.#total = this.#batches.steps * epochs
