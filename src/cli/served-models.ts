@@ -1,7 +1,7 @@
 /** What the server's configuration lists, as entries of its catalog: bundles are read when they are loaded. */
 import { findBundle } from '../actions/open-model.ts'
 import type { Services } from '../actions/services.ts'
-import { bundleEntry } from '../serve/bundle-entry.ts'
+import { bundleEntry, type OnLoaded } from '../serve/bundle-entry.ts'
 import type { CatalogEntry } from '../serve/catalog.ts'
 import type { ServeConfig } from '../serve/config.ts'
 import type { Engine } from '../serve/engine/engine.ts'
@@ -11,6 +11,7 @@ export async function servedModels(
   services: Services,
   engine: Engine,
   { models }: Pick<ServeConfig, 'models'>,
+  onLoaded?: OnLoaded,
 ): Promise<CatalogEntry[]> {
   const images = await services.images()
   const seen = new Map<string, number>()
@@ -25,7 +26,7 @@ export async function servedModels(
     const source = run ?? model
     const open = async (): ReturnType<typeof readAgain> => readAgain(services, source)
     const version = given.version ?? String(number)
-    entries.push(bundleEntry({ name, version, manifest, open, engine, images, batching }))
+    entries.push(bundleEntry({ name, version, manifest, open, engine, images, batching, onLoaded }))
   }
   return entries
 }

@@ -11,6 +11,7 @@ import {
   type PredictOptions,
 } from '../bundle/index.ts'
 import type { Manifest } from '../contract/manifest.ts'
+import type { TrainingProfile } from '../contract/training-profile.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { ImageDecoder } from '../data/image-decoder.ts'
 import type { NamedTensors, Session } from '../runtime/backend.ts'
@@ -29,9 +30,21 @@ export interface BundleEntryOptions {
   readonly engine: Engine
   readonly images: ImageDecoder | undefined
   readonly batching?: { readonly [Key in keyof BatchSettings]?: BatchSettings[Key] | undefined } | undefined
-  /** told when the model is loaded, before its first run: metrics watch its queue */
-  readonly onLoaded?: ((queue: QueueState) => void) | undefined
+  /** told when the model is loaded, before its first run: who watches it */
+  readonly onLoaded?: OnLoaded | undefined
 }
+
+/** A version that was loaded, or loaded again. */
+export interface LoadedVersion {
+  readonly name: string
+  readonly version: string
+  readonly manifest: Manifest
+  /** of its training split; undefined where the bundle has none */
+  readonly profile: TrainingProfile | undefined
+  readonly queue: QueueState
+}
+
+export type OnLoaded = (loaded: LoadedVersion) => void
 
 /** Weights are kept by each worker's session, beside them a packed copy of those that are multiplied; the rest is code and scratch memory. */
 const copiesOfWeights = 2
@@ -62,7 +75,8 @@ export function bundleEntry(options: BundleEntryOptions): CatalogEntry {
         await model.release()
         throw error
       }
-      options.onLoaded?.(model.queue)
+      const { profile } = bundle
+      options.onLoaded?.({ name, version, manifest: bundle.manifest, profile, queue: model.queue })
       return loaded(description, model, images)
     },
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { samplePng } from '../../test/sample-bundle.ts'
-import { type SampleApp, sampleApp, samplePipeline } from '../../test/sample-server.ts'
+import { owner, type SampleApp, sampleApp, samplePipeline } from '../../test/sample-server.ts'
 import type { Pipeline } from '../bundle/index.ts'
 import { QuernError } from '../core/errors.ts'
 import { createGate } from './gate.ts'
@@ -59,7 +59,7 @@ describe('every request', () => {
     expect(await answer.json()).toEqual({ error: 'the server failed; its log says more about request id-0' })
     expect(app.lines[0]).toBe('! request id-0 failed: secret path')
     const kinds = [
-      ['numeric', 500],
+      ['numeric', 422],
       ['io', 500],
       ['unsupported', 501],
       ['missing', 404],
@@ -197,6 +197,40 @@ describe('a passage', () => {
     expect(seen[0]!.principal!.id).toBe('owner')
     expect(seen[1]).toMatchObject({ model: undefined, status: 404 })
     expect(seen[1]!.failure).toContain("there is no model 'nobody'")
+  })
+})
+
+describe('results', () => {
+  test('of every run are told to who watches, with the trace of the caller; what watching throws harms nobody', async () => {
+    const seen: unknown[] = []
+    const lines: string[] = []
+    const gate = createGate({
+      maxBodyBytes: 1,
+      log: { info: () => undefined, warn: (line) => void lines.push(line) },
+      clock: { now: () => 1 },
+      newId: () => 'id',
+      authenticate: () => undefined,
+      observers: [],
+      onResults: (passage, feeds, results) => {
+        seen.push([passage.id, feeds, results])
+        throw new Error('broken observer')
+      },
+    })
+    const tensor = { dtype: 'float32', shape: [1], data: Float32Array.of(1) } as const
+    await gate.pass({ what: 'job 1', principal: owner }, async (passage) => {
+      passage.runOptions().onResults!({ x: tensor }, undefined, { y: tensor })
+    })
+    expect(seen).toEqual([['id', { x: tensor }, { y: tensor }]])
+    expect(lines).toEqual(['an observer failed at request id: broken observer'])
+    const { app } = fresh()
+    let traceparent: string | undefined
+    app.get('/trace', (c) => {
+      traceparent = c.get('passage').traceparent
+      return c.text('')
+    })
+    const header = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await app.request('/trace', { headers: { traceparent: header } })
+    expect(traceparent).toBe(header)
   })
 })
 

@@ -8,9 +8,9 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { messageOf } from '../core/errors.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import { refuseLongBody } from './body.ts'
-import { type AnswerEnd, afterBody, onConnectionEnd } from './end-of-answer.ts'
+import { type AnswerEnd, afterBody, onConnectionEnd, setHeader } from './end-of-answer.ts'
 import { errorBody } from './error-body.ts'
-import { Passage } from './passage.ts'
+import { Passage, type ResultObserver } from './passage.ts'
 import { type Authenticate, keyFrom, type Principal, scopeOf } from './principal.ts'
 import { errorAnswer, RequestError } from './request-error.ts'
 
@@ -28,6 +28,8 @@ export interface GateOptions {
   /** who holds a key */
   readonly authenticate: Authenticate
   readonly observers: readonly Observer[]
+  /** told of what models compute, while it is at hand; what it throws is logged */
+  readonly onResults?: ResultObserver | undefined
   /** requests at once, of everybody; more are answered 503. Default 1000 */
   readonly maxRunning?: number
   /** how long a request may take when it does not say so itself, and the most it may ask for. Default 60 s */
@@ -137,10 +139,21 @@ export function createGate(options: GateOptions): Gate {
     return c.json(errorBody(c.req.path, status, message), status as 400)
   }
 
-  const begin = (kind: Passage['kind'], id: string, what: string, limit: number): Passage => {
+  const { onResults: observeResults } = options
+  const onResults: ResultObserver | undefined =
+    observeResults &&
+    ((passage, feeds, results) => {
+      try {
+        observeResults(passage, feeds, results)
+      } catch (error) {
+        log.warn(`an observer failed at request ${passage.id}: ${messageOf(error)}`)
+      }
+    })
+
+  const begin = (kind: Passage['kind'], id: string, what: string, limit: number, traceparent?: string): Passage => {
     const started = clock.now()
     state.running++
-    return new Passage({ id, kind, what, started, deadline: started + limit, maxBodyBytes })
+    return new Passage({ id, kind, what, started, deadline: started + limit, maxBodyBytes, traceparent, onResults })
   }
 
   return {
@@ -158,12 +171,13 @@ export function createGate(options: GateOptions): Gate {
     onError,
     middleware: async (c, next) => {
       const id = requestId(c.req.header('x-request-id'), newId)
-      const passage = begin('http', id, `${c.req.method} ${c.req.path}`, maxMilliseconds)
+      const traceparent = c.req.header('traceparent')
+      const passage = begin('http', id, `${c.req.method} ${c.req.path}`, maxMilliseconds, traceparent)
       c.set('passage', passage)
       // Before the routes: on an answer that is made already, a header costs a copy of all of it.
-      c.header('x-request-id', id)
-      c.header('x-content-type-options', 'nosniff')
-      if (state.draining) c.header('connection', 'close')
+      setHeader(c, 'x-request-id', id)
+      setHeader(c, 'x-content-type-options', 'nosniff')
+      if (state.draining) setHeader(c, 'connection', 'close')
       const hasConnection = onConnectionEnd(c, (end) => leave(passage, end))
       try {
         await enter(c, passage)

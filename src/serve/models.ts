@@ -2,7 +2,7 @@
 import type { Manifest } from '../contract/manifest.ts'
 import { chanceOf } from './aliases.ts'
 import type { Catalog, ModelPipeline } from './catalog.ts'
-import type { Passage } from './passage.ts'
+import type { OnResults, Passage } from './passage.ts'
 import { shadowOf } from './shadow.ts'
 
 /** A model in use by one passage. */
@@ -35,7 +35,16 @@ export async function useModel(
   passage.model = entry.name
   passage.version = entry.version
   // Who names a version wants that one; what the others get is what a shadow is compared with.
-  const onResults = version === undefined ? shadowOf(catalog, entry.name, entry.version) : undefined
-  const pipeline = model.pipeline({ ...passage.runOptions(), onResults })
+  const shadow = version === undefined ? shadowOf(catalog, entry.name, entry.version) : undefined
+  const options = passage.runOptions()
+  const pipeline = model.pipeline(shadow ? { ...options, onResults: both(options.onResults, shadow) } : options)
   return { name: entry.name, version: entry.version, manifest: entry.manifest, pipeline }
+}
+
+function both(first: OnResults | undefined, second: OnResults): OnResults {
+  if (!first) return second
+  return (feeds, outputs, results) => {
+    first(feeds, outputs, results)
+    second(feeds, outputs, results)
+  }
 }

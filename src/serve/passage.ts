@@ -11,10 +11,17 @@ export interface RunReport {
 
 export type OnResults = (feeds: NamedTensors, outputs: readonly string[] | undefined, results: NamedTensors) => void
 
+/** What of an AbortSignal the engine needs. One of each request costs a tenth of the platform's. */
+export interface LeaveSignal {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void, options: { readonly once: true }): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 /** What a run of a model is told besides its tensors. */
 export interface RunOptions {
   /** given up when it fires: a run that still waits leaves the queue */
-  readonly signal?: AbortSignal
+  readonly signal?: LeaveSignal
   /** on the server's clock, in ms; a run that cannot start before is refused */
   readonly deadline?: number
   /** the higher goes first; default 0 */
@@ -23,6 +30,9 @@ export interface RunOptions {
   /** told what was computed, when it was */
   readonly onResults?: OnResults | undefined
 }
+
+/** Told of what a model computed on behalf of a passage, before the answer is written: it must cost next to nothing. */
+export type ResultObserver = (passage: Passage, feeds: NamedTensors, results: NamedTensors) => void
 
 export interface PassageStart {
   readonly id: string
@@ -34,6 +44,9 @@ export interface PassageStart {
   readonly started: number
   readonly deadline: number
   readonly maxBodyBytes: number
+  /** the W3C header of the same name, as it came */
+  readonly traceparent?: string | undefined
+  readonly onResults?: ResultObserver | undefined
 }
 
 export type PassageState = 'running' | 'ended'
@@ -48,6 +61,7 @@ export class Passage implements PassageStart {
   readonly what: string
   readonly started: number
   readonly maxBodyBytes: number
+  readonly traceparent: string | undefined
   deadline: number
   priority = 0
   /** who asks; undefined where no key is needed, or where the key was refused */
@@ -56,7 +70,7 @@ export class Passage implements PassageStart {
   version: string | undefined
   /** 499: the client left before its answer was whole */
   status = 0
-  /** why it failed, without anything of the payload; undefined for statuses below 400 */
+  /** why it failed, as the client was told, which may repeat a word of the payload: not for logs below 500; undefined for statuses below 400 */
   failure: string | undefined
   /** of the body */
   bytesIn = 0
@@ -72,30 +86,33 @@ export class Passage implements PassageStart {
   milliseconds = 0
   state: PassageState = 'running'
   readonly #held: (() => void)[] = []
+  readonly #onResults: ResultObserver | undefined
   #abort: AbortController | undefined
-  #isAborted = false
+  readonly #leaving = new Leaving()
 
-  constructor({ id, kind, what, started, deadline, maxBodyBytes }: PassageStart) {
+  constructor({ id, kind, what, started, deadline, maxBodyBytes, traceparent, onResults }: PassageStart) {
     this.id = id
     this.kind = kind
     this.what = what
     this.started = started
     this.deadline = deadline
     this.maxBodyBytes = maxBodyBytes
+    this.traceparent = traceparent
+    this.#onResults = onResults
   }
 
   /** fires when the client leaves, or the job is cancelled */
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController()
-      if (this.#isAborted) this.#abort.abort()
+      if (this.#leaving.aborted) this.#abort.abort()
     }
     return this.#abort.signal
   }
 
   /** Nobody waits for the answer any more. */
   abort(): void {
-    this.#isAborted = true
+    this.#leaving.fire()
     this.#abort?.abort()
   }
 
@@ -107,8 +124,10 @@ export class Passage implements PassageStart {
 
   /** For every run of a model on behalf of this passage. */
   runOptions(): RunOptions {
+    const observe = this.#onResults
     return {
-      signal: this.signal,
+      onResults: observe && ((feeds, _, results) => observe(this, feeds, results)),
+      signal: this.#leaving,
       deadline: this.deadline,
       priority: this.priority,
       onRun: ({ examples, queuedMilliseconds, computeMilliseconds }) => {
@@ -124,5 +143,25 @@ export class Passage implements PassageStart {
     this.state = 'ended'
     this.milliseconds = now - this.started
     for (const release of this.#held.splice(0)) release()
+  }
+}
+
+/** Listeners that are told once. */
+class Leaving implements LeaveSignal {
+  aborted = false
+  #listeners: (() => void)[] = []
+
+  addEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  removeEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners = this.#listeners.filter((other) => other !== listener)
+  }
+
+  fire(): void {
+    if (this.aborted) return
+    this.aborted = true
+    for (const listener of this.#listeners.splice(0)) listener()
   }
 }

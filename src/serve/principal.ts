@@ -24,7 +24,7 @@ export function scopeOf(method: string, path: string): KeyScope | undefined {
   if (path.startsWith('/v2/health/') || path === '/healthz') return undefined
   // A browser asks first whether it may ask, and sends no key with that.
   if (method === 'OPTIONS') return undefined
-  if (path === '/metrics') return 'metrics'
+  if (path === '/metrics' || /^\/models\/[^/]+\/(?:drift|quality)$/.test(path)) return 'metrics'
   if (path.startsWith('/admin/')) return 'admin'
   if (method === 'POST' && /^\/v2\/repository\/models\/[^/]+\/(?:load|unload)$/.test(path)) return 'admin'
   return 'infer'
