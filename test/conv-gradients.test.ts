@@ -23,6 +23,10 @@ const samples: readonly Sample[] = [
   conv('batch within the product, one a tap', [2, 6, 11, 11], [12, 6, 3, 3]),
   conv('batch within the product, all taps', [3, 7, 5, 5], [4, 7, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1] }),
   conv('batch within the product, one tap', [3, 50, 2], [12, 50, 1]),
+  conv('taps in phases, even kernel', [2, 4, 6, 6], [5, 4, 4, 4], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+  conv('taps in phases, odd kernel, a row that no window sees', [2, 6, 8, 7], [5, 6, 3, 3], { strides: [2, 2] }),
+  conv('taps in phases, kernel wider than high', [2, 6, 7, 9], [4, 6, 2, 5], { strides: [2, 2], pads: [0, 2, 1, 1] }),
+  conv('taps in phases, a product for each group of taps', [1, 6, 20, 20], [12, 6, 3, 3], { strides: [2, 2] }),
 ]
 
 it.each(samples.map((sample) => [sample.title, sample] as const))('%s', async (_, sample) => {

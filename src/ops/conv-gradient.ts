@@ -77,27 +77,71 @@ const fewOutputs = 8
 /** Outputs up to which one product over all windows is faster than one a tap. */
 const fewWindows = 64
 
-/** The gradient of the kernel by products over batch and space together: dy [M, n * space], shifted inputs [C, n * space] for each tap. */
+/** The gradient of the kernel by products over batch and space together: dy [M, n * space] with the inputs that taps see, [taps * C, n * space]. */
 function turnedProducts(g: Emitter, x: Value, dy: Value, windows: Windows, taps: readonly number[][]): Value {
-  const turn = (value: Value) => g.transpose(value, [1, 0, ...windows.kernel.map((_, i) => i + 2)])
   const [n, m, ...outputs] = requireStatic(shapeOf(dy), 'the gradient of Conv') as [number, number, ...number[]]
   const c = shapeOf(x)[1] as number
-  const [space, shape] = [sizeOf(outputs), [m, c, ...windows.kernel]]
-  const left = g.reshape(turn(dy), [m, n * space])
-  const shifted = shiftedInputs(g, turn(x), outputs, windows, taps)
-  if (space <= fewWindows) {
-    const columns = g.concat(
-      shifted.map((s) => g.reshape(s, [c, 1, n * space])),
-      1,
-    )
-    const right = g.reshape(columns, [c * taps.length, n * space])
-    return g.reshape(g.gemm(left, right, undefined, { transB: true }), shape)
+  const space = sizeOf(outputs)
+  const left = g.reshape(turn(g, dy), [m, n * space])
+  const groups = isHalving(windows)
+    ? phaseTaps(g, x, outputs, windows)
+    : shiftedInputs(g, turn(g, x), outputs, windows, taps).map((seen, i) => ({ taps: [i], seen }))
+  const rows = groups.map(({ taps: { length }, seen }) => g.reshape(seen, [length * c, n * space]))
+  const product = (right: Value) => g.gemm(left, right, undefined, { transB: true })
+  const joined = space <= fewWindows ? product(g.concat(rows, 0)) : g.concat(rows.map(product), 1)
+  const found = groups.flatMap((group) => group.taps)
+  const byTap = g.swapLast(g.reshape(joined, [m, taps.length, c]))
+  const places = taps.map((_, tap) => found.indexOf(tap))
+  const sorted = places.every((place, tap) => place === tap)
+  const inOrder = sorted ? byTap : g.op('Gather', [byTap, g.integers(places)], { axis: 2 })
+  return g.reshape(inOrder, [m, c, ...windows.kernel])
+}
+
+/** [n, C, ...] as [C, n, ...] */
+function turn(g: Emitter, value: Value): Value {
+  return g.transpose(value, [1, 0, ...shapeOf(value).flatMap((_, i) => (i > 1 ? [i] : []))])
+}
+
+/** Taps by their positions in the kernel, and the inputs that they see: [taps * C, n, outputs]. */
+interface SeenByTaps {
+  readonly taps: readonly number[]
+  readonly seen: Value
+}
+
+/** Whether the windows are those of two spatial axes with stride 2 and more than one tap an axis. */
+function isHalving({ kernel, strides, dilations }: Windows): boolean {
+  return kernel.length === 2 && kernel.every((size, i) => size > 1 && strides[i] === 2 && dilations[i] === 1)
+}
+
+/**
+ * What the taps of windows with stride 2 see. Taken apart by phases once, the input of a tap is a block without gaps, and neighbours share one
+ * Slice: 4 in place of 16 with gaps for a 4x4 kernel. Batch 64, 64 -> 128 channels, 7x7 outputs, weight gradient, one thread, ms: 19.2, with gaps 29.3.
+ */
+function phaseTaps(g: Emitter, x: Value, outputs: readonly number[], { kernel, before }: Windows): SeenByTaps[] {
+  const [n, c, ...sizes] = requireStatic(shapeOf(x), 'the gradient of Conv') as [number, number, number, number]
+  const [height, width] = kernel as [number, number]
+  const last = kernel.map((size) => Math.floor((size - 1) / 2))
+  const counts = outputs.map((size, i) => size + last[i]!)
+  // What no tap sees is cut off.
+  const after = counts.map((count, i) => 2 * count - before[i]! - sizes[i]!)
+  const pads = [0, 0, ...before, 0, 0, ...after]
+  const padded = pads.some((p) => p !== 0) ? g.op('Pad', [x, g.integers(pads)]) : x
+  const phases = g.reshape(turn(g, g.op('SpaceToDepth', [padded], { blocksize: 2 })), [4, c, n, ...counts])
+  const groups: SeenByTaps[] = []
+  for (let u = 0; u <= last[0]!; u++) {
+    for (let v = 0; v <= last[1]!; v++) {
+      // Where the kernel ends in the middle of a pair, the second phase of an axis has no tap.
+      const [down, right] = [2 * u + 1 < height ? 2 : 1, 2 * v + 1 < width ? 2 : 1]
+      const tap = (phase: number) => (2 * u + Math.floor(phase / 2)) * width + 2 * v + (phase % 2)
+      const runs = right === 2 ? [[0, 2 * down] as const] : [0, 2].slice(0, down).map((at) => [at, at + 1] as const)
+      for (const [begin, end] of runs) {
+        const ends = [end, u + outputs[0]!, v + outputs[1]!]
+        const taps = Array.from({ length: end - begin }, (_, i) => tap(begin + i))
+        groups.push({ taps, seen: g.slice(phases, [begin, u, v], ends, [0, 3, 4]) })
+      }
+    }
   }
-  const products = shifted.map((s) => {
-    const product = g.gemm(left, g.reshape(s, [c, n * space]), undefined, { transB: true })
-    return g.reshape(product, [1, m * c])
-  })
-  return g.reshape(g.swapLast(g.concat(products, 0)), shape)
+  return groups
 }
 
 /**
