@@ -7,13 +7,13 @@ const deepest = 32
 const mostContainers = 1_000_000
 
 /** The value, or an error 400 that says where the text is wrong. */
-export function jsonFrom(bytes: Uint8Array): unknown {
-  if (bytes.length === 0) throw new RequestError(400, 'the body is empty, expected JSON')
+export function jsonFrom(bytes: Uint8Array, what = 'the body'): unknown {
+  if (bytes.length === 0) throw new RequestError(400, `${what} is empty, expected JSON`)
   measure(bytes)
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    throw new RequestError(400, `the body is not JSON: ${messageOf(cause)}`, { cause })
+    throw new RequestError(400, `${what} is not JSON: ${messageOf(cause)}`, { cause })
   }
 }
 

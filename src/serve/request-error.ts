@@ -26,7 +26,8 @@ const statusOfKind: Readonly<Record<ErrorKind, ErrorStatus>> = {
   missing: 404,
   unsupported: 501,
   config: 500,
-  numeric: 500,
+  // No model is trained here: its answer to these inputs is no number.
+  numeric: 422,
   io: 500,
 }
 

@@ -18,7 +18,7 @@ export interface CsvHead {
 const delimiters = [',', ';', '\t', '|']
 
 /** Cells of a line of CSV; quotes as RFC 4180 has them. */
-function cellsOf(line: string, delimiter: string): string[] {
+export function cellsOf(line: string, delimiter: string): string[] {
   const cells: string[] = []
   let cell = ''
   let quoted = false

@@ -1,8 +1,8 @@
 /** What can be asked of the server, once: the page at /, its JSON form and the OpenAPI document are made of this table. */
 import { z } from 'zod'
 import { inferRequest } from '../infer-body.ts'
+import { predictRequest } from '../predict-body.ts'
 import { openAiRoutes } from './openai.ts'
-import { predictRequest } from './predict.ts'
 import { changeRequest, indexRequest } from './repository.ts'
 
 export interface Endpoint {

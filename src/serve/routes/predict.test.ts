@@ -102,7 +102,7 @@ describe('what cannot be used', () => {
       'one bad of two',
       () => json({ images: [Buffer.from(png).toString('base64'), 'AAAA'] }),
       422,
-      'input 1: not a picture',
+      'images[1]: not a picture',
     ],
     [
       'numbers of another shape',

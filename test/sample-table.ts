@@ -1,0 +1,47 @@
+/** Tiny bundles that take rows of a table, for the tests of everything that reads rows. A missing number makes the answer of its row no number. */
+import { exportGraph } from '../src/bundle/export-graph.ts'
+import { type Bundle, createPipeline, openBundle, type Pipeline } from '../src/bundle/index.ts'
+import type { Manifest, TableColumn } from '../src/contract/manifest.ts'
+import { createRandom } from '../src/core/random.ts'
+import { dense, initialParameters, rescaling, sequential, trace } from '../src/nn/index.ts'
+import { table } from '../src/ops/index.ts'
+import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
+import { sampleFiles, sampleManifest } from './sample-bundle.ts'
+
+const column = (name: string): TableColumn => ({
+  name,
+  kind: 'number',
+  feature: 'standard',
+  state: { fill: 0, gaps: false, offset: 0, scale: 1 },
+})
+
+export const riskLabels: readonly string[] = ['low', 'high', 'un,known']
+
+/** A classifier over `age` and `income`, or a regression that estimates `price`. */
+export async function sampleTableBundle(kind: 'classification' | 'regression'): Promise<Bundle> {
+  const isClassifier = kind === 'classification'
+  const units = isClassifier ? riskLabels.length : 1
+  const layers = dense({ units, ...(isClassifier ? { activation: 'softmax' as const } : {}) })
+  const model = sequential([rescaling({ scale: 1 / 50 }), layers])
+  const inputs = [{ name: 'numbers', dtype: 'float64' as const, shape: [2] }]
+  const symbolic = { name: 'numbers', type: { dtype: 'float64' as const, shape: ['batch', 2] } }
+  const { parameters } = trace(model, [symbolic], { table, training: false })
+  const values = initialParameters(parameters, createRandom(5))
+  const output = isClassifier ? 'probabilities' : 'estimate'
+  const name = isClassifier ? 'risk' : 'price'
+  const manifest: Omit<Manifest, 'files'> = {
+    ...sampleManifest,
+    task: `tabular-${kind}`,
+    name,
+    inputs: [{ name: 'numbers', dtype: 'float64', shape: ['batch', 2] }],
+    outputs: [{ name: output, dtype: 'float32', shape: ['batch', units] }],
+    preprocessing: { kind: 'table', columns: [column('age'), column('income')], target: name, missing: ['', 'NA'] },
+    labels: isClassifier ? [...riskLabels] : [],
+  }
+  const bytes = exportGraph({ model, inputs, output, parameters: values, table, name })
+  return openBundle(await sampleFiles(manifest, bytes), name)
+}
+
+export async function sampleTablePipeline(kind: 'classification' | 'regression'): Promise<Pipeline> {
+  return createPipeline(await sampleTableBundle(kind), { backend: createNodeBackend() })
+}
