@@ -57,7 +57,7 @@ export function bundleEntry(options: BundleEntryOptions): CatalogEntry {
     name,
     version,
     manifest,
-    bytes: size + engine.workers * (copiesOfWeights * size + memoryOfSession),
+    bytes: size + engine.sessionsOf(size) * (copiesOfWeights * size + memoryOfSession),
     async load() {
       const bundle = await options.open()
       const {

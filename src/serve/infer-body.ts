@@ -132,7 +132,8 @@ function inputTensor({ name, shape, datatype, data }: InferInput, port: Port, by
 }
 
 export interface InferAnswer {
-  readonly body: Uint8Array<ArrayBuffer>
+  /** a text where all is JSON: it leaves in one piece with the headers */
+  readonly body: string | Uint8Array<ArrayBuffer>
   /** of the JSON at its beginning; undefined where it is all */
   readonly jsonLength: number | undefined
 }
@@ -155,8 +156,9 @@ export function inferAnswer(
     return { ...about, parameters: { binary_data_size: bytes.length } }
   })
   const about = { model_name: model.name, model_version: model.version, ...(id === undefined ? {} : { id }) }
-  const json = new TextEncoder().encode(JSON.stringify({ ...about, outputs: described }))
-  if (raw.length === 0) return { body: json, jsonLength: undefined }
+  const text = JSON.stringify({ ...about, outputs: described })
+  if (raw.length === 0) return { body: text, jsonLength: undefined }
+  const json = new TextEncoder().encode(text)
   const body = new Uint8Array(raw.reduce((sum, bytes) => sum + bytes.length, json.length))
   body.set(json)
   let at = json.length

@@ -1,5 +1,6 @@
 /** Headers that keep browsers from doing with an answer what nobody meant. Pages that need more say so themselves. */
 import type { MiddlewareHandler } from 'hono'
+import { setHeader } from './end-of-answer.ts'
 
 const headers: readonly (readonly [string, string])[] = [
   ['cache-control', 'no-store'],
@@ -11,6 +12,6 @@ const headers: readonly (readonly [string, string])[] = [
 
 /** Before the gate, so that refusals have them too, and before the routes: on an answer that is made already, a header costs a copy of it. */
 export const secureHeaders: MiddlewareHandler = async (c, next) => {
-  for (const [name, value] of headers) c.header(name, value)
+  for (const [name, value] of headers) setHeader(c, name, value)
   await next()
 }

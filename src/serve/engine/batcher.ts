@@ -64,6 +64,11 @@ export class Batcher {
     return this.#queue[0]?.waiting
   }
 
+  /** examples of the next batch, at most */
+  get nextRows(): number {
+    return Math.max(this.head?.rows ?? 0, Math.min(this.#rows, this.settings.maxRows))
+  }
+
   /** Examples that would be served before a newcomer of this priority. */
   rowsAhead(priority: number): number {
     let rows = this.#rows

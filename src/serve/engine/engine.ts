@@ -5,6 +5,7 @@ import type { Tensor } from '../../core/tensor.ts'
 import type { NamedTensors, PortInfo } from '../../runtime/backend.ts'
 import type { RunOptions } from '../passage.ts'
 import type { BatchSettings } from './batcher.ts'
+import { isNear, NearPlace } from './near-place.ts'
 import { type QueueState, ScheduledModel, Scheduler, type Timers } from './scheduler.ts'
 import { WorkerThread } from './worker-thread.ts'
 
@@ -50,6 +51,7 @@ const pauseMilliseconds = 1000
 export class Engine {
   readonly #options: EngineOptions
   readonly #scheduler: Scheduler
+  readonly #near: NearPlace
   readonly #threads = new Set<WorkerThread>()
   readonly #loaded = new Set<Loaded>()
   #isClosed = false
@@ -57,12 +59,14 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options
     this.#scheduler = new Scheduler({ clock: options.clock, timers })
+    this.#near = new NearPlace(options.clock)
+    this.#scheduler.addPlace(this.#near)
     for (let i = 0; i < options.workers; i++) this.#start()
   }
 
-  /** Sessions of a model there are when it is loaded. */
-  get workers(): number {
-    return this.#options.workers
+  /** Sessions that a model of this size has at most. */
+  sessionsOf(bytes: number): number {
+    return this.#options.workers + Number(isNear(bytes))
   }
 
   /** Workers that can compute now: fewer than `workers` while one that died is replaced. */
@@ -86,6 +90,7 @@ export class Engine {
       throw failed?.reason ?? new Error('there is no worker')
     }
     this.#loaded.add(loaded)
+    this.#near.consider(model, bytes, shared, done.value.inputs)
     this.#scheduler.addModel(model)
     return {
       inputs: done.value.inputs,
@@ -95,14 +100,14 @@ export class Engine {
       release: async () => {
         this.#loaded.delete(loaded)
         this.#scheduler.removeModel(model)
-        await Promise.all([...this.#threads].map((thread) => thread.release(model)))
+        await Promise.all([this.#near, ...this.#threads].map((place) => place.release(model)))
       },
     }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all([...this.#threads].map((thread) => thread.close()))
+    await Promise.all([this.#near, ...this.#threads].map((place) => place.close()))
     this.#threads.clear()
   }
 

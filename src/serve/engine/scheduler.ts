@@ -6,7 +6,7 @@
 import type { Clock } from '../../core/ports.ts'
 import type { Tensor } from '../../core/tensor.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
-import type { RunOptions } from '../passage.ts'
+import type { LeaveSignal, RunOptions } from '../passage.ts'
 import { RequestError } from '../request-error.ts'
 import { joinFeeds, splitResults } from './batch-tensors.ts'
 import { Batcher, type BatchSettings, type Waiting } from './batcher.ts'
@@ -21,8 +21,10 @@ export interface BatchResult {
 
 /** A place where one batch at a time is computed. */
 export interface Place {
-  /** false: this model is not loaded there */
-  has(model: ScheduledModel): boolean
+  /** not counted when it is told how long a newcomer waits: it takes over what it can and leaves the rest */
+  readonly isSpare?: boolean
+  /** false: this model is not loaded there, or should not be computed there in batches of `rows` */
+  has(model: ScheduledModel, rows: number): boolean
   run(model: ScheduledModel, ...args: Parameters<RunBatch>): Promise<BatchResult>
 }
 
@@ -49,9 +51,14 @@ export class ScheduledModel implements QueueState {
   readonly name: string
   readonly batcher: Batcher
   computing = 0
-  /** of a batch, and of an example in it: moving averages */
+  /** of a batch, and of an example in it, with the way to the worker and back: moving averages */
   batchMilliseconds = 0
   rowMilliseconds = 0
+  /** batches that were computed */
+  runs = 0
+  /** of a batch, without the way, and the examples in it: moving averages */
+  #runMilliseconds = 0
+  #runRows = 0
   onBatch: ((rows: number, milliseconds: number) => void) | undefined
 
   constructor(name: string, settings: BatchSettings) {
@@ -68,7 +75,16 @@ export class ScheduledModel implements QueueState {
     const weight = this.batchMilliseconds === 0 ? 1 : 0.1
     this.batchMilliseconds += weight * (whole - this.batchMilliseconds)
     this.rowMilliseconds += weight * (whole / rows - this.rowMilliseconds)
+    // A run that was put aside by the system says little of the next one.
+    const run = this.runs++ === 0 ? milliseconds : Math.min(milliseconds, 4 * this.#runMilliseconds)
+    this.#runMilliseconds += weight * (run - this.#runMilliseconds)
+    this.#runRows += weight * (rows - this.#runRows)
     this.onBatch?.(rows, milliseconds)
+  }
+
+  /** ms that a run of so many examples takes, without the way to a worker. */
+  expectedRun(rows: number): number {
+    return this.#runMilliseconds * Math.max(1, rows / Math.max(1, this.#runRows))
   }
 }
 
@@ -160,8 +176,8 @@ export class Scheduler {
 
   /** How long a newcomer would wait, in ms, as far as the past tells. */
   expectedWait(model: ScheduledModel, priority: number): number {
-    const places = Math.max(1, this.#all.size)
-    const busy = this.#idle.size === 0 ? model.batchMilliseconds / places : 0
+    const places = Math.max(1, countOf(this.#all))
+    const busy = countOf(this.#idle) === 0 ? model.batchMilliseconds / places : 0
     return busy + (model.batcher.rowsAhead(priority) * model.rowMilliseconds) / places
   }
 
@@ -171,7 +187,7 @@ export class Scheduler {
     now: number,
     deadline: number,
     priority: number,
-    signal: AbortSignal | undefined,
+    signal: LeaveSignal | undefined,
   ): RequestError | undefined {
     if (signal?.aborted) return new RequestError(499, 'the client left')
     if (deadline <= now) return new RequestError(504, 'the time for this request is over')
@@ -201,7 +217,9 @@ export class Scheduler {
     for (const { batcher } of this.#models) {
       for (const late of batcher.expire(now)) late.failed(new RequestError(504, 'the time for this request is over'))
     }
-    for (const place of this.#idle) {
+    // In the order in which they were added: the near one first.
+    for (const place of this.#all) {
+      if (!this.#idle.has(place)) continue
       const model = this.#next(place, now)
       if (!model) continue
       this.#idle.delete(place)
@@ -213,7 +231,7 @@ export class Scheduler {
   #next(place: Place, now: number): ScheduledModel | undefined {
     let best: ScheduledModel | undefined
     for (const model of this.#models) {
-      if (!model.batcher.isReady(now, model.computing > 0) || !place.has(model)) continue
+      if (!model.batcher.isReady(now, model.computing > 0) || !place.has(model, model.batcher.nextRows)) continue
       if (!best || isBefore(model.batcher.head!, best.batcher.head!)) best = model
     }
     return best
@@ -264,6 +282,12 @@ export class Scheduler {
     )
     this.#timer = { at, cancel: () => timer.cancel() }
   }
+}
+
+function countOf(places: ReadonlySet<Place>): number {
+  let count = 0
+  for (const { isSpare = false } of places) if (!isSpare) count++
+  return count
 }
 
 function isBefore(a: Waiting, b: Waiting): boolean {

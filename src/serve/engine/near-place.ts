@@ -1,0 +1,106 @@
+/**
+ * The thread of the sockets as a place to compute, for what takes less time than a message to a worker and back: two wakes of a thread cost more than a run of a
+ * small model. Only models whose work is known beforehand come here, since nobody is answered while they run.
+ */
+import type { Clock } from '../../core/ports.ts'
+import { decodeModel } from '../../onnx/decode-model.ts'
+import type { GraphProto } from '../../onnx/generated/onnx_pb.ts'
+import type { NamedTensors, PortInfo, Session } from '../../runtime/backend.ts'
+import { createNodeBackend } from '../../runtime/onnxruntime-node.ts'
+import { RequestError } from '../request-error.ts'
+import type { BatchResult, Place, ScheduledModel } from './scheduler.ts'
+
+/** Of a run: about what it costs to wake a worker and to be woken by it. */
+const longestMilliseconds = 0.25
+/** Its session is made in this thread, and its weights are kept once more. */
+const mostBytes = 4 * 2 ** 20
+/** Runs in workers, before a model is taken for a short one. */
+const fewestRuns = 8
+
+interface Candidate {
+  readonly bytes: Uint8Array
+  session: Session | undefined
+  isLoading: boolean
+  /** ends with the last run; never rejects */
+  running: Promise<unknown>
+}
+
+export class NearPlace implements Place {
+  readonly isSpare = true
+  readonly #clock: Clock
+  readonly #backend = createNodeBackend()
+  readonly #candidates = new Map<ScheduledModel, Candidate>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /**
+   * Keeps a model in mind, when it can be a short one.
+   * @param shared what its session is made of, if it proves short; kept
+   */
+  consider(model: ScheduledModel, bytes: Uint8Array, shared: Uint8Array, inputs: readonly PortInfo[]): void {
+    if (isNear(bytes.length) && inputs.every(hasFreeBatchAlone) && hasKnownWork(bytes)) {
+      this.#candidates.set(model, { bytes: shared, session: undefined, isLoading: false, running: Promise.resolve() })
+    }
+  }
+
+  has(model: ScheduledModel, rows: number): boolean {
+    const candidate = this.#candidates.get(model)
+    if (!candidate || model.runs < fewestRuns || model.expectedRun(rows) > longestMilliseconds) return false
+    if (!candidate.session) this.#load(model, candidate)
+    return candidate.session !== undefined
+  }
+
+  async run(model: ScheduledModel, feeds: NamedTensors, outputs: readonly string[] | undefined): Promise<BatchResult> {
+    const candidate = this.#candidates.get(model)
+    if (!candidate?.session) throw new RequestError(503, `model '${model.name}' was unloaded`)
+    const start = this.#clock.now()
+    const running = candidate.session.run(feeds, outputs)
+    candidate.running = running.catch(() => undefined)
+    return { results: await running, milliseconds: this.#clock.now() - start }
+  }
+
+  /** What runs is finished first. */
+  async release(model: ScheduledModel): Promise<void> {
+    const candidate = this.#candidates.get(model)
+    this.#candidates.delete(model)
+    await candidate?.running
+    await candidate?.session?.release()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#candidates.keys()].map((model) => this.release(model)))
+  }
+
+  /** A model that cannot be loaded here goes on in the workers. */
+  #load(model: ScheduledModel, candidate: Candidate): void {
+    if (candidate.isLoading) return
+    candidate.isLoading = true
+    this.#backend.createSession(candidate.bytes.slice(), { threads: 1 }).then(
+      async (session) => {
+        if (this.#candidates.get(model) === candidate) candidate.session = session
+        else await session.release()
+      },
+      () => this.#candidates.delete(model),
+    )
+  }
+}
+
+/** Whether a model of this size may be kept here too. */
+export function isNear(bytes: number): boolean {
+  return bytes <= mostBytes
+}
+
+/** Else one request could be a thousand times as long as those before it. */
+function hasFreeBatchAlone({ shape }: PortInfo): boolean {
+  return shape?.slice(1).every((dim) => typeof dim === 'number') ?? false
+}
+
+/** No loop, whose length only the numbers of a request would tell. */
+function hasKnownWork(bytes: Uint8Array): boolean {
+  const { graph, functions } = decodeModel(bytes)
+  return [graph!, ...functions].every(({ node }: Pick<GraphProto, 'node'>) =>
+    node.every(({ attribute }) => attribute.every(({ g, graphs }) => g === undefined && graphs.length === 0)),
+  )
+}
