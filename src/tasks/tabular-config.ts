@@ -7,6 +7,7 @@ import type { ColumnWish } from '../data/table-data.ts'
 import type { TableSplit } from '../data/table-split.ts'
 import type { MetricSpec } from '../metrics/index.ts'
 import type { Layer } from '../nn/index.ts'
+import { type TabularModelInput, type TabularModelSection, tabularModel } from './tabular-models.ts'
 import type { TaskConfig } from './task.ts'
 
 /** A column as a user writes it: its kind, 'ignore', or settings. */
@@ -69,20 +70,10 @@ export interface TabularDataSection {
   readonly split: TableSplit
 }
 
-/** A network between the features and the answer. */
-export interface TabularModelSection {
-  readonly name: 'mlp'
-  /** units of each hidden layer */
-  readonly hidden: readonly number[]
-  readonly dropout: number
-  /** adds a linear model of the features to the answer */
-  readonly wide: boolean
-}
-
 export interface TabularConfig extends TaskConfig {
   readonly task: 'tabular-classification' | 'tabular-regression'
   readonly data: TabularDataSection
-  /** 'linear', an mlp, or layers of your own from `quern/nn`, which are fed the features `[batch, n]` */
+  /** 'linear', a network by its name, or layers of your own from `quern/nn`, which are fed the features `[batch, n]` */
   readonly model: 'linear' | TabularModelSection | Layer
   /** trains a linear model and the commonest answer beside the network */
   readonly baselines: boolean
@@ -97,7 +88,7 @@ export interface TabularInput<Name extends TabularConfig['task'] = TabularConfig
   readonly threads?: number
   readonly data: Pick<TabularDataSection, 'source' | 'target'> &
     Partial<Omit<TabularDataSection, 'source' | 'target' | 'split'>> & { readonly split?: TableSplitInput }
-  readonly model?: 'linear' | 'mlp' | (Partial<TabularModelSection> & { readonly name: 'mlp' }) | Layer
+  readonly model?: TabularModelInput
   readonly baselines?: boolean
   readonly train?: TrainInput
   readonly metrics?: readonly MetricSpec[]
@@ -138,18 +129,6 @@ const split = z.preprocess(
   ]),
 )
 
-const ownModel = z.custom<Layer>(
-  (value) => typeof value === 'function' && 'apply' in value && 'kind' in value,
-  "expected 'linear', 'mlp', { name: 'mlp', ... } or a layer made with quern/nn",
-)
-
-const mlp = z.strictObject({
-  name: z.literal('mlp'),
-  hidden: z.array(z.int().positive()).min(1).default([64, 32]),
-  dropout: z.number().min(0).lt(1).default(0.1),
-  wide: z.boolean().default(true),
-})
-
 /** The whole configuration of a task on a table. */
 export function tabularSchema(task: TabularConfig['task'], metrics: readonly string[]): z.ZodType<TabularConfig> {
   return z.strictObject({
@@ -171,9 +150,7 @@ export function tabularSchema(task: TabularConfig['task'], metrics: readonly str
       onMissingTarget: z.enum(['fail', 'skip']).default('fail'),
       split: split.default({ by: 'fraction', validation: 0.1, test: 0.1, stratified: true }),
     }),
-    model: z
-      .union([z.literal('linear'), z.literal('mlp').transform(() => mlp.parse({ name: 'mlp' })), mlp, ownModel])
-      .default(() => mlp.parse({ name: 'mlp' })),
+    model: tabularModel,
     baselines: z.boolean().default(true),
     train: commonSections.train,
     metrics: z.array(z.union([z.string(), z.looseObject({ name: z.string() })])).default([...metrics]),

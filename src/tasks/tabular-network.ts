@@ -3,9 +3,9 @@ import type { TableColumn } from '../contract/manifest.ts'
 import { columnOf, exampleShape } from '../data/dataset.ts'
 import type { BlockName, FeatureContext } from '../data/features/feature.ts'
 import { createTableEncoder } from '../data/features/table-encoder.ts'
-import { dense, dropout, type Layer, layer, sequential } from '../nn/index.ts'
+import { type Layer, layer } from '../nn/index.ts'
 import type { ColumnSpec } from '../train/network.ts'
-import type { TabularConfig } from './tabular-config.ts'
+import type { FeatureForm, TableLayers } from './tabular-models.ts'
 import type { TaskData } from './task.ts'
 
 /** The blocks of a table that the network reads, in the order of its inputs. */
@@ -18,15 +18,18 @@ export function tableInputs({ splits }: TaskData): ColumnSpec[] {
     })
 }
 
-/** float32 `[batch, features]` of the blocks; `linear` for a model without hidden layers. */
-function tableFeatures(columns: readonly TableColumn[], blocks: readonly BlockName[], linear: boolean): Layer {
+/** float32 `[batch, features]` of the blocks, or tokens `[batch, columns, size]`. */
+function tableFeatures(columns: readonly TableColumn[], blocks: readonly BlockName[], form: FeatureForm): Layer {
   const encoder = createTableEncoder(columns)
   return layer({
     kind: 'features',
-    config: { columns: columns.map(({ name, feature }) => ({ name, feature })) },
+    config: { columns: columns.map(({ name, feature }) => ({ name, feature })), form },
     arity: 'many',
-    apply: (c, inputs) =>
-      encoder.graph(c as FeatureContext, Object.fromEntries(blocks.map((block, i) => [block, inputs[i]!])), { linear }),
+    apply: (c, inputs) => {
+      const values = Object.fromEntries(blocks.map((block, i) => [block, inputs[i]!]))
+      if (typeof form === 'number') return encoder.tokens(c as FeatureContext, values, form)
+      return encoder.graph(c as FeatureContext, values, { linear: form === 'linear' })
+    },
   })
 }
 
@@ -34,13 +37,12 @@ function tableFeatures(columns: readonly TableColumn[], blocks: readonly BlockNa
 export function tableModel(
   columns: readonly TableColumn[],
   inputs: readonly ColumnSpec[],
-  body: Layer,
-  linear = false,
+  { body, form }: TableLayers,
 ): Layer {
   const features = tableFeatures(
     columns,
     inputs.map(({ name }) => name as BlockName),
-    linear,
+    form,
   )
   return layer({
     kind: 'table',
@@ -48,27 +50,4 @@ export function tableModel(
     arity: 'many',
     apply: (c, given) => c.inner('network', body, [c.inner('features', features, given)]),
   })
-}
-
-/** A linear model and a deep one, added up (Cheng et al. 2016, "Wide & deep learning"): what is linear need not be learnt by hidden units. */
-function wideAndDeep(deep: Layer, units: number): Layer {
-  const wide = dense({ units, kernelInitializer: 'zeros', useBias: false })
-  return layer({
-    kind: 'wideAndDeep',
-    config: { wide: { kind: wide.kind, ...wide.config }, deep: { kind: deep.kind, ...deep.config } },
-    apply: (c, [x]) => c.g.add(c.inner('wide', wide, [x!]), c.inner('deep', deep, [x!])),
-  })
-}
-
-/** The layers that a configuration asks for, with `units` numbers at the end. */
-export function tableLayers({ model }: TabularConfig, units: number): { body: Layer; linear: boolean } {
-  if (model === 'linear') return { body: sequential([dense({ units })]), linear: true }
-  if (typeof model === 'function') return { body: model, linear: false }
-  const { hidden, dropout: rate, wide } = model
-  const layers = hidden.flatMap((size) => [
-    dense({ units: size, activation: 'relu', kernelInitializer: 'heUniform' }),
-    ...(rate > 0 ? [dropout({ rate })] : []),
-  ])
-  const deep = sequential([...layers, dense({ units })])
-  return { body: wide ? wideAndDeep(deep, units) : deep, linear: false }
 }

@@ -74,6 +74,7 @@ const joined = (g: Emitter, parts: readonly Value[]): Value =>
 const base = {
   kinds: ['category', 'text', 'boolean', 'number', 'date'],
   block: 'categories',
+  token: 'place',
   width: () => 1,
   encode(state, column, rows, into, at, stride, onUnseen) {
     for (let row = 0; row < rows; row++) into[row * stride + at] = place(state, column, row, onUnseen)
@@ -127,6 +128,7 @@ const embedding: Feature<Embedded> = {
 }
 
 const boolean: Feature<{ readonly gaps: boolean }> = {
+  token: 'number',
   name: 'boolean',
   summary: 'boolean: -1 or 1, 0 where it is missing',
   kinds: ['boolean'],

@@ -39,6 +39,11 @@ export interface Feature<State = unknown> {
   /** kinds of columns that it takes */
   readonly kinds: readonly ColumnKind[]
   readonly block: BlockName
+  /**
+   * How a column becomes one token: 'number': the graph gives a number for each column, then a mark for each whose state has `gaps`; 'place':
+   * the cell is a place among the state's `values`, from 2 on. Absent: what the graph gives goes through a dense layer.
+   */
+  readonly token?: 'number' | 'place'
   /** cells of the block that it takes */
   width(state: State): number
   /** Throws `config` for options that it does not know. */

@@ -100,6 +100,7 @@ function scaledGraph(columns: readonly Fitted<Scaled>[], c: FeatureContext, cell
 const spread = (scale: number): number => (scale > 0 && Number.isFinite(scale) ? scale : 1)
 
 const standard: Feature<Scaled> = {
+  token: 'number',
   ...numeric('standard', 'number: (x - mean) / deviation', ({ mean, deviation, count }, options) => {
     numericOptions('standard', options, {})
     return { offset: count > 0 ? mean : 0, scale: spread(deviation) }
@@ -108,6 +109,7 @@ const standard: Feature<Scaled> = {
 }
 
 const minMax: Feature<Scaled> = {
+  token: 'number',
   ...numeric('minMax', 'number: 0 at the least of training, 1 at the most', ({ sorted }, options) => {
     numericOptions('minMax', options, {})
     const [low = 0, high = 1] = [sorted[0], sorted.at(-1)]
@@ -117,6 +119,7 @@ const minMax: Feature<Scaled> = {
 }
 
 const robust: Feature<Scaled> = {
+  token: 'number',
   ...numeric(
     'robust',
     'number: (x - median) / distance of the quartiles; outliers count for little',
@@ -132,6 +135,7 @@ const robust: Feature<Scaled> = {
 const signedLog = (x: number): number => Math.sign(x) * Math.log1p(Math.abs(x))
 
 const log: Feature<Scaled> = {
+  token: 'number',
   ...numeric('log', 'number: sign(x) log(1 + |x|), then as standard: for amounts and counts', ({ sorted }, options) => {
     numericOptions('log', options, {})
     const logs = sorted.map(signedLog)
@@ -184,6 +188,7 @@ const piecewise: Feature<Binned> = {
 }
 
 const quantile: Feature<Binned> = {
+  token: 'number',
   ...numeric('quantile', 'number: its rank among the training rows, from -1 to 1, by `bins` (100) bins', (s, options) =>
     binned('quantile', s, options, 100),
   ),
