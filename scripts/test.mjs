@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { build } from './build.mjs'
 import { prepareChromium } from './chromium.mjs'
+import { preparePostgres } from './postgres.mjs'
 import { filesBelow, root, run, tool } from './tools.mjs'
 
 const cache = 'node_modules/.cache/quern'
@@ -34,7 +35,8 @@ async function testAll(options) {
   if (!existsSync(`${root}/node_modules/vitest`)) throw new Error("the tools are not installed: type 'npm ci' first")
   const isBrowserTest = (name) => name.endsWith('.browser.test.ts')
   const needsBrowser = ['src', 'test'].some((folder) => filesBelow(`${root}/${folder}`).some(isBrowserTest))
-  const env = needsBrowser && options.length === 0 ? await prepareChromium() : {}
+  const env =
+    options.length > 0 ? {} : { ...(needsBrowser ? await prepareChromium() : {}), ...(await preparePostgres()) }
   if ((await build()) !== 0) {
     console.error('the build failed: no test was run')
     return { passed: 0, failed: 1, skipped: 0 }

@@ -2,19 +2,13 @@ import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { collected, type ReadTable, readAll } from '../../../test/read-tables.ts'
 import { columnFromValues } from '../table/cells.ts'
 import { dateFormats, parseDate } from '../table/date-formats.ts'
-import { cellText, joinTables, type Table } from '../table/table.ts'
+import { cellText } from '../table/table.ts'
 import { connectDuckDb, query, sqlText } from './duckdb.ts'
 import { openTable, type TableOptions } from './open-table.ts'
 import { readTableRows } from './table-rows.ts'
-
-/** All that an iteration yields. */
-async function collected<T>(from: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of from) all.push(item)
-  return all
-}
 
 let root: string
 beforeAll(async () => {
@@ -24,21 +18,11 @@ afterAll(() => rm(root, { recursive: true, force: true }))
 
 async function read(name: string, text: string | Uint8Array, options: TableOptions = {}) {
   await writeFile(join(root, name), text)
-  const file = await openTable(name, { root, ...options })
-  try {
-    const schema = await file.schema()
-    const chunks: Table[] = []
-    for await (const chunk of file.read({ batch: 3 })) chunks.push(chunk)
-    return { schema, table: joinTables(chunks), chunks, skipped: file.skipped }
-  } finally {
-    await file.release()
-  }
+  return readAll(name, { root, batch: 3, ...options })
 }
 
-const kinds = ({ schema }: Awaited<ReturnType<typeof read>>) =>
-  Object.fromEntries(schema.columns.map(({ name, kind }) => [name, kind]))
-const cells = ({ table }: Awaited<ReturnType<typeof read>>, name: string) =>
-  Array.from({ length: table.rows }, (_, row) => cellText(table.columns.get(name)!, row))
+const kinds = (found: ReadTable) => found.kinds
+const cells = (found: ReadTable, name: string) => found.cells(name)
 
 describe('a CSV file', () => {
   it('has its delimiter, kinds and missing values found', async () => {

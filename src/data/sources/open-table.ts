@@ -1,6 +1,6 @@
 /** A table by its address: a file, several, a folder, a database, an object. Each kind of address is a record in the table below. */
 import { resolve } from 'node:path'
-import { QuernError } from '../../core/errors.ts'
+import { QuernError, suggestion } from '../../core/errors.ts'
 import { missingPath } from '../missing-path.ts'
 import type { TableSource } from '../table/table-source.ts'
 import { type ColumnOptions, openOrigin } from './duckdb-table.ts'
@@ -19,9 +19,41 @@ export async function openTable(source: TableAddress, options: TableOptions = {}
   return openOrigin(await originOf(source, options), options)
 }
 
+/** Addresses that are no paths, by how they begin. */
+const schemes: Readonly<Record<string, (address: string, options: OriginOptions) => Promise<TableOrigin>>> = {
+  sqlite: async (address, options) => (await import('./sqlite-origin.ts')).sqliteOrigin(address, options),
+  postgres: async (address, options) => (await import('./postgres-origin.ts')).postgresOrigin(address, options),
+  postgresql: async (address, options) => (await import('./postgres-origin.ts')).postgresOrigin(address, options),
+}
+
+/** How an address begins; undefined for paths, `C:\\` among them. */
+export function schemeOf(address: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]+):/i.exec(address)?.[1]?.toLowerCase()
+}
+
 /** Where a table comes from, by its address. */
 export async function originOf(source: TableAddress, options: OriginOptions): Promise<TableOrigin> {
   const addresses = typeof source === 'string' ? [source] : source
+  for (const address of addresses) {
+    const scheme = schemeOf(address)
+    if (scheme === undefined) continue
+    const open = schemes[scheme]
+    if (!open) {
+      throw new QuernError(
+        'config',
+        `data.source: nothing reads '${scheme}:' addresses. ${suggestion(scheme, Object.keys(schemes))}`,
+      )
+    }
+    if (addresses.length > 1) throw new QuernError('config', `data.source: ${scheme}: cannot be one of several sources`)
+    return open(address, options)
+  }
+  if (options.table !== undefined || options.query !== undefined) {
+    throw new QuernError('config', 'data.table and data.query are for databases; data.source names files')
+  }
+  return localOrigin(addresses, options)
+}
+
+async function localOrigin(addresses: readonly string[], options: OriginOptions): Promise<TableOrigin> {
   const root = resolve(options.root ?? '.')
   const paths: string[] = []
   for (const address of addresses) {
