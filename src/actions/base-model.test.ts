@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { float32 } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
@@ -5,9 +8,10 @@ import { writeModel } from '../onnx/write.ts'
 import { Emitter } from '../ops/emitter.ts'
 import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
+import { createFileBlobs } from '../store/file-blobs.ts'
 import { createRunStore } from '../store/file-runs.ts'
 import { createMemoryBlobs } from '../store/memory-blobs.ts'
-import { openBase } from './base-model.ts'
+import { type ModelFile, openBase } from './base-model.ts'
 import { answersOfFile, compareAnswers } from './compare-answers.ts'
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
@@ -83,7 +87,7 @@ describe('a folder in the layout of Hugging Face', () => {
 })
 
 describe('external data', () => {
-  it('is read from beside the file; the untouched file has it inside', async () => {
+  it('is read from beside the file, and the untouched file has it beside it', async () => {
     const { model, external } = file('weights.bin')
     const weights = Uint8Array.from(external!.chunks.flatMap((chunk) => [...chunk]))
     const base = await openBase(await services({ 'm.onnx': model, 'weights.bin': weights }), 'm.onnx')
@@ -91,8 +95,33 @@ describe('external data', () => {
       [1, 3, 2, 2],
       Float32Array.from({ length: 12 }, (_, i) => i),
     )
-    const answers = async (bytes: Uint8Array) => answersOfFile(bytes, { pixel_values: x }, createNodeBackend())
+    const answers = (file: Uint8Array | ModelFile) => answersOfFile(file, { pixel_values: x }, createNodeBackend())
     expect(await answers(await base.untouched())).toEqual(await answers(file().model))
+  })
+
+  it('lies in memory once, from a folder of the system too, and changes the hash of the model', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'quern-base-'))
+    try {
+      const { model, external } = file('weights.bin')
+      const weights = Uint8Array.from(external!.chunks.flatMap((chunk) => [...chunk]))
+      await writeFile(join(root, 'm.onnx'), model)
+      await writeFile(join(root, 'weights.bin'), weights)
+      const of = { ...(await services({})), folder: createFileBlobs }
+      const base = await openBase(of, join(root, 'm.onnx'))
+      const constants = base.graph.nodes.flatMap(({ inputs }) => inputs.flatMap((value) => value?.constant ?? []))
+      const held = constants.map(({ data }) => (data as Float32Array).buffer.byteLength)
+      expect(held).toContain(weights.length)
+      const x = float32([1, 3, 2, 2], new Float32Array(12).fill(0.5))
+      const answers = (given: Uint8Array | ModelFile) => answersOfFile(given, { pixel_values: x }, createNodeBackend())
+      const untouched = await base.untouched()
+      expect(untouched.externalData).toBe(root)
+      expect(await answers(untouched)).toEqual(await answers(file().model))
+      weights[3] = weights[3]! ^ 1
+      await writeFile(join(root, 'weights.bin'), weights)
+      expect((await openBase(of, join(root, 'm.onnx'))).hash).not.toBe(base.hash)
+    } finally {
+      await rm(root, { recursive: true })
+    }
   })
 
   it('that is missing, or outside of the folder, is named', async () => {

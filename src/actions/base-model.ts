@@ -1,23 +1,28 @@
 /** The model that training starts from, wherever it lies: an ONNX file, a bundle, a run, a folder in Hugging Face's layout. */
 import { messageOf, QuernError } from '../core/errors.ts'
-import { sha256 } from '../core/hash.ts'
+import { sha256, sha256OfText } from '../core/hash.ts'
 import type { BlobStore } from '../core/ports.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { substituteAll } from '../graph/substitute.ts'
 import { importedLayers, importedWeights } from '../nn/index.ts'
 import { readModel } from '../onnx/read.ts'
-import { writeModel } from '../onnx/write.ts'
 import { foldConstants } from '../passes/fold.ts'
+import type { SessionOptions } from '../runtime/backend.ts'
 import { graphEvaluator } from '../runtime/evaluate-graph.ts'
 import type { TaskBase } from '../tasks/task.ts'
-import { imagePreprocessingFrom, labelsFrom } from './hugging-face.ts'
+import { imagePreprocessingFrom, labelsFrom, tokenizerFrom } from './hugging-face.ts'
 import { findBundle, type ModelPlaces } from './open-model.ts'
 import type { Services } from './services.ts'
 
 /** `graph`: what follows from constants alone is computed. */
 export interface BaseModel extends TaskBase {
-  /** The file for the runtime, as it came: with large tensors inside, where they lay beside it. */
-  untouched(): Promise<Uint8Array>
+  /** The file for the runtime, as it came. */
+  untouched(): Promise<ModelFile>
+}
+
+/** The bytes of an ONNX file and, where others beside it hold large tensors, their folder, or their bytes where they are no files. */
+export interface ModelFile extends Pick<SessionOptions, 'externalData'> {
+  readonly model: Uint8Array
 }
 
 /** What opening a base needs. */
@@ -42,7 +47,8 @@ export async function openBase(services: BaseServices, name: string): Promise<Ba
   }
   const { bundle } = await findBundle(services, name)
   const { labels, preprocessing } = bundle.manifest
-  const base = { ...(await fromBytes(services, name, bundle.model)), labels }
+  const again = async () => (await findBundle(services, name)).bundle.model
+  const base = { ...(await fromBytes(services, { name, bytes: bundle.model, again })), labels }
   if (preprocessing.kind !== 'image') return base
   const { kind: _, ...image } = preprocessing
   return { ...base, image }
@@ -67,7 +73,10 @@ async function fromFile(services: BaseServices, name: string, folder: BlobStore,
       hint: `Copy ${location} into the folder of the model: the two files belong together.`,
     })
   }
-  return fromBytes(services, name, await folder.read(file), external)
+  const again = () => folder.read(file)
+  const path = await folder.pathOf?.(file)
+  const beside = path === undefined ? undefined : splitPath(path)[0]
+  return fromBytes(services, { name, bytes: await again(), again, external, beside })
 }
 
 /** A base of the bytes of an ONNX file, all of whose tensors are inside. */
@@ -75,33 +84,52 @@ export function baseFromBytes(
   services: Pick<BaseServices, 'backend' | 'table'>,
   bytes: Uint8Array,
 ): Promise<BaseModel> {
-  return fromBytes(services, 'the model', bytes)
+  return fromBytes(services, { name: 'the model', bytes, again: async () => bytes })
+}
+
+interface Opened {
+  readonly name: string
+  readonly bytes: Uint8Array
+  /** the same bytes once more: they are not kept beside the tensors that were made of them */
+  readonly again: () => Promise<Uint8Array>
+  /** files beside it: their bytes, and the folder that they lie in, where that is one of the system */
+  readonly external?: (location: string) => Promise<Uint8Array>
+  readonly beside?: string | undefined
 }
 
 async function fromBytes(
   services: Pick<BaseServices, 'backend' | 'table'>,
-  name: string,
-  bytes: Uint8Array,
-  external?: (location: string) => Promise<Uint8Array>,
+  { name, bytes, again, external, beside }: Opened,
 ): Promise<BaseModel> {
-  let isSplit = false
+  // Tensors are views on these: whoever reads them keeps nothing twice.
+  const files = new Map<string, Uint8Array>()
   const options = external && {
-    external: (location: string) => {
-      isSplit = true
-      return external(location)
+    external: async (location: string) => {
+      const file = await external(location)
+      files.set(location, file)
+      return file
     },
   }
   const { graph } = await readModel(bytes, { table: services.table, ...options })
   return {
     name,
     graph: await folded(services, graph),
-    hash: await sha256(bytes),
-    untouched: async () => {
-      if (!isSplit) return bytes
-      const raw = await readModel(bytes, { ...options, upgrade: false, keepConstantNodes: true })
-      return writeModel(raw.graph, { opsets: raw.opsets, extras: raw.extras }).model
-    },
+    hash: await hashOf(bytes, files),
+    untouched: async () => ({ model: await again(), ...(files.size > 0 && { externalData: beside ?? files }) }),
   }
+}
+
+/** Bytes that are hashed at once: Web Crypto copies what it is given. */
+const hashedBlock = 2 ** 24
+
+/** SHA-256 of the file; where others belong to it, of the hashes of all blocks of 16 MiB. */
+async function hashOf(bytes: Uint8Array, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
+  const lines = [await sha256(bytes)]
+  for (const [location, file] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    lines.push(location)
+    for (let at = 0; at < file.length; at += hashedBlock) lines.push(await sha256(file.subarray(at, at + hashedBlock)))
+  }
+  return files.size === 0 ? lines[0]! : sha256OfText(lines.join('\n'))
 }
 
 /** Gradient rules want sizes and bounds as constants. Weights stay as they are: their names are what people freeze by. */
@@ -129,8 +157,12 @@ async function fromHuggingFace(services: BaseServices, name: string, folder: Blo
   const config = await json(folder, 'config.json', name)
   const preprocessor = await json(folder, 'preprocessor_config.json', name)
   const image = preprocessor && imagePreprocessingFrom(preprocessor, `${name}/preprocessor_config.json`)
-  return { ...model, name, labels: labelsFrom(config ?? {}), ...(image ? { image } : {}) }
+  const tokens = await json(folder, tokenizerFile, name)
+  const tokenizer = tokens && tokenizerFrom(tokens, await folder.read(tokenizerFile), `${name}/${tokenizerFile}`)
+  return { ...model, name, labels: labelsFrom(config ?? {}), ...(image && { image }), ...(tokenizer && { tokenizer }) }
 }
+
+const tokenizerFile = 'tokenizer.json'
 
 async function json(
   folder: BlobStore,

@@ -7,7 +7,9 @@ import { initialParameters, type Layer, trace } from '../nn/index.ts'
 import { writeModel } from '../onnx/write.ts'
 import type { OpTable } from '../ops/op.ts'
 import { optimizeInference } from '../passes/index.ts'
+import { weightsAsInputs } from '../passes/weights-as-inputs.ts'
 import type { Backend } from '../runtime/backend.ts'
+import type { ModelFile } from './base-model.ts'
 
 /** Largest difference that is taken for rounding, as a share of the largest magnitude of an output. */
 export const answerTolerance = 1e-4
@@ -31,9 +33,15 @@ export async function answersOf(
   const graph = optimizeInference(g.builder.finish(outputs))
   const initial = initialParameters(traced.parameters, createRandom(0))
   const feeds = traced.parameters.map(({ path }) => [path, parameters?.get(path) ?? initial.get(path)!] as const)
-  const session = await backend.createSession(writeModel(graph).model)
+  // Read where they are: the runtime would copy a large model's constants.
+  const opened = weightsAsInputs(graph)
+  const session = await backend.createSession(writeModel(opened.graph).model, { packWeights: false })
   try {
-    const results = await session.run({ ...inputs, ...Object.fromEntries(feeds) })
+    const results = await session.run({
+      ...inputs,
+      ...Object.fromEntries(feeds),
+      ...Object.fromEntries(opened.weights),
+    })
     return graph.outputs.map(({ name }) => results[name]!)
   } finally {
     await session.release()
@@ -42,11 +50,12 @@ export async function answersOf(
 
 /** What an ONNX file answers, its outputs in their order. */
 export async function answersOfFile(
-  bytes: Uint8Array,
+  file: Uint8Array | ModelFile,
   inputs: Readonly<Record<string, Tensor>>,
   backend: Backend,
 ): Promise<readonly Tensor[]> {
-  const session = await backend.createSession(bytes)
+  const { model, ...external } = file instanceof Uint8Array ? { model: file } : file
+  const session = await backend.createSession(model, { ...external, packWeights: false })
   try {
     const results = await session.run(inputs)
     return session.outputs.map(({ name }) => results[name]!)

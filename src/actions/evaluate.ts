@@ -31,9 +31,10 @@ export interface Evaluation {
 }
 
 /** Loads the project's data and evaluates the model on one split of it. */
-export async function evaluateModel(services: Services, project: Project, input: EvaluateInput): Promise<Evaluation> {
+export async function evaluateModel(services: Services, given: Project, input: EvaluateInput): Promise<Evaluation> {
+  const model = await openModel(services, input.model, sessionOptions(given.config))
+  const project = likeTraining(given, model.bundle)
   const { task, config, root } = project
-  const model = await openModel(services, input.model, sessionOptions(config))
   try {
     const data = await task.load(config, { root, cache: services.cache, signal: input.signal })
     const run = model.run === undefined ? undefined : await services.runs.open(model.run)
@@ -52,6 +53,13 @@ export async function evaluateModel(services: Services, project: Project, input:
   } finally {
     await model.pipeline.release()
   }
+}
+
+/** A model that started from another took over what that one asks of the data: the configuration need not repeat it. */
+function likeTraining(project: Project, { manifest }: Bundle): Project {
+  const { task, config } = project
+  const hasBase = manifest.task === task.name && manifest.lineage.config.from !== undefined
+  return hasBase && task.adopted ? { ...project, config: task.adopted(config, manifest) } : project
 }
 
 /** Evaluates an opened model and writes `report.html` and `metrics.json`. */

@@ -1,6 +1,6 @@
-/** What files in Hugging Face's layout say: labels of config.json, pixels of preprocessor_config.json. Numbers are checked, the rest is passed over. */
+/** What files in Hugging Face's layout say: labels of config.json, pixels of preprocessor_config.json, what kind of tokenizer.json it is. Numbers are checked, the rest is passed over. */
 import { QuernError } from '../core/errors.ts'
-import type { BaseImage } from '../tasks/task.ts'
+import type { BaseImage, BaseTokenizer } from '../tasks/task.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -32,6 +32,21 @@ export function imagePreprocessingFrom(json: Json, what: string): BaseImage | un
   const std = normalizes ? numbersFrom(json.image_std ?? [1], 'image_std', what) : [1]
   // The shorter side to size, then the middle: what 'cover' does when nothing stands out beyond the crop.
   return { ...size, fit: crops || shortest ? 'cover' : 'fill', pixels: { scale, mean, std } }
+}
+
+/**
+ * Kind and size of a tokenizer; its file is carried along.
+ *
+ * @throws QuernError 'input' for a file of another form
+ */
+export function tokenizerFrom(json: Json, bytes: Uint8Array, what: string): BaseTokenizer {
+  const { type, vocab } = (json.model ?? {}) as Json
+  // WordPiece and BPE have an object of numbers by token, Unigram a list of tokens with scores.
+  const size = typeof vocab === 'object' && vocab !== null ? Object.keys(vocab).length : undefined
+  if (size !== undefined) return { kind: typeof type === 'string' ? type : 'unknown', vocabulary: size, bytes }
+  throw new QuernError('input', `${what} has no model.vocab: it is no file of Hugging Face's tokenizers`, {
+    hint: 'Save it again: tokenizer.save("tokenizer.json").',
+  })
 }
 
 function sizeFrom(size: unknown, what: string): { height?: number; width?: number } {

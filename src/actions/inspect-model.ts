@@ -4,6 +4,7 @@ import type { Graph, Node, Value } from '../graph/graph.ts'
 import { blockedValues, headPlaces, importedLayers, importedWeights, whyBlocking } from '../nn/index.ts'
 import type { OpTable } from '../ops/op.ts'
 import { isQuantizedOperator } from '../ops/weight-inputs.ts'
+import type { BaseTokenizer } from '../tasks/task.ts'
 import { type BaseModel, openBase } from './base-model.ts'
 import type { Services } from './services.ts'
 
@@ -40,12 +41,14 @@ export interface InspectedModel {
   readonly heads: readonly { readonly value: string; readonly shape: string; readonly layers: number }[]
   readonly labels?: readonly string[] | undefined
   readonly image?: BaseModel['image']
+  /** of a folder with tokenizer.json */
+  readonly tokenizer?: Omit<BaseTokenizer, 'bytes'>
 }
 
 /** Opens a model as training would and describes it. Errors: those of `openBase`. */
 export async function inspectModel(services: Services, name: string): Promise<InspectedModel> {
   const base = await openBase(services, name)
-  const { graph, labels, image, hash } = base
+  const { graph, labels, image, tokenizer, hash } = base
   const layers = importedLayers(graph)
   const { by, nodes } = blockedValues(graph, services.table)
   return {
@@ -72,6 +75,7 @@ export async function inspectModel(services: Services, name: string): Promise<In
     })),
     ...(labels ? { labels } : {}),
     ...(image ? { image } : {}),
+    ...(tokenizer && { tokenizer: { kind: tokenizer.kind, vocabulary: tokenizer.vocabulary } }),
   }
 }
 

@@ -35,7 +35,15 @@ export async function withBase(
 ): Promise<{ project: Project; base: BaseModel | undefined }> {
   const { task, config, root } = project
   if (!config.from) return { project, base: undefined }
-  if (!task.adopt) throw new QuernError('config', `${task.name} cannot start from another model yet: leave out 'from'`)
+  if (!task.adopt) {
+    throw new QuernError(
+      'unsupported',
+      `${task.name} does not start from another model: what a table's network computes with is fitted to the rows of its own table`,
+      {
+        hint: "Leave out 'from' and --from. From code, fineTune(model, { x, y }) of quern/nn trains any model on numbers.",
+      },
+    )
+  }
   const base = await openBase(services, await placeOf(services, config.from.model, root))
   return { project: { ...project, config: task.adopt(config, base) }, base }
 }

@@ -8,6 +8,8 @@ export interface BlobStore {
   exists(key: string): Promise<boolean>
   list(prefix: string): Promise<string[]>
   remove(key: string): Promise<void>
+  /** Where a blob lies in the file system, for libraries that map files into memory; absent for stores elsewhere. */
+  pathOf?(key: string): Promise<string>
 }
 
 export interface Clock {

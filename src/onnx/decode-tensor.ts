@@ -27,7 +27,7 @@ export function tensorFromProto(message: TensorProto, files: SideFiles, what: st
   if (message.segment) fail(what, 'is one segment of a tensor, expected a whole one')
   if (message.dataLocation === externalLocation) {
     if (dtype === 'string') fail(what, 'keeps strings in a side file, expected them in the model')
-    return tensorFromBytes(dtype, shape, externalBytes(message, byteLength(dtype, count), files, what), what)
+    return tensorOver(dtype, shape, externalBytes(message, byteLength(dtype, count), files, what))
   }
   const field = filledField(message, what)
   if (field === undefined && count > 0) {
@@ -99,6 +99,18 @@ function filledField(message: TensorProto, what: string): ListField | 'rawData' 
   if (message.rawData.length > 0) filled.push('rawData')
   if (filled.length > 1) fail(what, `keeps its elements in ${filled.join(' and ')}, expected one of them`)
   return filled[0]
+}
+
+/** A view where the elements lie at a multiple of their size, as exporters align them: a side file is in memory once. */
+function tensorOver(dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor {
+  const array = dtypes[dtype].array ?? Uint8Array
+  const { BYTES_PER_ELEMENT: size } = array
+  const {
+    buffer,
+    byteOffset,
+    byteLength: length,
+  } = bytes.byteOffset % size === 0 ? bytes : Uint8Array.prototype.slice.call(bytes)
+  return { dtype, shape, data: new array(buffer as ArrayBuffer, byteOffset, length / size) }
 }
 
 /** A copy, since raw_data begins at any byte of the file and typed arrays begin at multiples of their element's size. */

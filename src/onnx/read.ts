@@ -17,7 +17,7 @@ import { inlineFunctions } from './inline-functions.ts'
 import { type ReadContext, readGraph } from './read-graph.ts'
 
 export interface ReadOptions {
-  /** bytes of a side file that holds large tensors, by its path relative to the model */
+  /** bytes of a side file that holds large tensors, by its path relative to the model; tensors are views on them */
   readonly external?: (location: string) => Uint8Array | Promise<Uint8Array>
   /** operators whose output types are inferred; default: all of ops/ */
   readonly table?: OpTable

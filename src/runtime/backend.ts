@@ -18,6 +18,10 @@ export interface SessionOptions {
    * large values, such as a training step, peak at up to twice of what they need.
    */
   readonly memoryPattern?: boolean
+  /** side files with large tensors, by their path relative to the model, or the folder that they lie in: then they are mapped into memory */
+  readonly externalData?: ReadonlyMap<string, Uint8Array> | string
+  /** turns weights into copies that products run faster on; default true. False for a model that runs once. */
+  readonly packWeights?: boolean
   /** path prefix of a JSON profile (Chrome trace format) that is written when the session is released */
   readonly profile?: string
 }

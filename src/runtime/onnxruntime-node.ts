@@ -78,6 +78,7 @@ function requireDevice(ort: OrtModule, device: Device): void {
 }
 
 function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOptions {
+  const { externalData, packWeights } = options
   return {
     executionProviders: [options.device ?? 'cpu'],
     graphOptimizationLevel: 'all',
@@ -85,8 +86,17 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
     // What goes wrong arrives as an exception; what the runtime logs besides means nothing to a user.
     logSeverityLevel: 4,
     ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(typeof externalData === 'object' && {
+      externalData: [...externalData].map(([path, data]) => ({ path, data })),
+    }),
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
-    extra: { session: { set_denormal_as_zero: '1', intra_op: { allow_spinning: '1' } } },
+    extra: {
+      session: {
+        ...{ set_denormal_as_zero: '1', intra_op: { allow_spinning: '1' } },
+        ...(packWeights === false && { disable_prepacking: '1' }),
+        ...(typeof externalData === 'string' && { model_external_initializers_file_folder_path: externalData }),
+      },
+    },
   }
 }
 

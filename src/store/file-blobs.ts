@@ -69,6 +69,7 @@ export function createFileBlobs(folder: string): AppendableBlobStore {
   }
 
   return {
+    pathOf,
     async read(key) {
       const path = await pathOf(key)
       try {

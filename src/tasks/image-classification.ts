@@ -21,7 +21,7 @@ import { classificationScorer } from '../train/scores.ts'
 import { classLoss } from './class-loss.ts'
 import { type ImageModelName, imageModelNames, imageModels } from './image-models.ts'
 import { imageStarter } from './image-starter.ts'
-import { adoptImage, startImage } from './image-transfer.ts'
+import { adoptedImage, adoptImage, startImage } from './image-transfer.ts'
 import { classAnswer, probabilities } from './probabilities.ts'
 import { reportClasses } from './report-classes.ts'
 import type { LoadOptions, Task, TaskBase, TaskConfig, TaskData, TaskNetwork } from './task.ts'
@@ -189,6 +189,10 @@ export const imageClassification: Task<ImageClassificationConfig> = {
   load,
   network,
   adopt: (config, base) => ({ ...config, data: { ...config.data, image: adoptImage(config, base) } }),
+  adopted: (config, { preprocessing }) =>
+    preprocessing.kind === 'image'
+      ? { ...config, data: { ...config.data, image: adoptedImage(config, preprocessing) } }
+      : config,
   augment: ({ augment }) => (augment ? { column: 'image', apply: createAugment(augment) } : undefined),
   scorer: ({ metrics }) => classificationScorer(metrics),
   report: reportClasses,

@@ -1,5 +1,6 @@
 /** Image classification that starts from another model: what it takes, and pictures made into that inside of the graph. */
 import type { PixelSection } from '../contract/from.ts'
+import type { ImagePreprocessing } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
 import { float32 } from '../core/tensor.ts'
@@ -19,7 +20,14 @@ interface PictureInput {
 }
 
 /** @throws QuernError 'input' for a model that does not take one picture an example */
-function pictureInput({ graph, name }: TaskBase): PictureInput {
+function pictureInput({ graph, name, tokenizer }: TaskBase): PictureInput {
+  if (tokenizer) {
+    throw new QuernError(
+      'unsupported',
+      `${name} is a model of text (it has a tokenizer.json): there is no task of text that could start from it yet`,
+      { hint: 'From code it can be trained on token ids: importedModel and fit of quern/nn.' },
+    )
+  }
   const fail = (found: string): never => {
     throw new QuernError(
       'input',
@@ -69,6 +77,15 @@ export function adoptImage(config: ImageClassificationConfig, base: TaskBase): I
     ...(own.fit === undefined ? {} : { fit: own.fit }),
     ...(own.background === undefined ? {} : { background: own.background }),
   }
+}
+
+/** The image section with what training took over from its base: sizes where nothing is said, fit and background in any case. */
+export function adoptedImage(
+  { data: { image } }: ImageClassificationConfig,
+  { height, width, channels, fit, background }: ImagePreprocessing,
+): ImageSection {
+  const sizes = { height: image.height ?? height, width: image.width ?? width, channels: image.channels ?? channels }
+  return { ...image, ...sizes, fit, background }
 }
 
 /** Preparation, base and head. */

@@ -51,6 +51,18 @@ export interface TaskBase {
   readonly hash: string
   readonly labels?: readonly string[] | undefined
   readonly image?: BaseImage | undefined
+  /** the folder's tokenizer.json: a model of text, whose tokens come from it */
+  readonly tokenizer?: BaseTokenizer | undefined
+}
+
+/** A file in the format of Hugging Face's tokenizers. */
+export interface BaseTokenizer {
+  /** 'BPE', 'WordPiece', 'Unigram', 'WordLevel' */
+  readonly kind: string
+  /** number of its tokens */
+  readonly vocabulary: number
+  /** the file as it is, for whatever makes tokens of texts */
+  readonly bytes: Uint8Array
 }
 
 export interface LoadOptions {
@@ -126,6 +138,8 @@ export interface Task<Config extends TaskConfig = TaskConfig> {
   network(config: Config, data: TaskData, base?: TaskBase): TaskNetwork
   /** the configuration with what a base asks for where nothing is said, such as the size of pictures; absent: takes no base */
   adopt?(config: Config, base: TaskBase): Config
+  /** the configuration with what the base of a trained bundle asked for where nothing is said; absent: takes no base */
+  adopted?(config: Config, manifest: Manifest): Config
   augment(config: Config): { readonly column: string; readonly apply: Augment } | undefined
   /** metrics of the configuration, while training */
   scorer(config: Config): Scorer

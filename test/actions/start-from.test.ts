@@ -1,9 +1,12 @@
 /** `quern train --from`: a run starts from a bundle, a run, an ONNX file, a Hugging Face style folder; what is kept, checked and refused. */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { evaluateModel } from '../../src/actions/evaluate.ts'
 import { exportModel } from '../../src/actions/export.ts'
+import { inspectModel } from '../../src/actions/inspect-model.ts'
 import { findBundle } from '../../src/actions/open-model.ts'
+import { resolveProject } from '../../src/actions/project.ts'
 import type { TrainResult } from '../../src/actions/train.ts'
 import { readModel } from '../../src/onnx/read.ts'
 import { createProjectFolder, type ProjectFolder, train } from './project-folder.ts'
@@ -76,6 +79,20 @@ describe('train from a model', () => {
     expect(other.events.find(({ type }) => type === 'base')).toMatchObject({ trained: 0 })
   })
 
+  it('takes sizes from the base, and so does evaluation without a word in the configuration', async () => {
+    const data = { source: 'photos', split: { validation: 0.2, test: 0.2 } }
+    const { result } = await train(folder.services, config(file, { data }))
+    const { report } = await evaluateModel(folder.services, folder.project({ data }), {
+      model: result.run,
+      split: 'test',
+    })
+    expect(report.kind === 'classification' && report.metrics.accuracy).toBe(result.scores.test!.accuracy)
+    // What was not taken from a base must be said, as ever.
+    await expect(
+      evaluateModel(folder.services, folder.project({ data }), { model: first.run, split: 'test' }),
+    ).rejects.toThrow(/takes pictures with height 12; the configuration makes them with 64/)
+  })
+
   it('unfreezes by epoch, at rates that fall with depth, and measures what the old task loses', async () => {
     const from = {
       ...{ model: file, learningRateFactor: 0.5, layerDecay: 0.5, oldData: 'photos' },
@@ -109,6 +126,24 @@ describe('what is refused', () => {
     await mkdir(join(folder.root, 'notes'), { recursive: true })
     await writeFile(join(folder.root, 'notes/config.json'), '{}')
     await expect(train(folder.services, config(from, more))).rejects.toThrow(message)
+  })
+
+  it('a base for a table, and a model of text for pictures', async () => {
+    const table = { task: 'tabular-classification', data: { source: 'rows.csv', target: 'y' } }
+    const project = resolveProject(table, { root: folder.root, what: 'quern.config.ts' })
+    await expect(train(folder.services, project, { from: file })).rejects.toThrow(
+      /tabular-classification does not start from another model/,
+    )
+    await mkdir(join(folder.root, 'bert/onnx'), { recursive: true })
+    await copyFile(join(folder.root, file), join(folder.root, 'bert/onnx/model.onnx'))
+    await writeFile(join(folder.root, 'bert/config.json'), '{}')
+    const tokens = { model: { type: 'WordPiece', vocab: { '[UNK]': 0, a: 1 } } }
+    await writeFile(join(folder.root, 'bert/tokenizer.json'), JSON.stringify(tokens))
+    await expect(train(folder.services, config('bert'))).rejects.toThrow(/bert is a model of text .*no task of text/)
+    const inspected = await inspectModel(folder.services, join(folder.root, 'bert'))
+    expect(inspected.tokenizer).toEqual({ kind: 'WordPiece', vocabulary: 2 })
+    await writeFile(join(folder.root, 'bert/tokenizer.json'), '{"version": "1.0"}')
+    await expect(train(folder.services, config('bert'))).rejects.toThrow(/tokenizer.json has no model.vocab/)
   })
 
   it('unknown settings, with the nearest', () => {

@@ -11,7 +11,7 @@ const shownHeads = 6
 
 export function modelLines(model: InspectedModel, terminal: Terminal): string[] {
   const { bold, dim, yellow } = terminal.colors
-  const { layers, heads, operators, withoutGradient, labels } = model
+  const { layers, heads, operators, withoutGradient, labels, tokenizer } = model
   const kinds = Object.entries(operators).map(([op, count]) => `${op} ${count}`)
   const lines = [
     bold(harmless(model.name)),
@@ -19,6 +19,9 @@ export function modelLines(model: InspectedModel, terminal: Terminal): string[] 
     ...model.outputs.map(({ name, type }) => `output  ${harmless(name)}: ${type}`),
     ...(labels
       ? [`labels  ${harmless(labels.slice(0, 10).join(', '))}${labels.length > 10 ? `, ... (${labels.length})` : ''}`]
+      : []),
+    ...(tokenizer
+      ? [`tokens  tokenizer.json: ${harmless(tokenizer.kind)} of ${formatCount(tokenizer.vocabulary)}`]
       : []),
     `${formatCount(model.parameters)} parameters in ${layers.length} layers; operators: ${kinds.join(', ')}`,
     '',
@@ -42,7 +45,13 @@ export function modelLines(model: InspectedModel, terminal: Terminal): string[] 
     if (heads.length > shownHeads)
       lines.push(dim(`  ... and ${heads.length - shownHeads} earlier places: --json lists all`))
   }
-  lines.push('', `next: quern train --from ${harmless(model.name)}`)
+  // There is no task of text: what would be refused is not proposed.
+  lines.push(
+    '',
+    tokenizer
+      ? 'next: fine-tune it on token ids from code (quern/nn)'
+      : `next: quern train --from ${harmless(model.name)}`,
+  )
   return lines
 }
 
