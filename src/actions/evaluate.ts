@@ -152,6 +152,7 @@ async function describe(
     report,
     history,
     ...(lineage.bestEpoch < lineage.epochs ? { bestEpoch: lineage.bestEpoch } : {}),
+    ...(data.report.cleaned ? { cleaned: data.report.cleaned } : {}),
     thumbnails,
     pixelated: preprocessing.kind === 'image' && preprocessing.height < 100,
     baselines: Object.fromEntries(

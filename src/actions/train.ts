@@ -80,6 +80,7 @@ export async function* trainModel(
     }
     const run = resumed ?? (await newRun(services, project, resolved))
     const work = async function* (): AsyncGenerator<TrainProgress, TrainResult> {
+      await writeData(run, { report: data.report, examples })
       yield { type: 'run', id: run.id, folder: `.quern/runs/${run.id}` }
       const done = yield* loop(services, project, {
         data: kept ? { ...data, splits: { ...data.splits, ...kept.datasets } } : data,
@@ -115,6 +116,11 @@ function startingFrom(project: Project, model: string | undefined): Project {
   if (model === undefined) return project
   const from = parseWith(fromSection, { ...project.config.from, model }, '--from')
   return { ...project, config: { ...project.config, from } }
+}
+
+/** What was read: broken and left out examples, and what each cleaning rule did. */
+async function writeData({ files }: Run, data: object): Promise<void> {
+  await files.write('data.json', new TextEncoder().encode(`${JSON.stringify(data, null, 2)}\n`))
 }
 
 function newRun(services: Services, { name, task }: Project, config: unknown): Promise<Run> {

@@ -1,7 +1,8 @@
 /** Rows of named values in; labels with probabilities, or an estimate, out. */
 import type { Manifest, TablePreprocessing } from '../contract/manifest.ts'
-import { QuernError, suggestion } from '../core/errors.ts'
+import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
+import { createRowCleaner, type RowCleaner } from '../data/clean/clean-row.ts'
 import { createTableEncoder, type TableEncoder } from '../data/features/table-encoder.ts'
 import { columnFromValues } from '../data/table/cells.ts'
 import { type ColumnKind, columnKinds, type Table } from '../data/table/table.ts'
@@ -22,11 +23,28 @@ function encoderOf(preprocessing: TablePreprocessing): TableEncoder {
   return encoder
 }
 
+/** What changes the values of a row, by the preprocessing of an open bundle. */
+const cleaners = new WeakMap<TablePreprocessing, RowCleaner>()
+
+function cleanerOf(preprocessing: TablePreprocessing): RowCleaner {
+  let cleaner = cleaners.get(preprocessing)
+  if (!cleaner) {
+    cleaner = createRowCleaner(preprocessing.clean ?? [], preprocessing.missing)
+    cleaners.set(preprocessing, cleaner)
+  }
+  return cleaner
+}
+
 function check(manifest: Manifest, what: string): void {
   const wrong = (message: string): QuernError => new QuernError('input', `${what}: quern.json: ${message}`)
   const preprocessing = tablePreprocessing(manifest, what)
   const unknown = preprocessing.columns.find(({ kind }) => !(columnKinds as readonly string[]).includes(kind))
   if (unknown) throw wrong(`column '${unknown.name}' is of the unknown kind '${unknown.kind}'`)
+  try {
+    cleanerOf(preprocessing)
+  } catch (error) {
+    throw wrong(messageOf(error))
+  }
   const { widths } = encoderOf(preprocessing)
   for (const [block, width] of Object.entries(widths)) {
     if (width === 0) continue
@@ -61,9 +79,13 @@ async function prepare(input: unknown, { manifest, onUnseen }: PrepareContext): 
       },
     )
   }
+  const clean = cleanerOf(preprocessing)
   const made = columns.map(({ name, kind, state }) => {
     const format = typeof state.format === 'string' ? state.format : undefined
-    return [name, columnFromValues({ name, kind: kind as ColumnKind, format, missing }, [row[name]])] as const
+    return [
+      name,
+      columnFromValues({ name, kind: kind as ColumnKind, format, missing }, [clean(name, row[name])]),
+    ] as const
   })
   const table: Table = { rows: 1, first: 0, columns: new Map(made) }
   return encoderOf(preprocessing).encode(table, onUnseen) as NamedTensors

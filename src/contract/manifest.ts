@@ -3,6 +3,7 @@
  * preprocessing is inside model.onnx; what cannot be a graph (decoding a picture) is described here.
  */
 import { z } from 'zod'
+import { keptRules, type ValueRule } from './clean.ts'
 
 /** An input or output of the graph; the first dimension is the batch, by name. */
 export interface Port {
@@ -41,6 +42,8 @@ export interface TablePreprocessing {
   target: string
   /** texts that mean that there is no value */
   missing: string[]
+  /** rules that change values before anything else, in this order */
+  clean?: ValueRule[] | undefined
 }
 
 export type Preprocessing = ImagePreprocessing | TablePreprocessing
@@ -109,6 +112,7 @@ const tablePreprocessing = z.strictObject({
     .min(1),
   target: z.string(),
   missing: z.array(z.string()),
+  clean: keptRules.optional(),
 })
 
 const lineage = z.strictObject({

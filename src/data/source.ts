@@ -1,4 +1,5 @@
 /** What every source of data hands over, whatever it reads. Adapters (`*-source.ts`) are the only files here that do IO. */
+import type { CleaningStep } from '../contract/clean.ts'
 import type { Dataset } from './dataset.ts'
 
 export const splitNames = ['train', 'validation', 'test'] as const
@@ -22,6 +23,8 @@ export interface SourceReport {
   readonly cached: number
   /** things worth a sentence, such as a cache that could not be written */
   readonly warnings: readonly string[]
+  /** what each cleaning rule did; absent where there are none */
+  readonly cleaned?: readonly CleaningStep[] | undefined
 }
 
 /** The data as one dataset, or as the splits that the source itself gives. */

@@ -6,6 +6,7 @@ import type { ClassificationReport } from './classification.ts'
 import { baselineSection } from './html/baseline-section.ts'
 import { calibrationSection } from './html/calibration-section.ts'
 import { classSection, confusionSection, sliceSection } from './html/class-section.ts'
+import { cleaningSection } from './html/cleaning-section.ts'
 import { estimateLimits, estimateSummary, missSection, scatterSection } from './html/estimate-sections.ts'
 import { type Content, html, Markup } from './html/markup.ts'
 import { mistakeSection } from './html/mistake-section.ts'
@@ -49,6 +50,7 @@ function classificationSections(input: ReportInput<ClassificationReport>): Conte
     sliceSection(report),
     calibrationSection(report),
     trainingSection(input),
+    cleaningSection(input.cleaned),
     limitSection(limitsOf(input)),
   ]
 }
@@ -60,6 +62,7 @@ function estimateSections(input: ReportInput<RegressionReport>): Content {
     scatterSection(input.report),
     missSection(input.report),
     trainingSection(input),
+    cleaningSection(input.cleaned),
     limitSection(estimateLimits(input)),
   ]
 }

@@ -1,4 +1,5 @@
 /** What a report is made of, besides the numbers of the evaluation. All of it is plain data that the caller gathered. */
+import type { CleaningStep } from '../contract/clean.ts'
 import type { ClassificationReport } from './classification.ts'
 import type { RegressionReport } from './regression.ts'
 
@@ -49,6 +50,8 @@ export interface ReportInput<R extends Report = Report> {
   readonly pixelated?: boolean
   /** metrics of simple models that were trained on the same rows, by their names */
   readonly baselines?: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** what the cleaning rules did to the data, before it was divided */
+  readonly cleaned?: readonly CleaningStep[]
 }
 
 /** metrics.json: the numbers of a report without the prose, for programs. */

@@ -1,5 +1,5 @@
 /**
- * Training runs as folders of files, over the blob port: `<id>/config.json`, `environment.json`, `events.jsonl`,
+ * Training runs as folders of files, over the blob port: `<id>/config.json`, `environment.json`, `data.json`, `events.jsonl`,
  * `checkpoints/last.safetensors` and `best.safetensors`, `bundle/`, `report.html`, `metrics.json`, `status.json`.
  */
 import type { TrainEvent } from '../contract/events.ts'

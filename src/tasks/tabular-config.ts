@@ -1,5 +1,6 @@
 /** What quern.config.ts holds for a task on a table. */
 import { z } from 'zod'
+import { type CleanRule, type CleanRuleInput, cleanSection } from '../contract/clean.ts'
 import { commonSections, type TrainInput } from '../contract/config.ts'
 import type { ColumnHint } from '../data/sources/infer-kinds.ts'
 import { type ColumnKind, columnKinds } from '../data/table/table.ts'
@@ -67,6 +68,8 @@ export interface TabularDataSection {
   readonly onBroken: 'fail' | 'skip'
   /** a row without a target: stop, or leave it out and say so */
   readonly onMissingTarget: 'fail' | 'skip'
+  /** rules that change values or leave rows out, in this order, before anything else */
+  readonly clean: readonly CleanRule[]
   readonly split: TableSplit
 }
 
@@ -87,7 +90,10 @@ export interface TabularInput<Name extends TabularConfig['task'] = TabularConfig
   readonly device?: TaskConfig['device']
   readonly threads?: number
   readonly data: Pick<TabularDataSection, 'source' | 'target'> &
-    Partial<Omit<TabularDataSection, 'source' | 'target' | 'split'>> & { readonly split?: TableSplitInput }
+    Partial<Omit<TabularDataSection, 'source' | 'target' | 'split' | 'clean'>> & {
+      readonly clean?: readonly CleanRuleInput[]
+      readonly split?: TableSplitInput
+    }
   readonly model?: TabularModelInput
   readonly baselines?: boolean
   readonly train?: TrainInput
@@ -148,6 +154,7 @@ export function tabularSchema(task: TabularConfig['task'], metrics: readonly str
       missing: z.array(z.string()).optional(),
       onBroken: z.enum(['fail', 'skip']).default('fail'),
       onMissingTarget: z.enum(['fail', 'skip']).default('fail'),
+      clean: cleanSection.default([]),
       split: split.default({ by: 'fraction', validation: 0.1, test: 0.1, stratified: true }),
     }),
     model: tabularModel,

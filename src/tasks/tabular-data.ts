@@ -2,6 +2,7 @@
 import type { Manifest, TableColumn } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
+import { cleanTable, rulesToKeep, textColumns } from '../data/clean/clean-table.ts'
 import { openTable } from '../data/sources/open-table.ts'
 import { isPresent, joinTables, pickRows, type Table, tableColumn } from '../data/table/table.ts'
 import type { TableSchema } from '../data/table/table-source.ts'
@@ -16,15 +17,17 @@ export async function loadTable(
   answer: 'class' | 'number',
   options: LoadOptions,
 ): Promise<TaskData> {
-  const { source, target, csv, missing, onBroken, onMissingTarget, split } = config.data
+  const { source, target, csv, missing, onBroken, onMissingTarget, clean, split } = config.data
   const { hints, wishes, ignore } = columnSettings(config.data)
+  // A class may be written as a number.
+  const wanted = answer === 'class' ? hints : { ...hints, [target]: { kind: 'number' as const, ...hints[target] } }
   const skip = options.skipBroken ? 'skip' : onBroken
   const file = await openTable(source, {
     root: options.root,
     csv,
     missing,
-    // A class may be written as a number.
-    columns: answer === 'class' ? hints : { ...hints, [target]: { kind: 'number', ...hints[target] } },
+    // What rules change is read as texts: what it holds is found out behind them.
+    columns: { ...wanted, ...Object.fromEntries(textColumns(clean).map((name) => [name, { kind: 'category' }])) },
     ignore,
     onBroken: skip,
   })
@@ -39,11 +42,13 @@ export async function loadTable(
       done += chunk.rows
       options.onProgress?.(done, found.rows)
     }
-    const all = joinTables(chunks)
+    const nameInFile = (row: number): string => file.nameOfRow(row)
+    const cleaned = cleanTable(joinTables(chunks), found, { rules: clean, hints: wanted, nameOfRow: nameInFile })
+    const all = cleaned.table
     const { table, rows, dropped } = withTarget(all, target, onMissingTarget === 'skip' || options.skipBroken === true)
     if (table.rows === 0) throw new QuernError('input', `${file.what}: no row has a value of '${target}'`)
-    const schema: TableSchema = { ...found, rows: table.rows }
-    const nameOfRow = (row: number): string => file.nameOfRow(rows[row]!)
+    const schema: TableSchema = { ...cleaned.schema, rows: table.rows }
+    const nameOfRow = (row: number): string => nameInFile(cleaned.rows[rows[row]!]!)
     const prepared = prepareTable(table, schema, {
       target,
       answer,
@@ -58,17 +63,19 @@ export async function loadTable(
       examples: table.rows,
       broken: [
         ...file.skipped,
-        ...dropped.map((row) => ({ name: file.nameOfRow(row), reason: `no value of '${target}'` })),
+        ...dropped.map((row) => ({ name: nameInFile(cleaned.rows[row]!), reason: `no value of '${target}'` })),
       ],
       ignored: [],
       cached: 0,
       warnings: [],
+      ...(clean.length > 0 ? { cleaned: cleaned.steps } : {}),
     }
     const used = preprocessing.columns.map(({ name }) => name)
+    const kept = rulesToKeep(clean, used)
     return {
       splits,
       labels,
-      preprocessing,
+      preprocessing: kept.length > 0 ? { ...preprocessing, clean: kept } : preprocessing,
       report: { ...report, warnings: notes },
       profile: () => profileTable({ table, schema, target, labels, splits, report, notes, used }),
     }
