@@ -1,5 +1,5 @@
 /**
- * The entry `quern/engine`: graphs, gradients and the runtime underneath, for research and for tools.
+ * The entry `quern/engine`: graphs, gradients, training steps and the runtime underneath, for research and for tools.
  *
  * @example
  * const g = new Emitter(table, new GraphBuilder('square'))
@@ -9,6 +9,7 @@
  * await session.run({ x: float32([], [3]) })   // 6
  */
 export { backward } from './autodiff/backward.ts'
+export { createRandom, type Random } from './core/random.ts'
 export { float32, int64, numbersOf, type Tensor, tensor, tensorFromNumbers } from './core/tensor.ts'
 export { GraphBuilder } from './graph/builder.ts'
 export type { ContainerType, Graph, Node, TensorType, Value } from './graph/graph.ts'
@@ -23,9 +24,15 @@ export { adaptiveAveragePool, adaptiveMaxPool } from './ops/adaptive-pool.ts'
 export { Emitter, type Operand } from './ops/emitter.ts'
 export { createTable, table } from './ops/index.ts'
 export type { GradientRule, LowerRule, Op, OpTable, Sample } from './ops/op.ts'
+export type { LbfgsOptions, Minimum } from './optim/lbfgs.ts'
 export { type Evaluate, type FoldOptions, foldConstants } from './passes/fold.ts'
 export { lower } from './passes/lower.ts'
 export { dimensionNames, specialize } from './passes/specialize.ts'
 export type { Backend, Device, Session, SessionOptions } from './runtime/backend.ts'
 export { graphEvaluator } from './runtime/evaluate-graph.ts'
 export { createNodeBackend } from './runtime/onnxruntime-node.ts'
+export { type Inference, type InferenceOptions, openInference } from './train/inference.ts'
+export { gradientKeeper, minimize } from './train/minimize.ts'
+export type { ColumnSpec, JointNetwork, Network, Objective, ObjectiveContext, Order } from './train/network.ts'
+export { createTrainingStep, type StepResult, type TrainingStep } from './train/step.ts'
+export type { StepOptions } from './train/step-options.ts'

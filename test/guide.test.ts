@@ -1,5 +1,9 @@
 /** docs/guide.md names every setting, verb and route, with the defaults that the code has, and none that is not there. */
-import { readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { exportTargets } from '../src/actions/export.ts'
@@ -91,6 +95,38 @@ it('has a line for each layer, and for nothing else', () => {
       .filter((name) => !others.includes(name))
       .sort(),
   )
+})
+
+it('has programs that run, for training from code', { timeout: 60_000 }, async () => {
+  const section = guide.slice(guide.indexOf('### Training from code'), guide.indexOf('### Adapters'))
+  const programs = [...section.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text!)
+  expect(programs).toHaveLength(3)
+  const folder = await mkdtemp(join(tmpdir(), 'quern-guide-'))
+  try {
+    const printed = await Promise.all(
+      programs.map(async (text, i) => {
+        const file = join(folder, `${i}.ts`)
+        await writeFile(file, text)
+        const loader = new URL('../scripts/typescript.mjs', import.meta.url).href
+        return (await promisify(execFile)(process.execPath, ['--import', loader, file])).stdout
+      }),
+    )
+    const [fitted, joint, minimum] = printed as [string, string, string]
+    for (const [text, name] of [
+      [fitted, 'loss'],
+      [joint, 'denoise'],
+      [joint, 'judge'],
+    ] as const) {
+      const losses = [...text.matchAll(new RegExp(`${name}: ([\\d.]+)`, 'g'))].map(([, loss]) => Number(loss))
+      expect(losses.length, name).toBeGreaterThanOrEqual(5)
+      expect(losses.at(-1), name).toBeLessThan(0.8 * losses[0]!)
+    }
+    const [, least, answer] = /^([\d.e-]+) \d+ \S+\n.*\[ ([\d.]+) \]/.exec(minimum)!
+    expect(Number(least)).toBeLessThan(1e-3)
+    expect(Number(answer)).toBeCloseTo(Math.sin(1), 1)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
 
 it('names every verb', () => {

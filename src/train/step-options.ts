@@ -2,6 +2,7 @@
 import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
+import type { Given } from '../optim/options.ts'
 import type { GradientRules } from '../optim/update.ts'
 import type { Backend, SessionOptions } from '../runtime/backend.ts'
 import type { JointNetwork, Network } from './network.ts'
@@ -24,8 +25,8 @@ export interface StepOptions {
   readonly groups?: readonly ParameterGroup[] | undefined
   /** steps of an epoch, for groups that are trained from a later epoch on */
   readonly stepsPerEpoch?: number | undefined
-  /** clipping and penalties on all parameters; the norm that is clipped is that of one objective's gradient */
-  readonly rules: GradientRules
+  /** clipping and penalties on all parameters, by default none; the norm that is clipped is that of one objective's gradient */
+  readonly rules?: Given<GradientRules>
   /** evaluates and exports a moving average of the parameters in place of them */
   readonly ema?: ParameterAverage | undefined
   /** room for means of the parameters over epochs, which are evaluated and exported in place of them; see weight-averaging.ts */

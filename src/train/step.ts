@@ -5,7 +5,7 @@
 import { QuernError } from '../core/errors.ts'
 import { sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
-import { applyUpdates, penaltyOf } from '../optim/update.ts'
+import { applyUpdates, type GradientRules, gradientRules, penaltyOf } from '../optim/update.ts'
 import { createKernels, type Kernels } from '../runtime/kernels/kernels.ts'
 import { assignParameters, stagesOf } from './assign.ts'
 import { divergence, divergenceHint, nameOfNonFinite } from './divergence.ts'
@@ -90,6 +90,7 @@ class Step implements TrainingStep {
   readonly partSize: number
   readonly #options: StepOptions
   readonly #network: JointNetwork
+  readonly #rules: GradientRules
   readonly #memory: StepMemory
   readonly #kernels: Kernels
   readonly #sessions: StepSessions
@@ -105,6 +106,7 @@ class Step implements TrainingStep {
     const network = jointFrom(options.network)
     const { objectives, columns } = network
     this.#network = network
+    this.#rules = gradientRules(options.rules)
     this.evaluationBatchSize = evaluationBatchSize
     const partSize = Math.ceil(batchSize / accumulate)
     const traced = traceJoint(network, { batch: partSize, training: true, objectives })
@@ -197,7 +199,7 @@ class Step implements TrainingStep {
   }
 
   #update(all: readonly UpdateGroup[], at: { step: number; every: number }, learningRate: number) {
-    const { rules } = this.#options
+    const rules = this.#rules
     const groups = this.#stages.length === 1 ? all : all.filter(({ begins }) => at.step > begins)
     let penalty = 0
     for (const { segments } of groups) penalty += penaltyOf(this.#kernels, segments, rules)
