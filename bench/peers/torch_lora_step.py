@@ -20,7 +20,13 @@ class LoRALinear(nn.Module):
         return F.linear(x, self.weight, self.bias) + F.linear(F.linear(x, self.a) * (ALPHA / R), self.b)
 
 
-linear = LoRALinear if is_lora else nn.Linear
+def plain(into, out):
+    made = nn.Linear(into, out)
+    nn.init.normal_(made.weight, std=0.02); nn.init.zeros_(made.bias)
+    return made
+
+
+linear = LoRALinear if is_lora else plain
 
 
 class Block(nn.Module):

@@ -5,33 +5,19 @@
  * what is computed again in place of being kept; prints one JSON line.
  */
 import { adaptedModel, lora } from '../../src/adapters/index.ts'
-import { createRandom } from '../../src/core/random.ts'
 import { sizeOf } from '../../src/core/shape.ts'
 import { float32, type Tensor } from '../../src/core/tensor.ts'
 import * as nn from '../../src/nn/index.ts'
 import { table } from '../../src/ops/index.ts'
 import { adamw } from '../../src/optim/index.ts'
-import { gradientRules } from '../../src/optim/update.ts'
-import { createNodeBackend } from '../../src/runtime/onnxruntime-node.ts'
-import { createTrainingStep } from '../../src/train/step.ts'
 import { readTokens } from './example-files.ts'
-import { measureSteps, stepArguments } from './measured-steps.ts'
+import { stepArguments } from './measured-steps.ts'
+import { gpt, measureSequenceModel } from './next-in-sequence.ts'
 
-const { file, sizes, steps, session } = stepArguments()
+const { file, sizes } = stepArguments()
 const [layers = 12, numHeads = 12, width = 768, context = 128, batchSize = 4, vocabulary = 9728, rank = 8] = sizes
 const [isLora, again] = [process.argv[7] !== 'full', process.argv[8]]
-const learningRate = 0.0001
-
-const normal = { name: 'randomNormal', stddev: 0.02 } as const
-const options = { numHeads, epsilon: 1e-5, kernelInitializer: normal }
-const base = nn.sequential([
-  nn.embedding({ inputDim: vocabulary, outputDim: width, embeddingsInitializer: normal }),
-  nn.positionEmbedding({ initializer: normal }),
-  ...Array.from({ length: layers }, () => nn.transformerDecoder(options)),
-  nn.layerNormalization({ epsilon: 1e-5 }),
-  nn.dense({ units: vocabulary, useBias: false, kernelInitializer: normal }),
-])
-const random = createRandom(1)
+const base = gpt({ layers, numHeads, width, vocabulary })
 
 /** The base as a file would bring it: drawn once, cheaply. */
 function frozenWeights(): ReadonlyMap<string, Tensor> {
@@ -54,37 +40,15 @@ function frozenWeights(): ReadonlyMap<string, Tensor> {
 }
 
 const targets = ['queryKeyValue', 'output', 'up', 'down']
-const model = isLora
-  ? adaptedModel(base, { adapter: lora({ rank, alpha: 2 * rank, targets }), weights: frozenWeights() })
-  : base
-const step = await createTrainingStep({
-  network: {
-    model,
-    loss: nn.sparseCategoricalCrossentropy({ fromLogits: true }),
-    inputs: [{ name: 'tokens', dtype: 'int32', shape: [context] }],
-    target: { name: 'next', dtype: 'int32', shape: [context] },
-    table,
-  },
-  optimizer: adamw({ learningRate, weightDecay: 0.01 }),
-  backend: createNodeBackend(),
-  session,
-  random,
+await measureSequenceModel({
+  model: isLora
+    ? adaptedModel(base, { adapter: lora({ rank, alpha: 2 * rank, targets }), weights: frozenWeights() })
+    : base,
+  sequence: readTokens(file, vocabulary),
+  context,
   batchSize,
-  evaluationBatchSize: batchSize,
-  rules: gradientRules({}),
-  recompute: again === 'all' || again === 'cheap' ? again : undefined,
+  optimizer: (options) => adamw({ ...options, weightDecay: 0.01 }),
+  learningRate: 0.0001,
+  warmUp: 2,
+  again,
 })
-const text = readTokens(file, vocabulary)
-const [tokens, next] = [step.batch.tokens!.data as Int32Array, step.batch.next!.data as Int32Array]
-const draws = random.fork('windows')
-
-async function run(i: number): Promise<number> {
-  for (let row = 0; row < batchSize; row++) {
-    const at = Math.floor(draws.uniform() * (text.length - context - 1))
-    tokens.set(text.subarray(at, at + context), row * context)
-    next.set(text.subarray(at + 1, at + context + 1), row * context)
-  }
-  return (await step.run(batchSize, i + 1, learningRate)).loss
-}
-
-await measureSteps(run, steps, step, 2)

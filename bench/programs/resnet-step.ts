@@ -11,6 +11,7 @@ import { createNodeBackend } from '../../src/runtime/onnxruntime-node.ts'
 import { createTrainingStep } from '../../src/train/step.ts'
 import { readPictures } from './example-files.ts'
 import { measureSteps, stepArguments } from './measured-steps.ts'
+import { drawAsTorchLinear } from './torch-linear.ts'
 
 const { file, sizes, steps, session } = stepArguments()
 const [batchSize = 32, channels = 3, size = 32, classes = 10] = sizes
@@ -32,6 +33,7 @@ const step = await createTrainingStep({
   evaluationBatchSize: batchSize,
   rules: gradientRules({}),
 })
+drawAsTorchLinear(step, 'dense')
 const { pictures, labels, count } = readPictures(file, channels * size * size)
 const [images, classNumbers] = [step.batch.pixels!.data as Float32Array, step.batch.labels!.data as Int32Array]
 const length = channels * size * size

@@ -9,6 +9,7 @@
  * usage: serve-load JSON of LoadOptions; prints a JSON LoadResult
  */
 import { connect, type Socket } from 'node:net'
+import { setPriority } from 'node:os'
 import { createRandom } from '../../src/core/random.ts'
 
 export interface LoadOptions {
@@ -19,6 +20,11 @@ export interface LoadOptions {
   readonly connections: number
   /** requests a second; absent: closed loop */
   readonly rate?: number
+  /**
+   * Look at the clock without pause, at the lowest priority, instead of each millisecond: requests that were due in one millisecond would all be written at its end, and
+   * wait for each other on both sides. Takes what processors have left, so not for loads that need all of them.
+   */
+  readonly isExact?: boolean
   readonly seconds: number
   /** answers before this moment are not counted */
   readonly warmUpSeconds?: number
@@ -41,7 +47,7 @@ export interface LoadResult {
 }
 
 const options = JSON.parse(process.argv[2]!) as LoadOptions
-const { port, path, body, headers = {}, connections, rate, seconds, warmUpSeconds = 0 } = options
+const { port, path, body, headers = {}, connections, rate, isExact = false, seconds, warmUpSeconds = 0 } = options
 const head = [
   `POST ${path} HTTP/1.1`,
   'host: localhost',
@@ -128,13 +134,17 @@ else {
   const send = (): void => {
     const now = performance.now()
     while (next <= now && !isOver) {
-      const connection = free.pop()
+      // The one that rested longest: servers close connections that rest for seconds.
+      const connection = free.shift()
       if (connection) connection.ask(performance.now())
       else due.push(next)
       next += (-Math.log(1 - random.uniform()) / rate) * 1000
     }
-    if (!isOver) setTimeout(send, 1)
+    if (isOver) return
+    if (isExact) setImmediate(send)
+    else setTimeout(send, 1)
   }
+  if (isExact) setPriority(10)
   send()
 }
 await new Promise((resolve) => setTimeout(resolve, seconds * 1000))

@@ -1,6 +1,6 @@
 /**
  * The server under load, as `quern serve` starts it, around a model with random parameters. Commands come as lines, each answered by a line of JSON:
- * `memory`, `swap` (the next version, loaded while requests are answered), `quit`.
+ * `memory`, `swap` (the next version, loaded while requests are answered), `bare` (times of the model without a server), `quit`.
  *
  * usage: serve-server JSON of ServerProgramOptions
  */
@@ -25,8 +25,6 @@ export interface ServerProgramOptions {
   readonly workers: number
   readonly maxRows: number
   readonly maxQueued?: number
-  /** runs of the model in this thread before the server starts, for comparison */
-  readonly bareRuns?: number
   /** where the model is written, for peers */
   readonly modelFile?: string
 }
@@ -74,8 +72,8 @@ await writeBundle(files, {
 })
 const { manifest } = await openBundle(files, 'mlp')
 
-/** ms of bare runs, one example each. */
-async function bareTimes(runs: number): Promise<number[]> {
+/** ms of bare runs in this thread, one example each, one after the other. */
+async function bareTimes(runs: number): Promise<{ p50: number; p99: number }> {
   const session = await createNodeBackend().createSession(onnx, { threads: 1 })
   const feeds = { pixels: { dtype: 'uint8' as const, shape: [1, ...shape], data: new Uint8Array(64).fill(3) } }
   const times: number[] = []
@@ -85,9 +83,9 @@ async function bareTimes(runs: number): Promise<number[]> {
     if (run >= 0) times.push(performance.now() - start)
   }
   await session.release()
-  return times.sort((a, b) => a - b)
+  times.sort((a, b) => a - b)
+  return { p50: times[runs >> 1]!, p99: times[Math.floor(runs * 0.99)]! }
 }
-const bare = await bareTimes(options.bareRuns ?? 0)
 
 const clock = { now: () => performance.now() }
 const log = { info: () => undefined, warn: (line: string) => console.error(line) }
@@ -111,10 +109,7 @@ const next = (): CatalogEntry => {
 await catalog.swap(next())
 const server = await startServer({ catalog, authenticate: publicAccess, port: 0, log })
 const say = (value: unknown): void => console.log(JSON.stringify(value))
-say({
-  port: Number(new URL(server.url).port),
-  bare: { p50: bare[bare.length >> 1], p99: bare[Math.floor(bare.length * 0.99)] },
-})
+say({ port: Number(new URL(server.url).port) })
 
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'memory') {
@@ -126,7 +121,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     await catalog.swap(next())
     catalog.remove('mlp', old)
     say({ version: count })
-  } else if (line === 'quit') break
+  } else if (line === 'bare') say(await bareTimes(3000))
+  else if (line === 'quit') break
 }
 await server.close()
 await engine.close()
