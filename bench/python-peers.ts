@@ -10,6 +10,8 @@ interface Environment {
   readonly packages: Readonly<Record<string, string>>
   /** on disk, so that whoever waits knows why */
   readonly size: string
+  /** Debian's own packages are seen too: its PyTorch */
+  readonly system?: boolean
 }
 
 const environments = {
@@ -19,10 +21,16 @@ const environments = {
   },
   // PyPI's builds of PyTorch for Linux are those for CUDA, whose libraries it does not start without.
   torch: { packages: { torch: '2.15.0', numpy: '2.4.6' }, size: '5.4 GB' },
+  scikitLearn: { packages: { 'scikit-learn': '1.9.1', scipy: '1.17.1', numpy: '2.4.6' }, size: '250 MB' },
   serving: {
     packages: { fastapi: '0.165.0', uvicorn: '0.54.0', onnxruntime: '1.32.0', numpy: '2.4.6' },
     size: '200 MB',
   },
+  bentoml: {
+    packages: { bentoml: '1.4.39', onnxruntime: '1.32.0', numpy: '2.4.6' },
+    size: '300 MB',
+  },
+  pillow: { packages: { pillow: '13.0.0' }, size: '30 MB', system: true },
 } as const satisfies Readonly<Record<string, Environment>>
 
 /** Any Python from 3.11 on, with venv; Debian's own, as for its PyTorch. */
@@ -46,7 +54,7 @@ async function pythonOf(environment: Environment, progress: (message: string) =>
   if (existsSync(program)) return program
   const packages = Object.entries(environment.packages).map(([name, version]) => `${name}==${version}`)
   const place = `${folder}.${process.pid}`
-  const making = (to: string): string[] => [basePython, '-m', 'venv', to]
+  const making = (to: string): string[] => [basePython, '-m', 'venv', ...(environment.system ? ['--system-site-packages'] : []), to]
   const installing = (to: string): string[] => [
     join(to, 'bin', 'python'),
     ...['-m', 'pip', 'install', '--quiet', '--only-binary', ':all:', ...packages],
@@ -93,6 +101,24 @@ print('tensorflow', tf.__version__, bool(tf.config.list_physical_devices('CPU'))
     check: `
 import fastapi, onnxruntime
 print('fastapi', fastapi.__version__, 'CPUExecutionProvider' in onnxruntime.get_available_providers())`,
+  },
+  bentoml: {
+    environment: environments.bentoml,
+    check: `
+import bentoml, onnxruntime
+print('bentoml', bentoml.__version__, 'CPUExecutionProvider' in onnxruntime.get_available_providers())`,
+  },
+  'scikit-learn': {
+    environment: environments.scikitLearn,
+    check: `
+import sklearn
+print('scikit-learn', sklearn.__version__, True)`,
+  },
+  pillow: {
+    environment: environments.pillow,
+    check: `
+import torch, PIL.features
+print(f'torch-{torch.__version__}-Pillow', PIL.__version__, PIL.features.check_feature('libjpeg_turbo'))`,
   },
   'torch-pypi': {
     environment: environments.torch,

@@ -8,8 +8,6 @@ import type { ServerProgramOptions } from './programs/serve-server.ts'
 
 export interface BenchServer {
   readonly port: number
-  /** ms of bare runs in one thread */
-  readonly bare: { readonly p50: number; readonly p99: number }
   /** Sends a command, resolves to what is answered. */
   ask<T>(command: string): Promise<T>
   close(): Promise<void>
@@ -23,13 +21,22 @@ export interface MemoryReport {
   readonly handles: number
 }
 
-export async function startBenchServer(options: ServerProgramOptions): Promise<BenchServer> {
-  const program = await compileProgram(new URL('./programs/serve-server.ts', import.meta.url))
+export function startBenchServer(options: ServerProgramOptions): Promise<BenchServer> {
+  return startProgram('serve-server', options)
+}
+
+/** A Node HTTP server that reads JSON and answers with the same JSON each time: what HTTP costs before anything is served. */
+export function startEchoServer(): Promise<BenchServer> {
+  return startProgram('serve-echo', {})
+}
+
+async function startProgram(name: string, options: object): Promise<BenchServer> {
+  const program = await compileProgram(new URL(`./programs/${name}.ts`, import.meta.url))
   const child = spawn(process.execPath, ['--expose-gc', program, JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const lines = createInterface({ input: child.stdout })
-  const first = await nextLine<{ port: number; bare: BenchServer['bare'] }>(lines, child)
+  const first = await nextLine<{ port: number }>(lines, child)
   return {
     ...first,
     ask(command) {

@@ -11,7 +11,7 @@ import { RequestError } from '../request-error.ts'
 import type { BatchResult, Place, ScheduledModel } from './scheduler.ts'
 
 /** Of a run: about what it costs to wake a worker and to be woken by it. */
-const longestMilliseconds = 0.25
+const longestMilliseconds = 0.3
 /** Its session is made in this thread, and its weights are kept once more. */
 const mostBytes = 4 * 2 ** 20
 /** Runs in workers, before a model is taken for a short one. */

@@ -230,9 +230,9 @@ describe('the queue', () => {
     const warm = ask([0])
     await time.runUntil(200)
     const taken = [ask([0]), ask([1]), ask([2])]
-    const late = await failure(ask([3], { deadline: 650 }))
+    const late = await failure(ask([3], { deadline: 900 }))
     expect([late.status, late.message]).toEqual([503, "model 'm' cannot answer in time: the wait is 300 ms"])
-    const inTime = ask([3], { deadline: 750 })
+    const inTime = ask([3], { deadline: 950 })
     await time.runUntil(Infinity)
     await Promise.all([warm, inTime, ...taken])
   })
@@ -251,6 +251,57 @@ describe('the queue', () => {
     expect(batches).toEqual([1, 2])
     await time.runUntil(Infinity)
     await Promise.all(answers)
+  })
+
+  test('at four times the capacity: those who are taken are answered in time, the others are refused at once, the worker never rests', async () => {
+    // 10 ms each, but every tenth takes 40: 77 a second on one worker.
+    let count = 0
+    const { time, ask } = setUp({ maxRows: 1 }, 1, () => (count++ % 10 === 9 ? 40 : 10))
+    const [seconds, deadline] = [10, 200]
+    const answered: number[] = []
+    const refused: RequestError[] = []
+    for (let i = 0; i < seconds * 308; i++) {
+      const at = (i * 1000) / 308
+      time.after(() => {
+        ask([i], { deadline: at + deadline }).then(
+          () => answered.push(time.clock.now() - at),
+          (error: RequestError) => {
+            expect(time.clock.now()).toBe(at)
+            refused.push(error)
+          },
+        )
+      }, at)
+    }
+    await time.runUntil(seconds * 1000 + deadline)
+    expect(answered.length + refused.length).toBe(seconds * 308)
+    expect(answered.length).toBeGreaterThan(0.97 * seconds * 77)
+    expect(Math.max(...answered)).toBeLessThan(deadline)
+    expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([503]))
+    // When the load is gone, the queue is too.
+    const recovered = ask([0], { deadline: time.clock.now() + 60 })
+    await time.runUntil(Infinity)
+    expect((await recovered).y!.data[0]).toBe(0)
+  })
+
+  test('a place of small batches is first, for those alone', async () => {
+    const time = virtualTime()
+    const scheduler = new Scheduler(time)
+    const model = new ScheduledModel('m', settings)
+    const [near, far]: [number[], number[]] = [[], []]
+    scheduler.addModel(model)
+    scheduler.addPlace({ ...doubler(time, near), isSpare: true, has: (_, rows) => rows <= 2 })
+    scheduler.addPlace(doubler(time, far))
+    const answers: Promise<unknown>[] = []
+    for (const sizes of [[1], [1, 1], [3], [1, 1, 1], [2]]) {
+      for (const rows of sizes)
+        answers.push(scheduler.run(model, { x: float32([rows, 1], new Array(rows).fill(1)) }, undefined))
+      await time.runUntil(time.clock.now() + 10)
+    }
+    await Promise.all(answers)
+    expect([near, far]).toEqual([
+      [1, 2, 2],
+      [3, 3],
+    ])
   })
 
   test('forgets who left, and who waits when a model goes', async () => {

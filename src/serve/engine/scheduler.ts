@@ -76,7 +76,7 @@ export class ScheduledModel implements QueueState {
     this.batchMilliseconds += weight * (whole - this.batchMilliseconds)
     this.rowMilliseconds += weight * (whole / rows - this.rowMilliseconds)
     // A run that was put aside by the system says little of the next one.
-    const run = this.runs++ === 0 ? milliseconds : Math.min(milliseconds, 4 * this.#runMilliseconds)
+    const run = this.runs++ === 0 ? milliseconds : Math.min(milliseconds, 2 * this.#runMilliseconds)
     this.#runMilliseconds += weight * (run - this.#runMilliseconds)
     this.#runRows += weight * (rows - this.#runRows)
     this.onBatch?.(rows, milliseconds)
@@ -88,8 +88,11 @@ export class ScheduledModel implements QueueState {
   }
 }
 
-/** Over what the past tells: times of batches spread, and an answer that is late was computed for nothing. */
-const margin = 1.25
+/**
+ * Over what the past tells, for the wait and for the run itself: times spread, and an answer that is late was computed for nothing. A queue that is half as long as
+ * deadlines allow keeps the workers as busy as a whole one, and everybody waits half as long.
+ */
+const margins = { wait: 2, run: 1.25 }
 
 export class Scheduler {
   readonly #clock: Clock
@@ -196,7 +199,7 @@ export class Scheduler {
     if (model.batcher.isFull) {
       return new RequestError(503, `model '${model.name}' has ${model.queued} requests waiting`, { retryAfterSeconds })
     }
-    if (now + margin * (wait + model.batchMilliseconds) <= deadline) return undefined
+    if (now + margins.wait * wait + margins.run * model.batchMilliseconds <= deadline) return undefined
     return new RequestError(503, `model '${model.name}' cannot answer in time: the wait is ${Math.ceil(wait)} ms`, {
       retryAfterSeconds,
     })

@@ -1,0 +1,99 @@
+import { afterAll, describe, expect, test } from 'vitest'
+import { exportSample, samplePixels } from '../../../test/sample-bundle.ts'
+import { GraphBuilder } from '../../graph/builder.ts'
+import type { TensorType, Value } from '../../graph/graph.ts'
+import { writeModel } from '../../onnx/write.ts'
+import type { PortInfo } from '../../runtime/backend.ts'
+import { createNodeBackend } from '../../runtime/onnxruntime-node.ts'
+import { defaultBatchSettings } from './batcher.ts'
+import { isNear, NearPlace } from './near-place.ts'
+import { ScheduledModel } from './scheduler.ts'
+
+const place = new NearPlace({ now: () => performance.now() })
+afterAll(() => place.close())
+
+const bytes = exportSample()
+const pixels: PortInfo = { name: 'pixels', dtype: 'uint8', shape: ['batch', 1, 12, 12] }
+const feeds = (rows: number) => ({
+  pixels: { dtype: 'uint8' as const, shape: [rows, 1, 12, 12], data: samplePixels(rows) },
+})
+
+/** A model that workers have computed `runs` times, one example in `milliseconds`. */
+function measured(runs: number, milliseconds: number): ScheduledModel {
+  const model = new ScheduledModel('tiny', defaultBatchSettings)
+  for (let run = 0; run < runs; run++) model.measured(1, milliseconds, 1)
+  return model
+}
+
+/** Asked once, the place makes a session; what it says afterwards. */
+async function isTaken(model: ScheduledModel, rows = 1): Promise<boolean> {
+  if (place.has(model, rows)) throw new Error('there is no session yet')
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  return place.has(model, rows)
+}
+
+/** A condition chooses one of two branches: sub-graphs, as loops have them. */
+function branching(): Uint8Array {
+  const type: TensorType = { dtype: 'float32', shape: ['batch', 2] }
+  const b = new GraphBuilder('g')
+  const x = b.input('x', type)
+  const inner = new GraphBuilder('then')
+  const [t] = inner.node({ op: 'Tanh', inputs: [x], outputs: [type] })
+  const branch = { kind: 'graph', value: inner.finish([t as Value]) } as const
+  const attributes = { then_branch: branch, else_branch: branch }
+  const condition = b.input('condition', { dtype: 'bool', shape: [] })
+  const [y] = b.node({ op: 'If', inputs: [condition], attributes, outputs: [type] })
+  return writeModel(b.finish([y as Value])).model
+}
+
+describe('the thread of the sockets computes', () => {
+  test('what proved short in workers, and gives the same bits', async () => {
+    const model = measured(8, 0.1)
+    place.consider(model, bytes, bytes, [pixels])
+    expect(await isTaken(model)).toBe(true)
+    const { results, milliseconds } = await place.run(model, feeds(2), undefined)
+    const session = await createNodeBackend().createSession(bytes, { threads: 1 })
+    expect(results).toEqual(await session.run(feeds(2)))
+    expect(milliseconds).toBeGreaterThan(0)
+    await session.release()
+    // Of 1 example in 0.1 ms, 4 are expected to take 0.4.
+    expect([place.has(model, 2), place.has(model, 4)]).toEqual([true, false])
+  })
+
+  test('nothing of which too little is known, or that is long', async () => {
+    const [young, long] = [measured(7, 0.1), measured(20, 0.4)]
+    for (const model of [young, long]) {
+      place.consider(model, bytes, bytes, [pixels])
+      expect(await isTaken(model)).toBe(false)
+    }
+  })
+
+  test('no model that became slower, however short one run was', async () => {
+    const model = measured(20, 0.1)
+    place.consider(model, bytes, bytes, [pixels])
+    expect(await isTaken(model)).toBe(true)
+    // One run that the system put aside changes little.
+    model.measured(1, 500, 500)
+    expect(place.has(model, 1)).toBe(true)
+    for (let run = 0; run < 15; run++) model.measured(1, 5, 5)
+    expect(place.has(model, 1)).toBe(false)
+  })
+
+  test('no model whose work a request decides: free sizes and sub-graphs', async () => {
+    const [free, loop] = [measured(20, 0.1), measured(20, 0.1)]
+    place.consider(free, bytes, bytes, [{ ...pixels, shape: ['batch', 1, 12, 'width'] }])
+    place.consider(loop, branching(), branching(), [{ name: 'x', dtype: 'float32', shape: ['batch', 2] }])
+    for (const model of [free, loop]) expect(await isTaken(model)).toBe(false)
+    expect([isNear(4 * 2 ** 20), isNear(5 * 2 ** 20)]).toEqual([true, false])
+  })
+
+  test('and a model that is released under a run finishes it', async () => {
+    const model = measured(8, 0.1)
+    place.consider(model, bytes, bytes, [pixels])
+    await isTaken(model)
+    const running = place.run(model, feeds(1), undefined)
+    await place.release(model)
+    expect((await running).results.probabilities!.shape).toEqual([1, 5])
+    await expect(place.run(model, feeds(1), undefined)).rejects.toThrow("model 'tiny' was unloaded")
+  })
+})
