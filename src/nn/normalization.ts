@@ -1,7 +1,7 @@
 /** Normalisation layers. */
 import { QuernError } from '../core/errors.ts'
 import { formatShape, normalizeAxis } from '../core/shape.ts'
-import { shapeOf } from '../graph/graph.ts'
+import { shapeOf, type Value } from '../graph/graph.ts'
 import { type CommonOptions, type Layer, layer } from './layer.ts'
 import { within } from './options.ts'
 
@@ -42,20 +42,16 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       const movingVariance = c.state('movingVariance', one)
       if (!c.training) return g.op('BatchNormalization', [x, gamma, beta, movingMean, movingVariance], { epsilon })
 
-      const axes = shape.map((_, i) => i).filter((axis) => axis !== 1)
-      const perChannel = [1, channels, ...axes.slice(1).map(() => 1)]
-      const mean = g.mean(x!, axes, true)
-      const centred = g.sub(x!, mean)
-      const variance = g.mean(g.mul(centred, centred), axes, true)
-      const inverse = g.reciprocal(g.sqrt(g.add(variance, epsilon)))
-      const factor = g.mul(inverse, g.reshape(gamma, perChannel))
-      const move = (name: string, old: typeof mean, keptAxes: typeof mean) => {
-        const now = g.reshape(keptAxes, [channels])
+      // With momentum 0 the running statistics that come out are those of the batch. The runtime writes them over those that go in, even where these
+      // are inputs of the graph or constants, so that they must be values that nobody else reads.
+      const attributes = { epsilon, momentum: 0, training_mode: 1 }
+      const inputs = [x, gamma, beta, g.mul(movingMean, 0), g.mul(movingVariance, 0)]
+      const [y, mean, variance] = g.ops('BatchNormalization', inputs, attributes, 3)
+      const move = (name: string, old: Value, now: Value) =>
         c.update(name, g.add(g.mul(old, momentum), g.mul(now, 1 - momentum)), now)
-      }
-      move('movingMean', movingMean, mean)
-      move('movingVariance', movingVariance, variance)
-      return g.add(g.mul(centred, factor), g.reshape(beta, perChannel))
+      move('movingMean', movingMean, mean!)
+      move('movingVariance', movingVariance, variance!)
+      return y!
     },
   })
 }
