@@ -115,7 +115,7 @@ describe('upgrades', () => {
   it.each([
     ['Cast', 5, { to: text('FLOAT') }, "operator Cast of opset 5 cannot be brought to its present form at node 'Cast'"],
     ['Dropout', 6, { is_test: int(0) }, 'written for training'],
-    ['Scan', 8, {}, 'batch of sequences'],
+    ['Scan', 8, {}, 'lengths of their own'],
   ] as const)('says why %s of opset %i has no present form', async (op, opset, attributes, message) => {
     const bytes = oldModel({ op, opset, attributes, shape: [2] })
     await expect(readModel(bytes)).rejects.toMatchObject({
@@ -139,6 +139,36 @@ describe('upgrades', () => {
     const { graph } = await readModel(bytes)
     expect(graph.nodes.map((node) => node.op)).toEqual(['Unsqueeze', 'Mul'])
     expect((await run(writeModel(graph).model, [2, 3, 4]))[0]?.dims).toEqual([2, 3, 4])
+  })
+
+  it('scans each example of a batch by itself, as before opset 9', async () => {
+    const b = new GraphBuilder('old')
+    const x = b.input('x', { dtype: 'float32', shape: [2, 3, 2] })
+    const factor = b.constant(float32([2], [2, -1]))
+    const inner = new GraphBuilder('body', b)
+    const one = { dtype: 'float32' as const, shape: [2] }
+    const [state, element] = [inner.input('state', one), inner.input('element', one)]
+    const [product] = inner.node({ op: 'Mul', inputs: [element, factor], attributes: {}, outputs: [one] }) as [Value]
+    const [sum] = inner.node({ op: 'Add', inputs: [state, product], attributes: {}, outputs: [one] }) as [Value]
+    const [running] = inner.node({ op: 'Identity', inputs: [sum], attributes: {}, outputs: [one] }) as [Value]
+    const body = { kind: 'graph', value: inner.finish([sum, running]) } as const
+    const unknown = { dtype: 'float32' as const, shape: undefined }
+    const outputs = b.node({
+      op: 'Scan',
+      inputs: [undefined, b.constant(float32([2, 2], [1, 2, 3, 4])), x],
+      attributes: { body, num_scan_inputs: int(1), directions: ints(1) },
+      outputs: [unknown, unknown],
+    }) as Value[]
+    const bytes = writeModel(b.finish(outputs), { opsets: { '': 8 } }).model
+    const { graph } = await readModel(bytes)
+    expect(graph.nodes.map(({ op, attributes }) => [op, attributes.num_scan_inputs])).toEqual([['Scan', int(2)]])
+    const after = await run(writeModel(graph).model, [2, 3, 2])
+    expect(after.map(({ dims }) => dims)).toEqual([
+      [2, 2],
+      [2, 3, 2],
+    ])
+    expect(after).toEqual(await run(bytes, [2, 3, 2]))
+    expect(after[0]!.data.every((value, i) => value !== [1, 2, 3, 4][i])).toBe(true)
   })
 
   it('repeats the scale of a group for its channels, as since opset 21', async () => {

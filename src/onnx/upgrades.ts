@@ -5,6 +5,7 @@
 import { float32, int64, tensor } from '../core/tensor.ts'
 import type { Attribute, Attributes, Value } from '../graph/graph.ts'
 import type { NodeForm, Upgrade, UpgradeContext } from './node-form.ts'
+import { scanOfEachExample } from './upgrade-scan.ts'
 
 type Apply = Upgrade['apply']
 
@@ -216,7 +217,7 @@ export const upgrades: readonly Upgrade[] = [
         : c.fail('it has a mean an element (spatial is 0)'),
   },
   { ops: ['Upsample'], since: 9, apply: upsampleScales },
-  { ops: ['Scan'], since: 9, apply: (_, c) => c.fail('it scans a batch of sequences') },
+  { ops: ['Scan'], since: 9, apply: scanOfEachExample },
   { ops: ['Slice'], since: 10, apply: listsToInputs(1, 'starts', 'ends', 'axes') },
   {
     ops: ['TopK'],
