@@ -75,7 +75,7 @@ describe('the thread of the sockets computes', () => {
     // One run that the system put aside changes little.
     model.measured(1, 500, 500)
     expect(place.has(model, 1)).toBe(true)
-    for (let run = 0; run < 15; run++) model.measured(1, 5, 5)
+    for (let run = 0; run < 60; run++) model.measured(1, 5, 5)
     expect(place.has(model, 1)).toBe(false)
   })
 

@@ -56,8 +56,9 @@ export class ScheduledModel implements QueueState {
   rowMilliseconds = 0
   /** batches that were computed */
   runs = 0
-  /** of a batch, without the way, and the examples in it: moving averages */
+  /** below which a third of the batches are, without the way: what a run takes when nothing interrupts it, however busy the machine is */
   #runMilliseconds = 0
+  /** examples of a batch: moving average */
   #runRows = 0
   onBatch: ((rows: number, milliseconds: number) => void) | undefined
 
@@ -75,9 +76,9 @@ export class ScheduledModel implements QueueState {
     const weight = this.batchMilliseconds === 0 ? 1 : 0.1
     this.batchMilliseconds += weight * (whole - this.batchMilliseconds)
     this.rowMilliseconds += weight * (whole / rows - this.rowMilliseconds)
-    // A run that was put aside by the system says little of the next one.
-    const run = this.runs++ === 0 ? milliseconds : Math.min(milliseconds, 2 * this.#runMilliseconds)
-    this.#runMilliseconds += weight * (run - this.#runMilliseconds)
+    // Down by two steps, up by one: in balance where about a third lies below.
+    if (this.runs++ === 0) this.#runMilliseconds = milliseconds
+    else this.#runMilliseconds *= milliseconds < this.#runMilliseconds ? 0.94 : 1.03
     this.#runRows += weight * (rows - this.#runRows)
     this.onBatch?.(rows, milliseconds)
   }
@@ -100,6 +101,7 @@ export class Scheduler {
   readonly #models = new Set<ScheduledModel>()
   readonly #all = new Set<Place>()
   readonly #idle = new Set<Place>()
+  readonly #repeated = new WeakSet<Waiting>()
   #isScheduled = false
   #timer: { readonly at: number; cancel(): void } | undefined
 
@@ -262,9 +264,21 @@ export class Scheduler {
       const parts = batch.length === 1 ? [results] : splitResults(results, batch)
       for (const [i, waiting] of batch.entries()) waiting.done(parts[i]!, milliseconds, startedAt)
     } catch (error) {
-      if (batch.length === 1) first!.failed(error)
+      if (!this.#all.has(place)) for (const waiting of batch) this.#repeat(model, waiting, error)
+      else if (batch.length === 1) first!.failed(error)
       else for (const waiting of batch) await this.#runBatch(place, model, [waiting], startedAt)
     }
+  }
+
+  /** What a place that died had begun is computed elsewhere, once: a request may be what it died of. */
+  #repeat(model: ScheduledModel, waiting: Waiting, error: unknown): void {
+    if (this.#repeated.has(waiting) || !this.#models.has(model)) {
+      waiting.failed(error)
+      return
+    }
+    this.#repeated.add(waiting)
+    model.batcher.push(waiting)
+    this.#schedule()
   }
 
   #wakeLater(now: number): void {
