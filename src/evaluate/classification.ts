@@ -99,6 +99,7 @@ function metricSpecs(classes: number, bins: number): MetricSpec[] {
     { name: 'calibrationError', bins },
     'brierScore',
     'areaUnderRoc',
+    ...(classes === 2 ? [0.9, 0.95].map((specificity) => ({ name: 'sensitivityAtSpecificity', specificity })) : []),
   ]
 }
 

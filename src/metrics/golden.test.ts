@@ -17,6 +17,8 @@ interface Golden {
     crossEntropy: number
     brierScore: number
     calibrationError: number
+    areaUnderRoc: number
+    sensitivityAt80Specificity: number
     confusionMatrix: number[]
     scores: Record<string, Record<'precision' | 'recall' | 'f1', number>>
     perClass: Record<'precision' | 'recall' | 'f1' | 'support', number[]>
@@ -50,9 +52,13 @@ describe.each(golden.classification)('classification with $classes classes', (ex
       'crossEntropy',
       'brierScore',
       { name: 'calibrationError', bins: 10 },
+      'areaUnderRoc',
+      { name: 'sensitivityAtSpecificity', specificity: 0.8 },
     ])
     meter.add(batch)
-    const { accuracy, top2Accuracy, crossEntropy, brierScore, calibrationError } = meter.values()
+    const { accuracy, top2Accuracy, crossEntropy, brierScore, calibrationError, ...ranked } = meter.values()
+    expect(ranked.areaUnderRoc).toBeCloseTo(expected.areaUnderRoc, 10)
+    expect(ranked.sensitivityAt80Specificity).toBeCloseTo(expected.sensitivityAt80Specificity, 10)
     expect(accuracy).toBeCloseTo(expected.accuracy, 10)
     expect(top2Accuracy).toBeCloseTo(expected.top2Accuracy, 10)
     // the script divides the rounded rows by their sum for these two, as scikit-learn asks

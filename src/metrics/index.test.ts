@@ -36,6 +36,23 @@ describe('by hand', () => {
     expect(scoreOf('brierScore', certain)).toBe(2)
   })
 
+  it('sensitivity at a specificity: the lowest threshold that leaves the others alone', () => {
+    // In the order of the probability: class 1, 0, 1, 1, 0, 0; two share a threshold.
+    const yes = [0.9, 0.8, 0.7, 0.6, 0.6, 0.1]
+    const six = {
+      probabilities: Float32Array.from(yes.flatMap((p) => [1 - p, p])),
+      labels: [1, 0, 1, 1, 0, 0],
+      classes: 2,
+    }
+    const at = (specificity: number) => scoreOf('sensitivityAtSpecificity', six, { specificity })
+    expect(at(1)).toBeCloseTo(1 / 3, 12)
+    expect(at(0.6)).toBeCloseTo(2 / 3, 12)
+    expect(at(1 / 3)).toBe(1)
+    expect(at(0)).toBe(1)
+    expect(scoreOf('sensitivityAtSpecificity', { ...six, labels: [0, 0, 0, 0, 0, 0] })).toBeNaN()
+    expect(() => at(1.5)).toThrow('specificity must be from 0 to 1, received 1.5')
+  })
+
   it('precision, recall and F1: class 2 is predicted once, wrongly', () => {
     const matrix = confusionMatrix.add(confusionMatrix.start(), four)
     expect(matrix.counts).toEqual([1, 0, 0, 0, 1, 1, 1, 0, 0])

@@ -13,6 +13,7 @@ import { precision } from './precision.ts'
 import { r2 } from './r2.ts'
 import { recall } from './recall.ts'
 import { rootMeanSquaredError } from './root-mean-squared-error.ts'
+import { sensitivityAtSpecificity } from './sensitivity-at-specificity.ts'
 import { topKAccuracy } from './top-k-accuracy.ts'
 
 /** A metric whose state nobody but the metric looks into. */
@@ -28,6 +29,7 @@ export const classificationMetrics: readonly NumberMetric<ClassificationBatch>[]
   calibrationError,
   brierScore,
   areaUnderRoc,
+  sensitivityAtSpecificity,
 ]
 
 export const regressionMetrics: readonly NumberMetric<RegressionBatch>[] = [
@@ -55,7 +57,7 @@ export function metricNamed<Batch>(table: readonly NumberMetric<Batch>[], name: 
 /** Several metrics folded over the same batches. */
 export interface Meter<Batch> {
   add(batch: Batch): void
-  /** values so far, in the order asked for; keys are names, `topKAccuracy` with k as `top3Accuracy` */
+  /** values so far, in the order asked for; keys are names, `topKAccuracy` with k as `top3Accuracy`, `sensitivityAt95Specificity` */
   values(): Record<string, number>
   /** keys for which a higher value is better */
   readonly higherIsBetter: ReadonlySet<string>
@@ -66,8 +68,11 @@ export interface Meter<Batch> {
 }
 
 function keyOf(spec: MetricSpec): string {
-  if (typeof spec === 'string') return spec === 'topKAccuracy' ? 'top5Accuracy' : spec
+  if (typeof spec === 'string') return keyOf({ name: spec })
   if (spec.name === 'topKAccuracy') return `top${spec.k ?? 5}Accuracy`
+  if (spec.name === 'sensitivityAtSpecificity') {
+    return `sensitivityAt${Number(((spec.specificity ?? 0.9) * 100).toFixed(2))}Specificity`
+  }
   return spec.average === undefined || spec.average === 'macro'
     ? spec.name
     : `${spec.average}${spec.name[0]!.toUpperCase()}${spec.name.slice(1)}`

@@ -15,6 +15,8 @@ export interface MetricConfig {
   readonly average?: Average
   /** precision, recall, f1: the score of a class whose denominator is 0 (default 0, as in scikit-learn) */
   readonly zeroDivision?: 0 | 1
+  /** sensitivityAtSpecificity: share of the others that stay without alarm, from 0 to 1 (default 0.9) */
+  readonly specificity?: number
   /** calibrationError: bins of equal width over [0, 1] (default 15) */
   readonly bins?: number
 }

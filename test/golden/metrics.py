@@ -31,6 +31,20 @@ def brier(y, p, labels, w):
     return m.brier_score_loss(y, p, labels=labels, sample_weight=w, scale_by_half=False)
 
 
+def one_against_rest(y, p, classes, score):
+    asked = [1] if classes == 2 else [c for c in range(classes) if 0 < (y == c).sum() < len(y)]
+    return float(np.mean([score(y == c, p[:, c]) for c in asked]))
+
+
+def area(y, p, classes, w):
+    return one_against_rest(y, p, classes, lambda t, s: m.roc_auc_score(t, s, sample_weight=w))
+
+
+def sensitivity(y, score, w, specificity):
+    fpr, tpr, _ = m.roc_curve(y, score, sample_weight=w, drop_intermediate=False)
+    return tpr[1 - fpr >= specificity - 1e-12].max()
+
+
 def classification(seed, n, classes, absent, weighted, sharpness):
     random = np.random.default_rng(seed)
     y = random.integers(0, classes - absent, n)
@@ -56,6 +70,8 @@ def classification(seed, n, classes, absent, weighted, sharpness):
         "top2Accuracy": m.top_k_accuracy_score(y, p, k=2, labels=labels, sample_weight=w) if classes > 2 else 1,
         "crossEntropy": m.log_loss(y, p64 / p64.sum(1, keepdims=True), labels=labels, sample_weight=w),
         "brierScore": brier(y, p64 / p64.sum(1, keepdims=True), labels, w),
+        "areaUnderRoc": area(y, p, classes, w),
+        "sensitivityAt80Specificity": one_against_rest(y, p, classes, lambda t, s: sensitivity(t, s, w, 0.8)),
         "calibrationError": calibration_error(y, p64, w, 10),
         "confusionMatrix": m.confusion_matrix(y, predicted, labels=labels, sample_weight=w).ravel().tolist(),
         "scores": scores,

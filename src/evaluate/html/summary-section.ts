@@ -34,6 +34,15 @@ function split(text: string): Markup {
   return text.endsWith('\u00a0%') ? html`${text.slice(0, -2)}<small>%</small>` : html`${text}`
 }
 
+/** Of two classes: how many of the second are found when so many of the first are left alone. */
+function sensitivities({ metrics, classes }: ClassificationReport): [string, string][] {
+  const at = [90, 95].filter((share) => metrics[`sensitivityAt${share}Specificity`] !== undefined)
+  return at.map((share) => [
+    `'${classes[1]}' found, ${share}\u00a0% of '${classes[0]}' left alone`,
+    percent(metrics[`sensitivityAt${share}Specificity`]!, 1),
+  ])
+}
+
 export function summarySection({ title, provenance, report }: ReportInput<ClassificationReport>): Markup {
   const { metrics, accuracyInterval, examples, correct } = report
   const digits = digitsFor(examples)
@@ -45,6 +54,7 @@ export function summarySection({ title, provenance, report }: ReportInput<Classi
     ['Cross-entropy', decimal(metrics.crossEntropy!)],
     ['Calibration error', percent(metrics.calibrationError!, Math.max(1, digits))],
     ['Brier score', decimal(metrics.brierScore!)],
+    ...sensitivities(report),
   ]
   return html`<header>
 <p class="eyebrow">Evaluation report, ${provenance.task}, ${provenance.split} split, <time datetime="${provenance.date}">${provenance.date.slice(0, 10)}</time></p>
