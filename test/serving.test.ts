@@ -1,65 +1,23 @@
 /** The whole server on a socket, with real bundles in real threads, while models come, go and are swapped. */
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { openBundle } from '../src/bundle/index.ts'
-import type { ShadowReport } from '../src/serve/aliases.ts'
-import { bundleEntry, hasFreeBatch } from '../src/serve/bundle-entry.ts'
-import { Catalog, type CatalogEntry } from '../src/serve/catalog.ts'
-import { Engine } from '../src/serve/engine/engine.ts'
-import { type RunningServer, startServer } from '../src/serve/main.ts'
-import type { Passage } from '../src/serve/passage.ts'
-import type { Principal } from '../src/serve/principal.ts'
-import { sampleFiles, sampleManifest, samplePixels } from './sample-bundle.ts'
+import { hasFreeBatch } from '../src/serve/bundle-entry.ts'
+import { inferBody, type LiveServer, liveServer } from './live-server.ts'
+import { sampleManifest } from './sample-bundle.ts'
 
-const owner: Principal = { id: 'owner', scopes: ['infer', 'admin', 'metrics'] }
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
+  for (const close of closing.splice(0)) await close()
 })
 
-async function setUp() {
-  const lines: string[] = []
-  const log = { info: () => undefined, warn: (line: string) => void lines.push(line) }
-  const clock = { now: () => performance.now() }
-  const engine = new Engine({ workers: 2, clock, log })
-  closing.push(() => engine.close())
-  const shadows: ShadowReport[] = []
-  const catalog = new Catalog({
-    clock,
-    log,
-    isAble: () => engine.alive > 0,
-    onShadow: (report) => void shadows.push(report),
-  })
-  const files = await sampleFiles()
-  const { manifest } = await openBundle(files, 'tiny')
-  const entry = (version: string, more: Partial<CatalogEntry> = {}): CatalogEntry => ({
-    ...bundleEntry({
-      name: 'tiny',
-      version,
-      manifest,
-      open: () => openBundle(files, 'tiny'),
-      engine,
-      images: undefined,
-    }),
-    ...more,
-  })
-  await catalog.swap(entry('1'))
-  const passages: Passage[] = []
-  const observers = [(passage: Passage) => void passages.push(passage)]
-  const server: RunningServer = await startServer({ catalog, authenticate: () => owner, observers, port: 0, log })
-  closing.push(() => server.close())
-  return { catalog, engine, entry, lines, passages, server, shadows }
-}
-
-const body = (seed: number): string => {
-  const inputs = [
-    { name: 'pixels', shape: [1, 1, 12, 12], datatype: 'UINT8', data: [...samplePixels(seed)].slice(0, 144) },
-  ]
-  return JSON.stringify({ inputs })
+async function setUp(): Promise<LiveServer> {
+  const live = await liveServer()
+  closing.push(live.close)
+  return live
 }
 
 const infer = (url: string, seed = 1, headers: Record<string, string> = {}, version = '') =>
-  fetch(`${url}/v2/models/tiny${version}/infer`, { method: 'POST', body: body(seed), headers })
+  fetch(`${url}/v2/models/tiny${version}/infer`, { method: 'POST', body: inferBody(seed), headers })
 
 describe('a server', () => {
   test('answers many at once, each with its own', async () => {
@@ -112,7 +70,7 @@ describe('a server', () => {
     })
     const slow = entry('2')
     catalog.add({ ...slow, load: () => held.then(slow.load) })
-    const text = body(1)
+    const text = inferBody(1)
     const { port } = new URL(server.url)
     const socket = connect(Number(port), '127.0.0.1')
     socket.write(

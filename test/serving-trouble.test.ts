@@ -1,0 +1,169 @@
+/** What goes wrong around a server that runs: threads that die, clients that leave, flood, dawdle or lie, memory that is short. */
+import type { Worker } from 'node:worker_threads'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { chanceOf } from '../src/serve/aliases.ts'
+import { dial, inferBody, type LiveOptions, type LiveServer, liveServer, until } from './live-server.ts'
+
+const workers: Worker[] = []
+beforeAll(() => void process.on('worker', (worker) => void workers.push(worker)))
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+  workers.length = 0
+})
+
+async function setUp(options: LiveOptions = {}): Promise<LiveServer> {
+  const live = await liveServer(options)
+  closing.push(live.close)
+  return live
+}
+
+const infer = (url: string, body = inferBody(1), headers: Record<string, string> = {}, model = 'tiny') =>
+  fetch(`${url}/v2/models/${model}/infer`, { method: 'POST', body, headers })
+
+const head = (more: readonly string[]): string =>
+  [...['POST /v2/models/tiny/infer HTTP/1.1', 'host: x'], ...more, '', ''].join('\r\n')
+
+/** Keeps a worker busy for long enough to come in between. */
+const longBody = inferBody(1, 6000)
+
+describe('a worker that dies', () => {
+  test('is replaced, and what it computed is computed by another', async () => {
+    const { server, engine, lines } = await setUp()
+    const running = infer(server.url, longBody)
+    const statuses = Promise.all(Array.from({ length: 6 }, () => infer(server.url).then(({ status }) => status)))
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    await workers[0]!.terminate()
+    expect(engine.alive).toBe(1)
+    expect((await running).status).toBe(200)
+    expect(new Set(await statuses)).toEqual(new Set([200]))
+    expect(lines).toEqual(['a worker died and is replaced: the worker ended'])
+    await until(() => engine.alive === 2)
+  })
+
+  test('with the last of its kind: not ready, then ready again, and who waited is answered', async () => {
+    const { server, engine } = await setUp()
+    const ready = async () => (await fetch(`${server.url}/v2/health/ready`)).status
+    await Promise.all(workers.map((worker) => worker.terminate()))
+    expect([engine.alive, await ready()]).toEqual([0, 503])
+    const waiting = infer(server.url)
+    await until(() => engine.alive === 2)
+    expect(await ready()).toBe(200)
+    expect((await waiting).status).toBe(200)
+  })
+})
+
+describe('a client that leaves', () => {
+  test('is not computed for', async () => {
+    const { server, catalog, passages } = await setUp({ workers: 1 })
+    const { model, release } = await catalog.lease('tiny')
+    const rows = 10_000
+    const feeds = { pixels: { dtype: 'uint8' as const, shape: [rows, 1, 12, 12], data: new Uint8Array(rows * 144) } }
+    const busy = Promise.all(Array.from({ length: 10 }, () => model.pipeline({}).infer(feeds)))
+    const text = inferBody(2)
+    const { socket } = dial(server.url)
+    socket.write(`${head([`content-length: ${text.length}`])}${text}`)
+    await until(() => catalog.find('tiny').users === 2)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    socket.destroy()
+    await until(() => passages.length === 1)
+    expect(passages[0]).toMatchObject({ status: 499, failure: 'the client left', examples: 0, computeMilliseconds: 0 })
+    // It did not wait for its turn: the others still compute.
+    expect(await Promise.race([busy, Promise.resolve('computing')])).toBe('computing')
+    await busy
+    release()
+  })
+})
+
+describe('bodies and headers', () => {
+  test('that claim or send a gigabyte are refused, on many connections at once, in flat memory', async () => {
+    const { server } = await setUp()
+    const before = process.memoryUsage().rss
+    const piece = 'x'.repeat(2 ** 20)
+    const claims = Array.from({ length: 20 }, () => {
+      const line = dial(server.url)
+      line.socket.write(`${head([`content-length: ${2 ** 30}`])}${piece}`)
+      return line.ended
+    })
+    // Without a length, up to the limit.
+    const chunked = Array.from({ length: 5 }, () => {
+      const line = dial(server.url)
+      line.socket.write(head(['transfer-encoding: chunked']))
+      const send = (): void => {
+        if (line.socket.destroyed) return
+        if (line.socket.write(`100000\r\n${piece}\r\n`)) setImmediate(send)
+        else line.socket.once('drain', send)
+      }
+      send()
+      return line.ended
+    })
+    for (const answer of await Promise.all([...claims, ...chunked])) {
+      // The answer may overtake what is still on its way: then the connection was cut before it was read.
+      if (answer !== '') expect(answer).toMatch(/^HTTP\/1\.1 413 /)
+    }
+    expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(300)
+    expect((await infer(server.url)).status).toBe(200)
+  })
+
+  test('of too many or too long headers are 431', async () => {
+    const { server, passages } = await setUp()
+    const flood = Array.from({ length: 2000 }, (_, i) => `x-header-${i}: ${'a'.repeat(20)}`)
+    const one = [`x-long: ${'a'.repeat(100_000)}`]
+    for (const headers of [flood, one]) {
+      const line = dial(server.url)
+      line.socket.write(head(headers))
+      expect(await line.ended).toMatch(/^HTTP\/1\.1 431 /)
+    }
+    expect(passages).toEqual([])
+  })
+
+  test('that are no HTTP are 400, and smuggled lengths too', async () => {
+    const { server } = await setUp()
+    const wrong = [
+      'nonsense\r\n\r\n',
+      head(['content-length: 5', 'transfer-encoding: chunked']),
+      head(['content-length: 5', 'content-length: 6']),
+      head(['content-length: -1']),
+    ]
+    for (const text of wrong) {
+      const line = dial(server.url)
+      line.socket.write(text)
+      expect(await line.ended).toMatch(/^HTTP\/1\.1 400 /)
+    }
+  })
+})
+
+describe('several models', () => {
+  test('share a memory budget: the one that rested longest leaves, nobody fails', async () => {
+    const small = await setUp()
+    const { bytes } = small.entry('1')
+    const { server, catalog, entry } = await setUp({ memoryBytes: bytes * 2.5 })
+    for (const name of ['ants', 'bees']) catalog.add(entry('1', { name }))
+    const states = () => Object.fromEntries(catalog.all.map(({ name, state }) => [name, state]))
+    for (const name of ['ants', 'tiny', 'bees']) expect((await infer(server.url, undefined, {}, name)).status).toBe(200)
+    expect(states()).toEqual({ ants: 'unloaded', tiny: 'ready', bees: 'ready' })
+    const round = ['ants', 'bees', 'tiny', 'ants', 'tiny', 'bees']
+    for (const name of round) expect((await infer(server.url, undefined, {}, name)).status).toBe(200)
+    // Nobody is put out who computes.
+    const leases = [await catalog.lease('tiny'), await catalog.lease('bees')]
+    const refused = await infer(server.url, undefined, {}, 'ants')
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+    for (const { release } of leases) release()
+    expect((await infer(server.url, undefined, {}, 'ants')).status).toBe(200)
+  })
+
+  test('of one name share the requests as the canary says, the same request always alike', async () => {
+    const { server, catalog, entry } = await setUp()
+    catalog.add(entry('2'))
+    catalog.setAliases('tiny', { stable: '1', canary: { version: '2', share: 0.3 } })
+    const ids = Array.from({ length: 60 }, (_, i) => `request-${i}`)
+    const answered = await Promise.all(
+      ids.map(async (id) => {
+        const answer = await infer(server.url, undefined, { 'x-request-id': id })
+        return ((await answer.json()) as { model_version: string }).model_version
+      }),
+    )
+    expect(answered).toEqual(ids.map((id) => (chanceOf(id) < 0.3 ? '2' : '1')))
+    expect(new Set(answered).size).toBe(2)
+  })
+})
