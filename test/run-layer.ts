@@ -15,7 +15,7 @@ import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 
 const backend: Backend = createNodeBackend({ threads: 1 })
 
-/** sin of 12.9898 (salt + 1) + 78.233 (i + 1), times scale, as float32: the numbers that test/golden/layers.py draws. */
+/** sin of 12.9898 (salt + 1) + 78.233 (i + 1), times scale, as float32: the numbers that test/golden/golden_values.py draws. */
 export function noise(salt: number, shape: StaticShape, scale = 1): Tensor<Float32Array> {
   const values = Float32Array.from(
     { length: sizeOf(shape) },
