@@ -14,7 +14,10 @@ import { adamw } from '../optim/index.ts'
 import { gradientRules } from '../optim/update.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
 import { createTrainingStep } from '../train/step.ts'
+import { adaptGraph } from './adapt-graph.ts'
 import { adaptedModel } from './adapted-model.ts'
+import { adapterFrom, mergeAdapter } from './adapter.ts'
+import { ia3 } from './ia3.ts'
 import { lora } from './lora.ts'
 
 const options = { vocabularySize: 11, numLayers: 2, numHeads: 2, hiddenDim: 8, maxSequenceLength: 6 } as const
@@ -175,17 +178,87 @@ describe('imported models', () => {
   test.each([
     ['a pattern that means nothing', 'frist', "no frozen weight matches 'frist'. Did you mean 'first'?"],
     [
-      'a convolution with groups',
-      'encoder.mixing',
-      /'encoder.mixing' means 'encoder.mixing.weight', for which there is no adapter: Conv at '.*': it has 4 groups/,
-    ],
-    [
       'a bias',
       'encoder.first.bias',
       /'encoder.first.bias', for which there is no adapter: it is no matrix that Gemm at/,
     ],
   ])('%s is refused by name', async (_, targets, message) => {
     await expect(run(lora({ rank: 2, targets }))).rejects.toThrow(message)
+  })
+
+  test('convolutions with groups have an adapter where they are named, not by default', async () => {
+    const pathsOf = async (targets?: string) => {
+      const { gradients } = await run(lora({ rank: 1, ...(targets === undefined ? {} : { targets }) }))
+      return [...gradients.keys()]
+    }
+    expect(await pathsOf('mixing')).toEqual(['encoder.mixing.weight/lora_A', 'encoder.mixing.weight/lora_B'])
+    expect((await pathsOf()).filter((path) => path.includes('mixing'))).toEqual([])
+    const factors = ia3({ targets: 'mixing' })
+    const scaled = adaptedModel(imported(), { adapter: factors })
+    await expect(runLayer(scaled, { inputs: [x], parameter: start })).rejects.toThrow(
+      /ia3: 'encoder.mixing.weight' belongs to a convolution that is grouped/,
+    )
+  })
+
+  test('attention that is fused behind a packed projection is adapted at the projection', async () => {
+    const g = new Emitter(table, new GraphBuilder('attention'))
+    const tokens = g.builder.input('x', { dtype: 'float32', shape: ['batch', 3, 4] })
+    const projected = g.matMul(tokens, g.constant(noise(1, [4, 12], 0.5), 'attention.qkv.weight'))
+    const parts = g.ops('Split', [projected, g.integers([4, 4, 4])], { axis: 2 }, 3)
+    const graph = g.builder.finish([g.op('MultiHeadAttention', parts, { num_heads: 2 }, 'com.microsoft')])
+    const method = lora({ rank: 2, targets: 'qkv' })
+    const parameter = (path: string, shape: StaticShape) => noise(path.endsWith('_A') ? 5 : 6, shape, 0.3)
+    const adapted = adaptedModel(nn.importedModel(graph, { train: 'none' }), { adapter: method })
+    const found = await runLayer(adapted, { inputs: [noise(100, [2, 3, 4])], parameter })
+    const parameters = new Map(
+      adaptGraph(graph, method).parameters.map(({ path, spec }) => [path, parameter(path, spec.shape)]),
+    )
+    const merged = await mergeAdapter(graph, await adapterFrom(graph, method, parameters))
+    const whole = nn.importedModel(merged, { train: 'none' })
+    const expected = await runLayer(whole, { inputs: [noise(100, [2, 3, 4])], parameter })
+    for (const [i, y] of (expected.y.data as Float32Array).entries()) {
+      expect((found.y.data as Float32Array)[i]).toBeCloseTo(y, 5)
+    }
+    expect([...found.gradients.keys()]).toEqual(['attention.qkv.weight/lora_A', 'attention.qkv.weight/lora_B'])
+  })
+
+  test('the weights of an LSTM learn by an adapter, both of them', async () => {
+    const g = new Emitter(table, new GraphBuilder('recurrent'))
+    const sequence = g.builder.input('x', { dtype: 'float32', shape: ['batch', 5, 3] })
+    const [, last] = g.ops(
+      'LSTM',
+      [
+        g.transpose(sequence, [1, 0, 2]),
+        g.constant(noise(1, [1, 16, 3]), 'lstm.W'),
+        g.constant(noise(2, [1, 16, 4]), 'lstm.R'),
+      ],
+      { hidden_size: 4 },
+      2,
+    )
+    const graph = g.builder.finish([g.op('Squeeze', [last!, g.integers([0])])])
+    const adapter = lora({ rank: 2, alpha: 8, targets: ['lstm.W', 'lstm.R'] })
+    const step = await createTrainingStep({
+      network: {
+        model: adaptedModel(nn.importedModel(graph, { train: 'none' }), { adapter }),
+        loss: nn.meanSquaredError(),
+        inputs: [{ name: 'x', dtype: 'float32', shape: [5, 3] }],
+        target: { name: 'y', dtype: 'float32', shape: [4] },
+        table,
+      },
+      optimizer: adamw({ learningRate: 0.02 }),
+      backend: createNodeBackend({ threads: 1 }),
+      random: createRandom(1),
+      batchSize: 4,
+      evaluationBatchSize: 4,
+      rules: gradientRules({}),
+    })
+    ;(step.batch.x!.data as Float32Array).set(noise(3, [4, 5, 3]).data)
+    ;(step.batch.y!.data as Float32Array).set(noise(4, [4, 4], 0.5).data)
+    const losses: number[] = []
+    for (let i = 1; i <= 80; i++) losses.push((await step.run(4, i, 0.02)).loss)
+    await step.release()
+    expect(losses.at(-1)! / losses[0]!).toBeLessThan(0.3)
+    expect([...step.parameters.keys()]).toEqual(['lstm.W/lora_A', 'lstm.W/lora_B', 'lstm.R/lora_A', 'lstm.R/lora_B'])
   })
 
   test('a rank over the size of a weight is refused', async () => {

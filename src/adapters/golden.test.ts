@@ -40,6 +40,14 @@ const convolution = (g: Emitter, x: Value) => g.op('Conv', [x, kernel(g), bias(g
 const product = (g: Emitter, x: Value) => g.matMul(x, w(g))
 const gemm = (g: Emitter, x: Value) => g.op('Gemm', [x, w(g), bias(g)], { alpha: 0.5, beta: 2 })
 const low = (more = {}) => lora({ rank: 2, alpha: 3, targets: 'w', ...more })
+const transposed = (group: number) => (g: Emitter, x: Value) =>
+  g.op('ConvTranspose', [x, constant(g, 1, [4, 3, 3, 2], 'w')], { strides: [2, 2], pads: [1, 1, 1, 1], group })
+/** Gates of both directions; the state of the GRU is multiplied before it is reset, as in PyTorch. */
+const recurrent = (op: string, gates: number) => (g: Emitter, x: Value) =>
+  g.op(op, [x, constant(g, 1, [2, gates, 4], 'w'), constant(g, 2, [2, gates, 3], 'r')], {
+    ...{ hidden_size: 3, direction: 'bidirectional' },
+    ...(op === 'GRU' ? { linear_before_reset: 1 } : {}),
+  })
 const picture = noise(100, [2, 3, 6, 5])
 const tokens = tensor('int32', [2, 3], Int32Array.of(0, 6, 2, 2, 2, 5))
 const scaled = (more = {}) => ia3({ targets: 'w', ...more })
@@ -73,6 +81,20 @@ const made: Readonly<Record<string, Made>> = {
         'com.microsoft',
       ),
   },
+  'convolution, groups': {
+    x: noise(100, [2, 4, 6, 5]),
+    method: low(),
+    write: (g, x) => g.op('Conv', [x, constant(g, 1, [6, 2, 3, 2], 'w')], { ...window, group: 2 }),
+  },
+  'transposed convolution': { x: noise(100, [2, 4, 3, 4]), method: low(), write: transposed(1) },
+  'transposed convolution, groups': { x: noise(100, [2, 4, 3, 4]), method: low(), write: transposed(2) },
+  'transposed convolution, decomposed': {
+    x: noise(100, [2, 4, 3, 4]),
+    method: low({ decomposed: true }),
+    write: transposed(1),
+  },
+  LSTM: { x: noise(100, [5, 2, 4]), method: low({ targets: ['w', 'r'] }), write: recurrent('LSTM', 12) },
+  GRU: { x: noise(100, [5, 2, 4]), method: low({ targets: ['w', 'r'] }), write: recurrent('GRU', 9) },
   ia3: { x: noise(100, [2, 3, 5]), method: scaled(), write: (g, x) => g.add(product(g, x), bias(g)) },
   'ia3, input': {
     x: noise(100, [2, 3, 5]),
@@ -86,6 +108,8 @@ const salts: Readonly<Record<string, (shape: StaticShape) => Tensor<Float32Array
   'w/lora_A': (shape) => noise(5, shape, 0.5),
   'w/lora_B': (shape) => noise(6, shape, 0.5),
   'w/lora_magnitude': (shape) => shifted(noise(7, shape), 2),
+  'r/lora_A': (shape) => noise(7, shape, 0.5),
+  'r/lora_B': (shape) => noise(8, shape, 0.5),
   'w/ia3_l': (shape) => shifted(noise(8, shape), 1),
 }
 

@@ -42,6 +42,13 @@ export function ia3({ targets, feedForward }: Ia3Options): AdapterMethod {
 function parameterAt({ name, laid, rule }: Site, isInput: boolean): AdapterParameter {
   const { inputs, outputs, window } = laid
   const isConvolution = window.length > 0
+  if ((laid.groups ?? 1) !== 1 || (isConvolution && laid.order === 'in-out') || rule.recurrent) {
+    throw new QuernError(
+      'unsupported',
+      `ia3: '${name}' belongs to a convolution that is grouped or transposed, or to a recurrent operator, for which there are no factors`,
+      { hint: 'Use lora() there.' },
+    )
+  }
   if (isInput && rule.form === 'lookup') {
     throw new QuernError('unsupported', `ia3: '${name}' is looked up by integers, which no factor can multiply`)
   }

@@ -1,6 +1,7 @@
 /** Numbers, names and parameters of low-rank adapters; shapes, names and initial values are those of PEFT. */
 import { QuernError } from '../core/errors.ts'
 import { sizeOf } from '../core/shape.ts'
+import { dequantize } from './dequantize.ts'
 import { type AdapterParameter, isDirect } from './method.ts'
 import type { Site } from './sites.ts'
 
@@ -22,7 +23,7 @@ export function loraPaths(weight: string): Readonly<Record<'a' | 'b' | 'magnitud
   return { a: `${weight}/lora_A`, b: `${weight}/lora_B`, magnitude: `${weight}/lora_magnitude` }
 }
 
-/** @throws QuernError 'config' for a rank over the weight's size, 'unsupported' for decomposed adapters of quantised weights */
+/** @throws QuernError 'config' for a rank over the weight's size */
 export function loraParameters(site: Site, { rank, decomposed }: LoraConfig): readonly AdapterParameter[] {
   const { laid, rule, name } = site
   const { inputs, outputs, window } = laid
@@ -50,24 +51,24 @@ export function loraParameters(site: Site, { rank, decomposed }: LoraConfig): re
 
 /** The lengths of the weights of each output, as they are. */
 function magnitudeAt(site: Site): AdapterParameter {
-  const { name, weight, isQuantized, laid } = site
-  const { constant } = weight
-  if (isQuantized || constant?.dtype !== 'float32') {
-    throw new QuernError(
-      'unsupported',
-      `lora: '${name}' is ${constant?.dtype}, and decomposed adapters need the weight as float32`,
-      { hint: "Leave out 'decomposed': plain LoRA works on quantised weights." },
-    )
-  }
-  const lengths = lengthsOf(constant.data as Float32Array, laid.outputs, isDirect(site))
+  const { name, laid } = site
+  const lengths = lengthsOf(dequantize(site), site)
   const initializer = { name: 'given', elements: Float32Array.from(lengths) } as const
   return { path: loraPaths(name).magnitude, spec: { shape: [laid.outputs], initializer, decay: false } }
 }
 
-/** Euclidean lengths by output; outputs are the last axis when `isDirect`, the first one otherwise. */
-export function lengthsOf(data: ArrayLike<number>, outputs: number, isDirect: boolean): Float64Array {
-  const squares = new Float64Array(outputs)
-  const each = data.length / outputs
-  for (let i = 0; i < data.length; i++) squares[isDirect ? i % outputs : Math.floor(i / each)]! += data[i]! ** 2
+/** The output that an element of the weight, as the file lays it out, belongs to. */
+export function outputOf(site: Site): (element: number) => number {
+  const { outputs, inputs, window } = site.laid
+  const size = sizeOf(window)
+  if (!isDirect(site) || site.rule.packed) return (i) => Math.floor(i / (inputs * size))
+  return (i) => Math.floor(i / size) % outputs
+}
+
+/** Euclidean lengths by output. */
+export function lengthsOf(data: ArrayLike<number>, site: Site): Float64Array {
+  const squares = new Float64Array(site.laid.outputs)
+  const place = outputOf(site)
+  for (let i = 0; i < data.length; i++) squares[place(i)]! += data[i]! ** 2
   return squares.map(Math.sqrt)
 }

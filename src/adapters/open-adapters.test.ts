@@ -141,28 +141,45 @@ describe.each([
     expect(error).toBeGreaterThan(0)
   })
 
-  test('let gradients through to adapters and input: those of the same numbers as float32', async () => {
-    const method = lora({ rank: 2, targets: ['first', 'second'] })
-    const parameter = (path: string, shape: StaticShape) => noise(path.endsWith('_A') ? 5 : 6, shape, 0.3)
-    const run = (of: Graph) =>
-      runLayer(adaptedModel(importedModel(of, { train: 'none' }), { adapter: method }), { inputs: [x], parameter })
-    // The weights that the packed ones stand for, read off by a base of unit vectors.
-    const other = await run(await unpacked(packed))
-    const own = await run(packed)
-    expectClose(own.y.data as Float32Array, other.y.data as Float32Array, 1e-4)
-    expect([...own.gradients.keys()].map((path) => path.replace(/_Q[48]/, ''))).toEqual([...other.gradients.keys()])
-    for (const [path, { data }] of own.gradients) {
-      expectClose(data as Float32Array, other.gradients.get(path.replace(/_Q[48]/, ''))!.data as Float32Array, 1e-3)
-    }
-    expectClose(own.inputGradients[0]!.data as Float32Array, other.inputGradients[0]!.data as Float32Array, 1e-3)
-  })
+  test.each([false, true])(
+    'let gradients through to adapters and input: those of the same numbers as float32; decomposed: %s',
+    async (decomposed) => {
+      const method = lora({ rank: 2, targets: ['first', 'second'], decomposed })
+      const parameter = (path: string, shape: StaticShape) =>
+        path.endsWith('_magnitude') ? given(noise(7, shape)) : noise(path.endsWith('_A') ? 5 : 6, shape, 0.3)
+      const given = ({ shape, data }: Tensor<Float32Array>) =>
+        float32(
+          shape,
+          data.map((m) => m + 2),
+        )
+      const run = (of: Graph) =>
+        runLayer(adaptedModel(importedModel(of, { train: 'none' }), { adapter: method }), { inputs: [x], parameter })
+      // The weights that the packed ones stand for, read off by a base of unit vectors.
+      const other = await run(await unpacked(packed))
+      const own = await run(packed)
+      expectClose(own.y.data as Float32Array, other.y.data as Float32Array, 1e-4)
+      expect([...own.gradients.keys()].map((path) => path.replace(/_Q[48]/, ''))).toEqual([...other.gradients.keys()])
+      for (const [path, { data }] of own.gradients) {
+        expectClose(data as Float32Array, other.gradients.get(path.replace(/_Q[48]/, ''))!.data as Float32Array, 1e-3)
+      }
+      expectClose(own.inputGradients[0]!.data as Float32Array, other.inputGradients[0]!.data as Float32Array, 1e-3)
+    },
+  )
 
   test('cannot take an adapter up', async () => {
     const adapter = await adapterOf(packed, 10, 2, ['first'])
     await expect(mergeAdapter(packed, adapter)).rejects.toThrow(/cannot be merged: the weight is u?int/)
-    await expect(async () => adaptGraph(packed, lora({ rank: 2, decomposed: true, targets: 'first' }))).rejects.toThrow(
-      'need the weight as float32',
-    )
+  })
+
+  test('have the lengths that a decomposed adapter starts from', async () => {
+    const method = lora({ rank: 2, decomposed: true, targets: ['first', 'second'] })
+    const lengthsOf = (of: Graph) =>
+      adaptGraph(of, method)
+        .parameters.filter(({ path }) => path.endsWith('_magnitude'))
+        .map(({ spec }) => (spec.initializer as { elements: Float32Array }).elements)
+    const [own, other] = [lengthsOf(packed), lengthsOf(await unpacked(packed))]
+    expect(own.length).toBe(2)
+    for (const [i, lengths] of own.entries()) expectClose(lengths, other[i]!, 1e-5)
   })
 })
 

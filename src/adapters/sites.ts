@@ -4,7 +4,7 @@
  */
 import { isFloat } from '../core/dtype.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { type AdapterRule, adapterRule, type Laid, operatorName, weightShape } from './rules.ts'
+import { type AdapterRule, adapterRules, type Laid, operatorName, weightShape } from './rules.ts'
 
 /** One use of one weight. */
 export interface Site {
@@ -18,6 +18,8 @@ export interface Site {
   /** between the constant and the operator the two axes are swapped */
   readonly isTurned: boolean
   readonly isQuantized: boolean
+  /** the node that makes floating-point numbers of it */
+  readonly dequantizer: Node | undefined
   /** what stands in front of the names of its adapter's parameters: the name of the constant */
   readonly name: string
   /** as PyTorch names modules: 'encoder.layer.0.attention.self.query' */
@@ -37,6 +39,7 @@ interface Origin {
   readonly parts: readonly Value[]
   readonly isTurned: boolean
   readonly isQuantized: boolean
+  readonly dequantizer: Node | undefined
 }
 
 /** All uses, in the order of the nodes. */
@@ -47,31 +50,33 @@ export function findSites(nodes: readonly Node[]): Sites {
   const others = new Map<string, string>()
   for (const node of nodes) {
     if (followsWeight(node, origins)) continue
-    const rule = adapterRule(node)
-    const weight = rule && node.inputs[rule.slot]
-    const origin = weight && (rule.packed ? packedOrigin(node) : originOf(weight, origins))
-    if (!rule || !origin) {
-      noteOthers(node, origins, others)
-      continue
+    const slots = new Set<number>()
+    for (const rule of adapterRules(node)) {
+      const weight = node.inputs[rule.slot]
+      const origin = weight && (rule.packed ? packedOrigin(node) : originOf(weight, origins))
+      if (!origin) continue
+      slots.add(rule.slot)
+      const laid = rule.laid(node, weightShape(node, rule) ?? [])
+      if (typeof laid === 'string') others.set(origin.weight.name, `${operatorName(node)} at '${node.name}': ${laid}`)
+      else found.push({ node, rule, laid, ...origin, name: origin.weight.name, after: additionBehind(node, readers) })
     }
-    const laid = rule.laid(node, weightShape(node, rule) ?? [])
-    noteOthers({ ...node, inputs: node.inputs.filter((_, i) => i !== rule.slot) }, origins, others)
-    if (typeof laid === 'string') others.set(origin.weight.name, `${operatorName(node)} at '${node.name}': ${laid}`)
-    else found.push({ node, rule, laid, ...origin, name: origin.weight.name, after: additionBehind(node, readers) })
+    noteOthers({ ...node, inputs: node.inputs.filter((_, i) => !slots.has(i)) }, origins, others)
   }
   return { sites: withModules(found), others }
 }
 
+const plain = { parts: [], isTurned: false, isQuantized: false, dequantizer: undefined } as const
+
 function originOf(value: Value, origins: ReadonlyMap<Value, Origin>): Origin | undefined {
   if (!value.constant) return origins.get(value)
-  return isFloat(value.constant.dtype) ? { weight: value, parts: [], isTurned: false, isQuantized: false } : undefined
+  return isFloat(value.constant.dtype) ? { weight: value, ...plain } : undefined
 }
 
 function packedOrigin({ inputs }: Node): Origin | undefined {
   const [, weight, ...parts] = inputs
   if (!weight?.constant) return undefined
   const constants = parts.slice(0, 3).filter((value) => value?.constant) as Value[]
-  return { weight, parts: constants, isTurned: false, isQuantized: true }
+  return { ...plain, weight, parts: constants, isQuantized: true }
 }
 
 /** Notes what a node makes of a weight; true when that is all it does. */
@@ -82,7 +87,7 @@ function followsWeight(node: Node, origins: Map<Value, Origin>): boolean {
   const name = operatorName(node)
   if (/(^|\.)DequantizeLinear$/.test(name) && first.constant) {
     const parts = node.inputs.slice(1).filter((value) => value?.constant) as Value[]
-    origins.set(output, { weight: first, parts, isTurned: false, isQuantized: true })
+    origins.set(output, { ...plain, weight: first, parts, isQuantized: true, dequantizer: node })
     return true
   }
   const isMove = name === 'Transpose' || name === 'Identity' || name === 'Cast'

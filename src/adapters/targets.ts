@@ -7,13 +7,13 @@ import type { Site, Sites } from './sites.ts'
 export type Targets = Pattern | readonly Pattern[]
 
 /**
- * The sites that the patterns mean; without patterns all products and convolutions, but no lookups.
+ * The sites that the patterns mean; without patterns all products and convolutions without groups, but no lookups and nothing recurrent.
  *
  * @throws QuernError 'config' for a pattern that means no weight (with the nearest name), 'unsupported' when what it means has no adapter
  */
 export function selectSites({ sites, others }: Sites, targets: Targets | undefined, what: string): readonly Site[] {
   if (targets === undefined) {
-    const all = sites.filter(({ rule }) => rule.form !== 'lookup')
+    const all = sites.filter(({ rule, laid }) => rule.form !== 'lookup' && !rule.recurrent && (laid.groups ?? 1) === 1)
     if (all.length > 0) return all
     throw new QuernError('unsupported', `${what}: the model has no frozen weights of products or convolutions`, {
       hint: "Import it with train: 'none', or give the weights of the model as they are.",
@@ -39,7 +39,7 @@ function sitesOf(pattern: Pattern, { sites, others }: Sites, what: string): read
     'unsupported',
     `${what}: '${String(pattern)}' means '${first}', for which there is no adapter: ${others.get(first)}`,
     {
-      hint: 'Adapters go on the weights of MatMul, Gemm, Conv without groups, Gather, and attention that is fused in the file.',
+      hint: 'Adapters go on the weights of MatMul, Gemm, Conv, ConvTranspose, LSTM, GRU, RNN, Gather, and attention that is fused in the file.',
     },
   )
 }

@@ -1,9 +1,12 @@
 /** The low-rank branch beside a frozen weight, as operators. */
+import { float32 } from '../core/tensor.ts'
 import { dtypeOf, type Node, shapeOf, type Value } from '../graph/graph.ts'
 import { held } from '../nn/losses/held.ts'
 import type { Emitter } from '../ops/emitter.ts'
-import { type LoraConfig, loraParameters, scaleOf } from './lora-config.ts'
+import { dequantize } from './dequantize.ts'
+import { type LoraConfig, lengthsOf, loraParameters, scaleOf } from './lora-config.ts'
 import { type AdapterContext, isDirect, type PlacedSite } from './method.ts'
+import type { Laid } from './rules.ts'
 
 /** The change of a weight as a map `[in, out]`: left `[in, rank]` times right `[rank, out]`. */
 interface Factors {
@@ -74,7 +77,8 @@ function changeOf(c: AdapterContext, { laid, rule }: PlacedSite, factors: Factor
     const rank = shapeOf(b)[1]!
     const size = laid.window.reduce((product, n) => product * n, laid.inputs)
     const low = scaled(c, g.reshape(b, [laid.outputs, rank]), scale, 'last')
-    return g.reshape(g.matMul(low, g.reshape(a, [rank, size])), [laid.outputs, laid.inputs, ...laid.window])
+    const change = g.reshape(g.matMul(low, g.reshape(a, [rank, size])), [laid.outputs, laid.inputs, ...laid.window])
+    return laid.order === 'out-in' ? change : g.transpose(change, [1, 0, ...laid.window.map((_, i) => i + 2)])
   }
   const change = g.matMul(scaled(c, left(g, factors), scale, 'last'), right(g, factors))
   return laid.order === 'in-out' ? change : g.swapLast(change)
@@ -84,10 +88,13 @@ function changeOf(c: AdapterContext, { laid, rule }: PlacedSite, factors: Factor
 function writeWhole(c: AdapterContext, site: PlacedSite, factors: Factors, config: LoraConfig): undefined {
   const { g } = c
   const { node, rule, laid } = site
-  const sum = g.add(node.inputs[rule.slot]!, changeOf(c, site, factors, config))
-  const weight = factors.magnitude
-    ? g.mul(sum, along(g, ratioOf(c, site, factors.magnitude, sum), laid.order, sum))
-    : sum
+  const given = node.inputs[rule.slot]!
+  // Gates of recurrent operators have their directions in front.
+  const isMatrix = laid.window.length > 0 || shapeOf(given).length === 2
+  const own = isMatrix ? given : g.reshape(given, [laid.outputs, laid.inputs])
+  const sum = g.add(own, changeOf(c, site, factors, config))
+  const changed = factors.magnitude ? g.mul(sum, along(g, ratioOf(c, site, factors.magnitude, sum), laid, sum)) : sum
+  const weight = isMatrix ? changed : g.reshape(changed, shapeOf(given))
   const inputs = node.inputs.map((value, i) => (i === rule.slot ? weight : value))
   g.builder.nodes.push({ ...node, inputs })
 }
@@ -95,34 +102,49 @@ function writeWhole(c: AdapterContext, site: PlacedSite, factors: Factors, confi
 /** m / |W + s B A| by output; the lengths count as constants for the gradient (DoRA, section 4.3). */
 function ratioOf(c: AdapterContext, { laid }: PlacedSite, magnitude: Value, sum: Value): Value {
   const { g } = c
-  const axes =
-    laid.order === 'in-out'
-      ? [0]
-      : shapeOf(sum)
-          .map((_, i) => i)
-          .slice(1)
-  const lengths = g.sqrt(g.sum(g.mul(sum, sum), axes))
-  return g.div(magnitude, c.training ? held(g, lengths) : lengths)
+  const axes = shapeOf(sum).flatMap((_, i) => (i === outputAxis(laid) ? [] : [i]))
+  return ratio(c, magnitude, g.sum(g.mul(sum, sum), axes))
+}
+
+function ratio({ g, training }: AdapterContext, magnitude: Value, squares: Value): Value {
+  const lengths = g.sqrt(squares)
+  return g.div(magnitude, training ? held(g, lengths) : lengths)
+}
+
+/** Along which a weight's outputs lie. */
+const outputAxis = ({ order }: Laid): 0 | 1 => (order === 'in-out' ? 1 : 0)
+
+/**
+ * The same for a weight that is packed, without unpacking it: |W + s B A|^2 = |W|^2 + 2 s B (A W) + s^2 |B A|^2 by output, where A W is what the
+ * operator makes of A.
+ */
+function packedRatioOf(c: AdapterContext, site: PlacedSite, { a, b, magnitude }: Factors, config: LoraConfig): Value {
+  const { g } = c
+  const { node, rule, laid, owner } = site
+  const scale = scaleOf(config)
+  const own = lengthsOf(dequantize(owner), owner).map((length) => length ** 2)
+  const squares = g.constant(float32([laid.outputs], Float32Array.from(own)), `${site.name}_squares`)
+  const [slot] = node.inputs
+  const low = g.cast(repeated(g, node, [a, ...node.inputs.slice(1, rule.bias)]), dtypeOf(slot!))
+  const mixed = g.sum(g.mul(b, g.swapLast(low)), [1])
+  const change = g.sum(g.mul(g.matMul(b, g.matMul(a, g.swapLast(a))), b), [1])
+  const sum = g.add(g.add(squares, g.mul(mixed, 2 * scale)), g.mul(change, scale * scale))
+  return ratio(c, magnitude!, sum)
 }
 
 /** `[out]` in a shape that broadcasts against a weight. */
-function along(g: Emitter, x: Value, order: 'in-out' | 'out-in', weight: Value): Value {
-  return order === 'in-out'
-    ? x
-    : g.unsqueeze(
-        x,
-        shapeOf(weight)
-          .map((_, i) => i)
-          .slice(1),
-      )
+function along(g: Emitter, x: Value, laid: Laid, weight: Value): Value {
+  const behind = shapeOf(weight).flatMap((_, i) => (i > outputAxis(laid) ? [i - outputAxis(laid)] : []))
+  return behind.length === 0 ? x : g.unsqueeze(x, behind)
 }
 
 /** (x W + branch) m / |W + s B A| + bias */
 function decomposed(c: AdapterContext, site: PlacedSite, factors: Factors, config: LoraConfig, branch: Value): Value {
   const { g } = c
   const { node, rule } = site
-  const sum = g.add(node.inputs[rule.slot]!, changeOf(c, site, factors, config))
-  const ratio = ratioOf(c, site, factors.magnitude!, sum)
+  const factor = rule.packed
+    ? packedRatioOf(c, site, factors, config)
+    : ratioOf(c, site, factors.magnitude!, g.add(node.inputs[rule.slot]!, changeOf(c, site, factors, config)))
   const isConvolution = rule.form === 'convolution'
   // Behind a convolution outputs are the second axis, everywhere else the last one.
   const shaped = (x: Value) =>
@@ -135,7 +157,7 @@ function decomposed(c: AdapterContext, site: PlacedSite, factors: Factors, confi
         )
       : x
   const base = repeated(g, node, rule.bias === undefined ? node.inputs : node.inputs.slice(0, rule.bias))
-  const y = g.mul(g.add(base, branch), shaped(ratio))
+  const y = g.mul(g.add(base, branch), shaped(factor))
   const bias = rule.bias === undefined ? undefined : node.inputs[rule.bias]
   if (!bias) return y
   const { beta } = node.attributes

@@ -14,13 +14,19 @@ export function placedSites(nodes: readonly Node[], method: AdapterMethod): read
     owners.set(site.weight, owner)
     const same = names.get(site.name) ?? site.weight
     names.set(site.name, same)
-    if (same === site.weight && owner.laid.window.join() === site.laid.window.join()) return { ...site, owner }
+    if (same === site.weight && isLaidAlike(owner, site)) return { ...site, owner }
     throw new QuernError(
       'unsupported',
       `${method.kind}: '${site.name}' is used by ${owner.node.op} at '${owner.node.name}' and ${site.node.op} at '${site.node.name}' in ways that no adapter can serve at once`,
       { hint: "Leave it out of 'targets'." },
     )
   })
+}
+
+/** Matrices may be turned against each other, windows must stand alike. */
+function isLaidAlike({ laid: a }: Site, { laid: b }: Site): boolean {
+  if (a.window.join() !== b.window.join()) return false
+  return a.window.length === 0 || (a.order === b.order && a.groups === b.groups)
 }
 
 /** Pushes the nodes, rewritten where a site is. */
@@ -30,15 +36,19 @@ export function writeAdapted(
   { sites, method }: { readonly sites: readonly PlacedSite[]; readonly method: AdapterMethod },
 ): void {
   const { builder } = c.g
-  const at = new Map(sites.map((site) => [method.at(site), site]))
+  const at = new Map<Node, PlacedSite[]>()
+  for (const site of sites) at.set(method.at(site), [...(at.get(method.at(site)) ?? []), site])
   for (const node of nodes) {
-    const site = at.get(node)
-    if (!site) {
-      builder.nodes.push(node)
-      continue
+    let current = node
+    for (const site of at.get(node) ?? []) {
+      const value = builder.within(node.name, () =>
+        method.write(c, site.node === node ? { ...site, node: current } : site),
+      )
+      if (value) takeName(c, value, node.outputs[0]!)
+      // An operator with several weights is written once for each: with the one, then with the other.
+      current = builder.nodes.pop()!
     }
-    const value = builder.within(node.name, () => method.write(c, site))
-    if (value) takeName(c, value, node.outputs[0]!)
+    builder.nodes.push(current)
   }
 }
 

@@ -87,6 +87,58 @@ def attention(x, weight):
 
 case("fused attention", xs, low_rank(rank, 4, 12), lambda x, a, b: attention(x, packed + alpha / rank * (b @ a).T))
 
+# Grouped and transposed convolutions, recurrent operators: W + s B A in the place of W, as the operator stores it
+grouped_kernel = noise(1, (6, 2, 3, 2), 0.5)
+
+
+def low_change(a, b, shape):
+    return alpha / rank * (b.flatten(1) @ a.flatten(1)).view(shape)
+
+
+case("convolution, groups", noise(100, (2, 4, 6, 5)), low_rank(rank, 2, 6, (3, 2)),
+     lambda x, a, b: F.conv2d(x, grouped_kernel + low_change(a, b, grouped_kernel.shape), None, groups=2, **two))
+upwards = dict(stride=2, padding=1)
+
+
+def transposed(kernel, groups):
+    into, out, *window = kernel.shape
+    def forward(x, a, b, m=None):
+        whole = kernel + low_change(a, b, (out, into, *window)).transpose(0, 1)
+        if m is not None: whole = whole * (m / torch.linalg.norm(whole.transpose(0, 1).flatten(1), dim=1).detach()).view(1, -1, 1, 1)
+        return F.conv_transpose2d(x, whole, groups=groups, **upwards)
+    return forward
+
+
+up = noise(1, (4, 3, 3, 2), 0.5)
+case("transposed convolution", noise(100, (2, 4, 3, 4)), low_rank(rank, 4, 3, (3, 2)), transposed(up, 1))
+case("transposed convolution, groups", noise(100, (2, 4, 3, 4)), low_rank(rank, 4, 3, (3, 2)), transposed(up, 2))
+case("transposed convolution, decomposed", noise(100, (2, 4, 3, 4)),
+     {**low_rank(rank, 4, 3, (3, 2)), "w/lora_magnitude": noise(7, (3,)) + 2}, transposed(up, 1))
+
+
+def recurrent(gates, order):
+    """both directions of 3 units over 5 steps; ONNX has the gates in another order than PyTorch"""
+    w, r = noise(1, (2, gates * 3, 4), 0.5), noise(2, (2, gates * 3, 3), 0.5)
+    places = torch.cat([torch.arange(3) + 3 * gate for gate in order])
+    def forward(x, a, b, c, d):
+        whole, inner = w + low_change(a, b, w.shape), r + low_change(c, d, r.shape)
+        weights = [t[direction][places] for direction in (0, 1) for t in (whole, inner)]
+        run = torch._VF.lstm if gates == 4 else torch._VF.gru
+        state = torch.zeros(2, 2, 3)
+        y = run(x, (state, state) if gates == 4 else state, weights, False, 1, 0.0, False, True, False)[0]
+        return y.view(5, 2, 2, 3).transpose(1, 2)
+    names = ("w", "r")
+    sizes = ((5, 6, 4), (7, 8, 3))
+    parameters = {}
+    for name, (first, second, into) in zip(names, sizes):
+        parameters[f"{name}/lora_A"] = noise(first, (rank, into), 0.5)
+        parameters[f"{name}/lora_B"] = noise(second, (2 * gates * 3, rank), 0.5)
+    return parameters, forward
+
+
+case("LSTM", noise(100, (5, 2, 4)), *recurrent(4, (0, 2, 3, 1)))
+case("GRU", noise(100, (5, 2, 4)), *recurrent(3, (1, 0, 2)))
+
 l_out = {"w/ia3_l": noise(8, (4, 1)) + 1}
 case("ia3", noise(100, (2, 3, 5)), l_out, lambda x, l: (x @ w + bias) * l.flatten())
 case("ia3, input", noise(100, (2, 3, 5)), {"w/ia3_l": noise(8, (1, 5)) + 1}, lambda x, l: (x * l) @ w + bias)
