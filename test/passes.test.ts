@@ -20,6 +20,7 @@ import { removeIdentity } from '../src/passes/remove-identity.ts'
 import { reuseGelu } from '../src/passes/reuse-gelu.ts'
 import { share } from '../src/passes/share.ts'
 import { softmaxByOutput } from '../src/passes/softmax-by-output.ts'
+import { sumByProduct } from '../src/passes/sum-by-product.ts'
 import { transposeApart } from '../src/passes/transpose-apart.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 
@@ -150,6 +151,18 @@ it('turns the narrower operand of a large product once, apart from it', async ()
   const after = await unchanged(g.builder.finish([transposed(x, z), transposed(small, z)]), transposeApart)
   expect(operators(after)).toBe('Reshape Transpose Reshape Gemm Reshape Transpose Reshape Gemm')
   expect(shapeOf(after.nodes[3]!.outputs[0]!)).toEqual([2, 513])
+})
+
+it('sums rows and channels by products with ones, where they are large', async () => {
+  const { g, values } = start({ rows: [12, 8, 128], pictures: [8, 16, 9, 9], small: [12, 8, 4] })
+  const { rows, pictures, small } = values as Record<'rows' | 'pictures' | 'small', Value>
+  const graph = g.builder.finish([g.sum(rows, [0, 1]), g.sum(rows, [-2, 0], true), g.sum(pictures, [0, 2, 3])])
+  expect(operators(await unchanged(graph, sumByProduct))).toBe(
+    'Reshape MatMul Reshape Reshape MatMul Reshape Reshape MatMul Reshape MatMul Reshape',
+  )
+  const others = [g.sum(rows), g.sum(rows, [2]), g.sum(rows, [1]), g.sum(pictures, [0, 2]), g.sum(small, [0, 1])]
+  const left = g.builder.finish(others)
+  expect(operators(await unchanged(left, sumByProduct))).toBe(operators(left))
 })
 
 it('leaves a product alone that is read twice, and other permutations', async () => {

@@ -11,6 +11,7 @@ import { removeIdentity } from './remove-identity.ts'
 import { reuseGelu } from './reuse-gelu.ts'
 import { share } from './share.ts'
 import { softmaxByOutput } from './softmax-by-output.ts'
+import { sumByProduct } from './sum-by-product.ts'
 import { transposeApart } from './transpose-apart.ts'
 
 /** Rewrites a forward graph for inference. What comes out is made of standard operators and gives the same numbers. */
@@ -23,12 +24,23 @@ export function optimizeForward(graph: Graph, table: OpTable): Graph {
   return poolAsPhases(optimizeInference(graph), table)
 }
 
+/** In this order: double transpositions must be gone before products take in single ones, so fuseMatMul comes late. */
+const stepPasses: readonly ((graph: Graph) => Graph)[] = [
+  reachable,
+  joinOutputs,
+  reduceCoveringPool,
+  dropExpand,
+  share,
+  removeIdentity,
+  reuseGelu,
+  softmaxByOutput,
+  sumByProduct,
+  removeIdentity,
+  fuseMatMul,
+  transposeApart,
+]
+
 /** Rewrites the whole step, forward pass, loss and gradients, for the runtime: the result is not meant for export. */
 export function optimizeStep(graph: Graph): Graph {
-  // Double transpositions must be gone before products take in single ones, so fuseMatMul comes last.
-  return transposeApart(
-    fuseMatMul(
-      softmaxByOutput(reuseGelu(removeIdentity(share(dropExpand(reduceCoveringPool(joinOutputs(reachable(graph)))))))),
-    ),
-  )
+  return stepPasses.reduce((rewritten, pass) => pass(rewritten), graph)
 }
