@@ -32,8 +32,15 @@ export async function readServeConfig(cwd: string, options: OptionValues): Promi
     ...number('workers', '--workers', 1, 256),
     ...number('memory', '--memory', 1, 2 ** 24),
   }
-  const merged = typeof written === 'object' && written !== null ? { ...written, ...typed } : written
+  const isObject = typeof written === 'object' && written !== null
+  const merged = isObject ? { ...written, ...typed, ...watchFrom(written, options.logFormat) } : written
   return parseWith(serveConfigSchema, merged, given ?? serveConfigFile)
+}
+
+/** What the command line says of the section `watch`. */
+function watchFrom(written: object, log: OptionValues[string]): object {
+  const { watch = {} } = written as { watch?: unknown }
+  return log === undefined || typeof watch !== 'object' ? {} : { watch: { ...watch, log } }
 }
 
 /** The texts of the PEM files. */

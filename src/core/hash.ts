@@ -10,7 +10,12 @@ export async function sha256(bytes: Uint8Array): Promise<string> {
     })
   }
   const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return hexFrom(new Uint8Array(digest))
+}
+
+/** Two digits for each byte. */
+export function hexFrom(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** The hash of a text in UTF-8. */

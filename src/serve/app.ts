@@ -12,13 +12,17 @@ import { metadataRoutes } from './routes/metadata.ts'
 import { openAiModelRoutes } from './routes/openai.ts'
 import { predictRoutes } from './routes/predict.ts'
 import { repositoryRoutes } from './routes/repository.ts'
+import { watchingRoutes } from './routes/watching.ts'
 import { secureHeaders } from './secure-headers.ts'
+import type { Watching } from './watch/watching.ts'
 
 export interface AppOptions extends GateOptions {
   readonly catalog: Catalog
   /** of Quern */
   readonly version: string
   readonly reload?: AppContext['reload']
+  /** metrics, drift and quality; its observers are given apart */
+  readonly watching?: Watching | undefined
   /** origins whose pages may ask; default: none but the server's own */
   readonly cors?: readonly string[]
 }
@@ -36,6 +40,7 @@ const resources: readonly ((context: AppContext) => Hono<Gated>)[] = [
   predictRoutes,
   openAiModelRoutes,
   metadataRoutes,
+  watchingRoutes,
   adminRoutes,
 ]
 
@@ -46,8 +51,8 @@ const resources: readonly ((context: AppContext) => Hono<Gated>)[] = [
  */
 export function createApp(options: AppOptions): App {
   const gate = createGate(options)
-  const { catalog, version, maxBodyBytes, reload, cors: origins = [] } = options
-  const context: AppContext = { catalog, gate, version, maxBodyBytes, reload }
+  const { catalog, version, maxBodyBytes, reload, watching, cors: origins = [] } = options
+  const context: AppContext = { catalog, gate, version, watching, maxBodyBytes, reload }
   const app = new Hono<Gated>()
   app.use('*', secureHeaders)
   app.use('*', gate.middleware)

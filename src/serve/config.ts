@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { modelName } from '../contract/config.ts'
 import type { Aliases } from './aliases.ts'
 import type { BatchSettings } from './engine/batcher.ts'
+import { type WatchConfig, watchSchema } from './watch/watch-config.ts'
 
 /** BatchSettings of which parts may be left out. */
 export type GivenBatching = { readonly [Key in keyof BatchSettings]?: BatchSettings[Key] | undefined }
@@ -43,6 +44,8 @@ export interface ServeConfig {
   readonly tls?: { readonly key: string; readonly cert: string } | undefined
   /** pages of these origins may ask; '*': of any */
   readonly cors: readonly string[]
+  /** the log of requests, drift, labels, samples */
+  readonly watch: WatchConfig
 }
 
 const name = z.string().regex(modelName, 'must be letters, digits, dots, dashes or underscores')
@@ -82,4 +85,5 @@ export const serveConfigSchema: z.ZodType<ServeConfig, unknown> = z.strictObject
   maxRunning: count.default(1000),
   tls: z.strictObject({ key: z.string(), cert: z.string() }).optional(),
   cors: z.array(z.string()).default([]),
+  watch: watchSchema.prefault({}),
 })

@@ -2,6 +2,7 @@
 import type { Catalog } from './catalog.ts'
 import type { Gate } from './gate.ts'
 import type { CatalogChanges } from './sync-catalog.ts'
+import type { Watching } from './watch/watching.ts'
 
 /** What routes are given. */
 export interface AppContext {
@@ -9,6 +10,8 @@ export interface AppContext {
   /** jobs pass it too */
   readonly gate: Gate
   readonly version: string
+  /** undefined where nothing is watched */
+  readonly watching?: Watching | undefined
   readonly maxBodyBytes: number
   /** reads the configuration again and swaps in what changed; undefined where there is none */
   readonly reload?: (() => Promise<CatalogChanges>) | undefined

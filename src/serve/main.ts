@@ -9,6 +9,7 @@ import { type AppOptions, createApp } from './app.ts'
 import type { Catalog } from './catalog.ts'
 import { type GateOptions, logObserver, type Observer, type Traffic } from './gate.ts'
 import type { Authenticate } from './principal.ts'
+import type { Watching } from './watch/watching.ts'
 
 export interface ServerOptions {
   /** each version becomes /v2/models/{name}/versions/{version}; closed with the server */
@@ -17,6 +18,10 @@ export interface ServerOptions {
   readonly authenticate: Authenticate
   /** told of every request when it is over, besides the log */
   readonly observers?: readonly Observer[]
+  /** writes of every request; default: a line of `log` */
+  readonly requestLog?: Observer | undefined
+  /** metrics, drift, quality, traces */
+  readonly watching?: Watching | undefined
   /** limits of what runs at once and how long; see GateOptions */
   readonly limits?: Pick<GateOptions, 'maxRunning' | 'maxMilliseconds'>
   /** default 127.0.0.1: this machine alone */
@@ -64,20 +69,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     authenticate,
     limits = {},
     observers = [],
+    log,
+    requestLog = logObserver(log),
+    watching,
     reload,
     cors,
     tls,
     host = '127.0.0.1',
     port = 8080,
     maxBodyBytes = 16 * 2 ** 20,
-    log,
     version = '',
   } = options
   const { app, traffic } = createApp({
     catalog,
     authenticate,
     ...limits,
-    observers: [logObserver(log), ...observers],
+    observers: [requestLog, ...(watching?.observers ?? []), ...observers],
+    onResults: watching?.onResults,
+    watching,
     maxBodyBytes,
     log,
     clock: { now: () => performance.now() },

@@ -6,6 +6,7 @@ import { exportCommand } from './export.ts'
 import { init } from './init.ts'
 import { inspect } from './inspect.ts'
 import { keys } from './keys.ts'
+import { payloads } from './payloads.ts'
 import { predict } from './predict.ts'
 import { runs } from './runs.ts'
 import { serve } from './serve.ts'
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   exportCommand,
   serve,
   keys,
+  payloads,
   runs,
   config,
 ]

@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os'
 import type { ShadowReport } from '../../serve/aliases.ts'
+import type { ServeConfig } from '../../serve/config.ts'
+import type { StructuredLog } from '../../serve/watch/passage-log.ts'
 import type { Access } from '../access.ts'
 import { type Command, type Context, modelOption } from '../command.ts'
 import { harmless } from '../render/text-width.ts'
-import { type StopReason, stopCodes } from '../world.ts'
+import type { ServedWatching } from '../served-watching.ts'
+import { type StopReason, stopCodes, type World } from '../world.ts'
 
 export const serve: Command = {
   name: 'serve',
@@ -25,6 +28,11 @@ export const serve: Command = {
     {
       flags: '--config <file>',
       summary: 'models, aliases and limits (default: quern.serve.json here, if there is one)',
+    },
+    {
+      flags: '--log-format <format>',
+      summary: 'of the line for each request: pretty or json (default: pretty)',
+      choices: ['pretty', 'json'],
     },
     { flags: '--public', summary: 'without keys: whoever reaches the server may use the models' },
   ],
@@ -50,7 +58,9 @@ export const serve: Command = {
         import('../served-models.ts'),
         import('../../serve/sync-catalog.ts'),
       ])
-    const { log, versions } = services
+    const { versions } = services
+    const structured = await structuredLog(config, world)
+    const log = structured?.log ?? services.log
     const clock = { now: () => performance.now() }
     const memoryBytes = config.memory === undefined ? {} : { memoryBytes: config.memory * 2 ** 20 }
     const engine = new Engine({ workers: config.workers ?? availableParallelism(), clock, log })
@@ -60,10 +70,14 @@ export const serve: Command = {
       )
     const catalog = new Catalog({ clock, log, ...memoryBytes, isAble: () => engine.alive > 0, onShadow })
     const stopped = firstStop(context)
+    let served: ServedWatching | undefined
     try {
+      const { watchingFor } = await import('../served-watching.ts')
+      served = watchingFor(world, config, { catalog, log, version: versions.quern ?? '' })
+      const { watching } = served
       const reload = async (): ReturnType<typeof syncCatalog> => {
         const now = await readServeConfig(world.cwd, options)
-        return syncCatalog(catalog, await servedModels(services, engine, now), now.aliases)
+        return syncCatalog(catalog, await servedModels(services, engine, now, watching.onLoaded), now.aliases)
       }
       await reload()
       const { host, port, cors } = config
@@ -74,6 +88,7 @@ export const serve: Command = {
         drainMilliseconds: config.drain * 1000,
         limits: { maxRunning: config.maxRunning, maxMilliseconds: config.timeout * 1000 },
         version: versions.quern ?? '',
+        ...{ watching, requestLog: structured?.observer },
       })
       const listed = catalog.all.map(({ name, version, manifest: { task, labels } }) => ({
         name,
@@ -93,9 +108,17 @@ export const serve: Command = {
       return 0
     } finally {
       stopped.release()
+      served?.close()
       await engine.close()
     }
   },
+}
+
+/** Lines of JSON in the place of lines for people, on the same stream. */
+async function structuredLog({ watch }: ServeConfig, { stderr }: World): Promise<StructuredLog | undefined> {
+  if (watch.log !== 'json') return undefined
+  const { createStructuredLog } = await import('../../serve/watch/passage-log.ts')
+  return createStructuredLog(stderr)
 }
 
 interface Listed {

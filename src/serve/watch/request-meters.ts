@@ -1,0 +1,124 @@
+/** Counters and histograms of finished passages. Children of labels are looked up once for each model: an observation costs microseconds. */
+import { Counter, Histogram, type Registry } from 'prom-client'
+import type { Passage } from '../passage.ts'
+import { routeName } from './route-names.ts'
+
+/** Seconds. */
+const latencies = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+interface Counts {
+  inc(value?: number): void
+}
+
+/** The children of one model's version; '' for both where no model was reached. */
+interface VersionMeters {
+  readonly name: string
+  readonly version: string
+  readonly total: (seconds: number) => void
+  readonly queue: (seconds: number) => void
+  readonly compute: (seconds: number) => void
+  readonly examples: Counts
+  readonly tokensIn: Counts
+  readonly tokensOut: Counts
+  /** by route and status */
+  readonly requests: Map<string, { readonly labels: Labels; readonly counter: Counts }>
+}
+
+interface Labels {
+  readonly model: string
+  readonly version: string
+  readonly route: string
+  readonly code: string
+}
+
+export interface RequestMeters {
+  observe(passage: Passage): void
+  /** Forgets versions that are no longer there. */
+  keep(isThere: (name: string, version: string) => boolean): void
+}
+
+export function requestMeters(registry: Registry): RequestMeters {
+  const registers = [registry]
+  const seconds = (name: string, help: string): Histogram<'model' | 'version'> =>
+    new Histogram({ name, help, labelNames: ['model', 'version'], buckets: latencies, registers })
+  const total = seconds('quern_request_duration_seconds', 'From the first byte of a request to the last of its answer')
+  const queue = seconds('quern_queue_duration_seconds', 'Waited for a worker')
+  const compute = seconds('quern_compute_duration_seconds', 'Computed by a worker')
+  const requests = new Counter({
+    name: 'quern_requests_total',
+    help: 'Requests, jobs and refusals by status; 499: the client left',
+    labelNames: ['model', 'version', 'route', 'code'],
+    registers,
+  })
+  const examples = new Counter({
+    name: 'quern_examples_total',
+    help: 'Examples computed',
+    labelNames: ['model', 'version'],
+    registers,
+  })
+  const tokens = new Counter({
+    name: 'quern_tokens_total',
+    help: 'Tokens read and written',
+    labelNames: ['model', 'version', 'direction'],
+    registers,
+  })
+  const bytes = new Counter({
+    name: 'quern_http_bytes_total',
+    help: 'Bytes of bodies received, and of answers sent',
+    labelNames: ['direction'],
+    registers,
+  })
+  const [received, sent] = [bytes.labels('in'), bytes.labels('out')]
+  const byVersion = new Map<string, VersionMeters>()
+
+  const metersOf = (name: string, version: string): VersionMeters => {
+    const key = `${name}/${version}`
+    let meters = byVersion.get(key)
+    if (!meters) {
+      meters = {
+        ...{ name, version, requests: new Map() },
+        total: total.labels(name, version).observe,
+        queue: queue.labels(name, version).observe,
+        compute: compute.labels(name, version).observe,
+        examples: examples.labels(name, version),
+        tokensIn: tokens.labels(name, version, 'in'),
+        tokensOut: tokens.labels(name, version, 'out'),
+      }
+      byVersion.set(key, meters)
+    }
+    return meters
+  }
+
+  return {
+    observe(passage) {
+      const meters = metersOf(passage.model ?? '', passage.version ?? '')
+      const route = routeName(passage)
+      const key = `${route} ${passage.status}`
+      let counted = meters.requests.get(key)
+      if (!counted) {
+        const labels = { model: meters.name, version: meters.version, route, code: String(passage.status) }
+        counted = { labels, counter: requests.labels(labels) }
+        meters.requests.set(key, counted)
+      }
+      counted.counter.inc()
+      meters.total(passage.milliseconds / 1000)
+      if (passage.bytesIn > 0) received.inc(passage.bytesIn)
+      if (passage.bytesOut > 0) sent.inc(passage.bytesOut)
+      if (passage.tokensIn > 0) meters.tokensIn.inc(passage.tokensIn)
+      if (passage.tokensOut > 0) meters.tokensOut.inc(passage.tokensOut)
+      if (passage.examples === 0) return
+      meters.examples.inc(passage.examples)
+      meters.queue(passage.queuedMilliseconds / 1000)
+      meters.compute(passage.computeMilliseconds / 1000)
+    },
+    keep(isThere) {
+      for (const [key, { name, version, requests: counted }] of byVersion) {
+        if (name === '' || isThere(name, version)) continue
+        byVersion.delete(key)
+        for (const each of [total, queue, compute, examples]) each.remove(name, version)
+        for (const direction of ['in', 'out']) tokens.remove(name, version, direction)
+        for (const { labels } of counted.values()) requests.remove(labels)
+      }
+    },
+  }
+}
