@@ -40,15 +40,13 @@ export async function readRdb(path: string, name: string): Promise<RVector> {
   ).read()
 }
 
-/** A data frame as CSV, with the columns that are asked for (all); what is missing is empty. */
-export function csvOf(frame: RVector, columns?: readonly string[]): string {
-  const all = named(frame)
-  const names = columns ?? Object.keys(all)
-  const cells = names.map((name) => {
-    const column = all[name]
-    if (column) return textsOf(column)
-    throw new QuernError('missing', `the data has no column '${name}'. ${suggestion(name, Object.keys(all))}`)
-  })
+/** Columns of a data frame by name. */
+export const frameColumns = (frame: RVector): Record<string, RVector> => named(frame)
+
+/** Columns of equal length as CSV; what is missing is empty. */
+export function csvOf(columns: Readonly<Record<string, RVector>>): string {
+  const names = Object.keys(columns)
+  const cells = names.map((name) => textsOf(columns[name]!))
   const lines = cells[0]!.map((_, row) => cells.map((column) => quoted(column[row]!)).join(','))
   return `${[names.map(quoted).join(','), ...lines].join('\n')}\n`
 }

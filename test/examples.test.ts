@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeTable } from '../examples/breast-cancer/write-table.ts'
+import { writeTable as writeCustomers } from '../examples/churn/write-table.ts'
+import { writeTable as writeHouses } from '../examples/house-prices/write-table.ts'
 import { drawShapes } from '../examples/own-pictures/draw-shapes.ts'
+import { writeTable as writeDiabetes } from '../examples/pima/write-table.ts'
 import { openModel } from '../src/actions/open-model.ts'
 import { resolveProject } from '../src/actions/project.ts'
 import { type TrainResult, trainModel } from '../src/actions/train.ts'
@@ -40,12 +43,15 @@ it('are all in the README, and here', async () => {
     'adapters',
     'breast-cancer',
     'bundle-elsewhere',
+    'churn',
     'digit-strings',
     'digits',
     'gan',
     'gradients',
+    'house-prices',
     'library',
     'own-pictures',
+    'pima',
     'sequences',
     'start-from',
     'transfer',
@@ -152,6 +158,29 @@ it('breast-cancer trains a network that a linear model is near to', async () => 
   }
   expect(next.value.scores.test!.areaUnderRoc).toBeGreaterThan(0.97)
 }, 120_000)
+
+describe.each([
+  ['pima', 'diabetes.csv', writeDiabetes, 'areaUnderRoc', 0.7, 1, 30],
+  ['churn', 'customers.csv', writeCustomers, 'sensitivityAt95Specificity', 0.5, 1, 12],
+  ['house-prices', 'houses.csv', writeHouses, 'rootMeanSquaredError', 0.08, 0.2, 20],
+] as const)('%s', (name, file, write, metric, least, most, epochs) => {
+  it('trains on the real table, as its configuration says', { timeout: 120_000 }, async () => {
+    const home = join(folder, name)
+    await mkdir(home)
+    await write(join(home, file))
+    const raw = (await loadConfig(join(root, 'examples', name, 'quern.config.ts'))) as { train: object }
+    const quick = { ...raw, train: { ...raw.train, epochs } }
+    const run = trainModel(
+      createServices({ root: home, cwd: home, log: silent }),
+      resolveProject(quick, { root: home, what: name }),
+    )
+    let next = await run.next()
+    while (!next.done) next = await run.next()
+    const score = next.value.scores.test![metric]!
+    expect(score).toBeGreaterThan(least)
+    expect(score).toBeLessThan(most)
+  })
+})
 
 describe('own-pictures', () => {
   let result: TrainResult

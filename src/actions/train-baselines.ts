@@ -23,15 +23,16 @@ export async function trainBaselines(
   const baselines = project.task.baselines?.(project.config, data) ?? []
   if (baselines.length === 0) return {}
   const scores: Scores = {}
-  for (const baseline of baselines) scores[baseline.name] = await scoresOf(services, project, data, baseline)
+  for (const baseline of baselines) scores[baseline.name] = await trainAndScore(services, project, data, baseline)
   return { baselines: scores }
 }
 
-async function scoresOf(
+/** Trains a network in memory and scores its last epoch: metrics of each split but training's. Nothing is kept. */
+export async function trainAndScore(
   services: Services,
   { task, config: own }: Project,
   data: TaskData,
-  { network, train }: Baseline,
+  { network, train }: Pick<Baseline, 'network' | 'train'>,
 ): Promise<Record<string, Record<string, number>>> {
   const config: TaskConfig = { ...own, train: { ...own.train, ...train } }
   const { table, backend } = services

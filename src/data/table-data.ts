@@ -25,7 +25,8 @@ export interface TableDataOptions {
   /** what the target is: classes, or numbers */
   readonly answer: 'class' | 'number'
   readonly wishes: Readonly<Record<string, ColumnWish>>
-  readonly split: TableSplit
+  /** a way to divide the rows, or the rows of each split: what stands in none is left out */
+  readonly split: TableSplit | Assignment
   readonly missing?: readonly string[] | undefined
   readonly random: Random
   nameOfRow(row: number): string
@@ -49,24 +50,8 @@ export function prepareTable(table: Table, schema: TableSchema, options: TableDa
   const { target, answer, split } = options
   const goal = tableColumn(table, target)
   const { value, labels } = answer === 'class' ? classTarget(goal, table, options) : numberTarget(goal, table, options)
-  const assignment = splitTable(
-    {
-      count: table.rows,
-      classes: answer === 'class' ? (value.data as Int32Array) : undefined,
-      labels,
-      key: (column, row) => cellText(tableColumn(table, column), row),
-      number: (name, row) => {
-        const column = tableColumn(table, name)
-        if (column.kind !== 'number' && column.kind !== 'date') {
-          throw new QuernError('config', `data.split goes by time over column '${name}', which holds ${column.kind}`)
-        }
-        return isPresent(column.valid, row) ? column.values[row]! : undefined
-      },
-      nameOf: options.nameOfRow,
-    },
-    split,
-    options.random,
-  )
+  const classes = answer === 'class' ? (value.data as Int32Array) : undefined
+  const assignment = 'by' in split ? divide(table, split, { ...options, classes, labels }) : split
   const { columns, notes } = fitColumns(table, schema, assignment.train!, options)
   const encoder = createTableEncoder(columns)
   const unseen = new Map<string, number>()
@@ -91,6 +76,33 @@ export function prepareTable(table: Table, schema: TableSchema, options: TableDa
     ],
     assignment,
   }
+}
+
+function divide(
+  table: Table,
+  split: TableSplit,
+  {
+    classes,
+    labels,
+    nameOfRow,
+    random,
+  }: Pick<TableDataOptions, 'nameOfRow' | 'random'> & { classes: Int32Array | undefined; labels: readonly string[] },
+): Assignment {
+  const rows = {
+    count: table.rows,
+    classes,
+    labels,
+    key: (column: string, row: number) => cellText(tableColumn(table, column), row),
+    number: (name: string, row: number) => {
+      const column = tableColumn(table, name)
+      if (column.kind !== 'number' && column.kind !== 'date') {
+        throw new QuernError('config', `data.split goes by time over column '${name}', which holds ${column.kind}`)
+      }
+      return isPresent(column.valid, row) ? column.values[row]! : undefined
+    },
+    nameOf: nameOfRow,
+  }
+  return splitTable(rows, split, random)
 }
 
 /** Classes in the order of their names, numbers by their value. */
@@ -175,7 +187,7 @@ function fitColumns(table: Table, schema: TableSchema, rows: Int32Array, options
 function reasonToLeave(
   { kind, distinct, missing, name }: ColumnInfo,
   rows: number,
-  split: TableSplit,
+  split: TableSplit | Assignment,
   { given, feature }: ColumnWish,
 ): string | undefined {
   if ('column' in split && split.column === name) return 'the split goes by it'

@@ -2,30 +2,16 @@
 import { QuernError } from '../../core/errors.ts'
 import { tensor } from '../../core/tensor.ts'
 import type { Value } from '../../graph/graph.ts'
-import { type Column, cellText } from '../table/table.ts'
+import { type Column, isPresent } from '../table/table.ts'
 import { commonest } from './categories.ts'
 import type { Feature } from './feature.ts'
 import { numericOptions } from './number-statistics.ts'
 
-/** Items of a cell: a JSON array, or texts with the first of the separators that occurs between them. */
-function itemsOf(text: string, separators: readonly RegExp[]): string[] {
-  if (text.startsWith('[')) {
-    try {
-      const items: unknown = JSON.parse(text)
-      if (Array.isArray(items)) return items.map((item) => (typeof item === 'string' ? item : JSON.stringify(item)))
-    } catch {
-      // Not JSON: a text that begins with a bracket, such as DuckDB's [a, b].
-      if (text.endsWith(']')) return itemsOf(text.slice(1, -1), separators)
-    }
-  }
-  const separator = separators.find((each) => each.test(text))
-  const items = separator ? text.split(separator) : [text]
-  return items.map((item) => item.trim()).filter((item) => item !== '')
-}
-
-/** Members of a set as they stand in a cell: a JSON array, or names with `;`, `|` or `,` between them. Each counts once. */
-export function membersOf(text: string): string[] {
-  return [...new Set(itemsOf(text, [/;/, /\|/, /,/]))]
+/** Members of the set in a row; undefined where there is none. */
+function membersOf(column: Column, row: number): readonly string[] | undefined {
+  if (column.kind !== 'set' || !isPresent(column.valid, row)) return undefined
+  const { offsets, values, dictionary } = column
+  return Array.from(values.subarray(offsets[row]!, offsets[row + 1]!), (place) => dictionary[place]!)
 }
 
 interface Members {
@@ -55,9 +41,9 @@ const multiHot: Feature<Members> = {
     const counts = new Map<string, number>()
     let missing = 0
     for (let i = 0; i < rows.length; i++) {
-      const text = cellText(column, rows[i]!)
-      if (text === undefined) missing++
-      else for (const member of membersOf(text)) counts.set(member, (counts.get(member) ?? 0) + 1)
+      const members = membersOf(column, rows[i]!)
+      if (members === undefined) missing++
+      else for (const member of members) counts.set(member, (counts.get(member) ?? 0) + 1)
     }
     return { values: commonest(counts, limits), gaps: missing > 0 }
   },
@@ -67,12 +53,12 @@ const multiHot: Feature<Members> = {
     for (let row = 0; row < rows; row++) {
       const start = row * stride + at
       into.fill(0, start, start + width)
-      const text = cellText(column, row)
-      if (text === undefined) {
+      const members = membersOf(column, row)
+      if (members === undefined) {
         into[start + width - 1] = state.gaps ? 1 : 0
         continue
       }
-      for (const member of membersOf(text)) {
+      for (const member of members) {
         const place = known.get(member)
         if (place === undefined) onUnseen(column.name, member)
         else into[start + place] = 1
@@ -89,18 +75,15 @@ interface Elements {
   readonly gaps: boolean
 }
 
-/** Numbers of a cell; throws `input` where one is none, or where there are not as many as in the others. */
-function numbersOf(column: Column, row: number, length: number | undefined): number[] | undefined {
-  const text = cellText(column, row)
-  if (text === undefined) return undefined
-  const numbers = itemsOf(text, [/[,;]/, /\s+/]).map(Number)
-  const fits = numbers.length > 0 && (length === undefined || numbers.length === length)
-  if (fits && numbers.every(Number.isFinite)) return numbers
-  const shown = text.length > 40 ? `${text.slice(0, 37)}...` : text
+/** Numbers of the vector in a row; throws `input` where there are not as many as in the others. */
+function numbersOf(column: Column, row: number, length: number | undefined): Float64Array | undefined {
+  if (column.kind !== 'vector' || !isPresent(column.valid, row)) return undefined
+  const numbers = column.values.subarray(column.offsets[row]!, column.offsets[row + 1]!)
+  if (numbers.length === length || length === undefined) return numbers
   throw new QuernError(
     'input',
-    `column '${column.name}' must hold ${length === undefined ? 'vectors of' : length} finite numbers, received ${JSON.stringify(shown)} in row ${row + 1}`,
-    { hint: 'Write each vector as [0.1, 0.2, ...], all of one length.' },
+    `column '${column.name}' must hold ${length} numbers in each row, row ${row + 1} has ${numbers.length}`,
+    { hint: 'All vectors of a column have one length: cut them, or fill them up.' },
   )
 }
 
@@ -112,14 +95,14 @@ const vector: Feature<Elements> = {
   width: ({ means }) => means.length,
   fit({ column, rows }, options) {
     numericOptions('vector', options, {})
-    const found: number[][] = []
+    const found: Float64Array[] = []
     for (let i = 0; i < rows.length; i++) {
       const numbers = numbersOf(column, rows[i]!, found[0]?.length)
       if (numbers) found.push(numbers)
     }
     const count = found.length
     if (count === 0) throw new QuernError('input', `column '${column.name}' has no vector in the training rows`)
-    const means = found[0]!.map((_, i) => found.reduce((sum, each) => sum + each[i]! / count, 0))
+    const means = Array.from(found[0]!, (_, i) => found.reduce((sum, each) => sum + each[i]! / count, 0))
     const deviations = means.map((mean, i) => {
       const variance = found.reduce((sum, each) => sum + (each[i]! - mean) ** 2 / count, 0)
       return variance > 0 ? Math.sqrt(variance) : 1
