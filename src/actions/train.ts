@@ -42,6 +42,8 @@ export type TrainProgress =
       readonly report: SourceReport
       readonly examples: Readonly<Record<string, number>>
       readonly labels: readonly string[]
+      /** until the data was read, divided and encoded */
+      readonly seconds: number
     }
   | { readonly type: 'run'; readonly id: string; readonly folder: string }
 
@@ -57,9 +59,16 @@ export async function* trainModel(
   const resumed = input.resume === undefined ? undefined : await resumable(services, input.resume)
   const { project, base } = await withBase(services, startingFrom(given, input.from))
   const { task, config, root } = project
+  const begun = services.clock.now()
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress })
   const examples = Object.fromEntries(Object.entries(data.splits).map(([split, { length }]) => [split, length]))
-  yield { type: 'data', report: data.report, examples, labels: data.labels }
+  yield {
+    type: 'data',
+    report: data.report,
+    examples,
+    labels: data.labels,
+    seconds: (services.clock.now() - begun) / 1000,
+  }
 
   const resolved = { ...resolvedConfig(project), ...(base ? { from: { ...config.from, sha256: base.hash } } : {}) }
   const digest = await digestDatasets(data.splits)

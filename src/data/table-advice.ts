@@ -28,6 +28,30 @@ const shared: Rule = ({ duplicates, splits }) =>
 const contradictions: Rule = ({ duplicates: { contradictions: count } }) =>
   count > 0 ? [`${count} rows are equal to others but for the target: no model can be right for all of them.`] : []
 
+const near: Rule = ({ near: { pairs, across, first } }) =>
+  pairs > 0
+    ? [
+        `${pairs} pairs of rows are almost the same${across > 0 ? `, ${across} of them in different splits` : ''} (${list(first)}). If they tell of one thing twice, keep them together: data.split by 'group', or drop them.`,
+      ]
+    : []
+
+const time: Rule = ({ time: found }) =>
+  found.flatMap(({ column, broken, earlier }) => {
+    const mixed = Object.entries(earlier).filter(([, share]) => share > 0.05)
+    return [
+      ...(broken
+        ? [
+            `Column '${column}' follows the order of time but for ${broken.count} rows, the first of them row ${broken.row + 1}: look whether its dates are right.`,
+          ]
+        : []),
+      ...(mixed.length > 0
+        ? [
+            `${mixed.map(([split, share]) => `${percent(share)} of '${split}'`).join(' and ')} lie before the latest '${column}' of training. A model that is to foresee must not learn from what came later: data.split = { by: 'time', column: '${column}' }.`,
+          ]
+        : []),
+    ]
+  })
+
 const repeated: Rule = ({ duplicates: { rows, first } }) =>
   rows > 0 ? [`${rows} rows repeat an earlier one (${list(first)}).`] : []
 
@@ -71,7 +95,8 @@ const counting: Rule = ({ columns, rows, target }) =>
     .filter(({ name, kind, distinct, numbers }) => {
       if (name === target || kind !== 'number' || distinct !== rows || rows < 20 || !numbers) return false
       const [least, , , , most] = numbers.quartiles
-      return most - least === rows - 1
+      // Whole numbers, nearly without gaps: some rows may have been left out. Quarters of whole numbers are multiples of a quarter.
+      return numbers.quartiles.every((value) => Number.isInteger(4 * value)) && most - least < 1.1 * rows
     })
     .map(
       ({ name }) =>
@@ -95,6 +120,8 @@ const rules: readonly Rule[] = [
   mostlyMissing,
   manyValues,
   repeated,
+  near,
+  time,
   small,
   ({ skipped }) =>
     skipped.length > 0

@@ -1,11 +1,13 @@
 /** What is in a table, and what is wrong with it: the result of `quern inspect`, as plain JSON. */
 import type { Dataset } from './dataset.ts'
 import { numberStatistics, quantileOf } from './features/number-statistics.ts'
+import { nearRows } from './near-rows.ts'
 import type { SourceReport } from './source.ts'
 import { type Column, type ColumnKind, cellText, isPresent, type Table } from './table/table.ts'
 import type { TableSchema } from './table/table-source.ts'
 import { tableAdvice } from './table-advice.ts'
 import { singleColumnScore } from './table-leakage.ts'
+import { type TimeOrder, timeOrders } from './time-order.ts'
 
 export interface ColumnProfile {
   readonly name: string
@@ -25,6 +27,8 @@ export interface ColumnProfile {
   readonly top?: readonly { readonly value: string; readonly count: number }[]
   /** how well this column alone tells the target of training rows: share of right classes, or of the variance */
   readonly alone?: number
+  /** 'constant': one value in every row; 'identifier': a different one in each */
+  readonly role?: 'constant' | 'identifier'
 }
 
 export interface TableProfile {
@@ -46,6 +50,12 @@ export interface TableProfile {
     readonly contradictions: number
     readonly first: readonly string[]
   }
+  /** pairs of rows that are almost the same: how many, how many of them stand in different splits, and the first */
+  readonly near: { readonly pairs: number; readonly across: number; readonly first: readonly string[] }
+  /** of each column of dates */
+  readonly time: readonly TimeOrder[]
+  /** what each cleaning rule did before */
+  readonly cleaned?: SourceReport['cleaned']
   readonly skipped: SourceReport['broken']
   readonly notes: readonly string[]
   /** sentences, the most urgent first */
@@ -82,6 +92,7 @@ export function profileTable(input: TableProfileInput): TableProfile {
         ? {}
         : { top: topOf(column, table.rows) }),
       ...(alone === undefined ? {} : { alone }),
+      ...roleOf({ kind: column.kind, distinct, missing }, table.rows),
     }
   })
   const divided = Object.fromEntries(
@@ -99,10 +110,32 @@ export function profileTable(input: TableProfileInput): TableProfile {
     splits: divided,
     majority: labels.length > 0 ? Math.max(...divided.train!.classes) / divided.train!.rows : 0,
     duplicates: duplicatesOf(input),
+    near: nearOf(input),
+    time: timeOrders(table, Object.fromEntries(Object.entries(splits).map(([name, part]) => [name, part.rows]))),
+    ...(report.cleaned ? { cleaned: report.cleaned } : {}),
     skipped: report.broken,
     notes,
   }
   return { ...profile, advice: [...report.warnings, ...tableAdvice(profile)] }
+}
+
+/** Numbers and dates may well be all different; names that are tell rows apart and teach nothing. */
+function roleOf(
+  { kind, distinct, missing }: Pick<ColumnProfile, 'kind' | 'distinct' | 'missing'>,
+  rows: number,
+): Pick<ColumnProfile, 'role'> {
+  if (distinct === 1 && missing === 0) return { role: 'constant' }
+  return kind === 'category' && rows >= 20 && distinct === rows - missing ? { role: 'identifier' } : {}
+}
+
+function nearOf({ table, splits, used }: TableProfileInput): TableProfile['near'] {
+  const pairs = nearRows(table, { columns: used })
+  const owner = new Map<number, string>()
+  for (const [name, { rows }] of Object.entries(splits)) for (const row of rows) owner.set(row, name)
+  const first = pairs
+    .slice(0, listed)
+    .map(({ a, b, share }) => `row ${a + 1} ~ row ${b + 1} (${(100 * share).toFixed(0)} %)`)
+  return { pairs: pairs.length, across: pairs.filter(({ a, b }) => owner.get(a) !== owner.get(b)).length, first }
 }
 
 function classesOf(goal: Column, rows: Int32Array, labels: readonly string[]): number[] {

@@ -17,7 +17,9 @@ import { type Limit, limitsOf } from './limits.ts'
 import type { RegressionReport } from './regression.ts'
 import type { Report, ReportInput } from './report-input.ts'
 
-const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+/** What a page may load: nothing but its own styles and pictures within it. */
+export const pagePolicy =
+  "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 function limitSection(limits: readonly Limit[]): Markup {
   return html`<section aria-labelledby="limits"><h2 id="limits">What this report cannot show</h2>
@@ -79,7 +81,7 @@ export function renderReport(input: ReportInput): string {
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta http-equiv="Content-Security-Policy" content="${pagePolicy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>

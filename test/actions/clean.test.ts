@@ -100,5 +100,15 @@ it('says in the configuration what is wrong with a rule, and inspects what is le
   const bad = project([{ rule: 'regex', columns: 'income', pattern: '(a+)+' }])
   await expect(inspectData(folder.services, bad)).rejects.toThrow('can take without end')
   const profile = await inspectData(folder.services, project(clean))
-  expect(profile).toMatchObject({ rows: 119, duplicates: { rows: 0 } })
+  expect(profile).toMatchObject({
+    rows: 119,
+    duplicates: { rows: 0 },
+    cleaned: [{ rows: 121 }, {}, {}, {}, {}, {}, {}],
+  })
+  const kept = JSON.parse(await readFile(join(folder.root, '.quern/profile.json'), 'utf8'))
+  expect(kept).toEqual(JSON.parse(JSON.stringify(profile)))
+  const page = await readFile(join(folder.root, '.quern/profile.html'), 'utf8')
+  for (const text of ['What to do', 'What was cleaned', 'height', 'svg class="small"', 'Almost the same']) {
+    expect(page).toContain(text)
+  }
 }, 60_000)

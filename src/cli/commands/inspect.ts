@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { type Command, configOption } from '../command.ts'
 import { modelLines } from '../render/model.ts'
 import { profileLines } from '../render/profile.ts'
@@ -18,13 +19,14 @@ export const inspect: Command = {
       return 0
     }
     const found = await project(config)
-    const { inspectData } = await import('../../actions/inspect.ts')
+    const { inspectData, profileFiles } = await import('../../actions/inspect.ts')
     const profile = await inspectData(await services(found.root), found, {
       onProgress: (done, total) =>
         terminal.live((columns) => progressLine({ title: 'reading pictures', done, total, parts: [] }, columns)),
     })
     terminal.document(profile)
     terminal.print(...profileLines(profile, terminal))
+    terminal.print('', `profile ${join(found.root, profileFiles.html)} (and .json)`)
     return 0
   },
 }

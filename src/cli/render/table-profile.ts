@@ -1,6 +1,7 @@
 /** The profile of a table as text. */
 import type { ColumnProfile, TableProfile } from '../../data/table-profile.ts'
 import type { Terminal } from '../terminal.ts'
+import { cleaningLines } from './cleaning.ts'
 import { formatCount, formatScore } from './numbers.ts'
 import { type Column, table } from './table.ts'
 import { harmless } from './text-width.ts'
@@ -25,11 +26,11 @@ function summary({ kind, numbers, top, distinct }: ColumnProfile): string {
 }
 
 export function tableProfileLines(profile: TableProfile, { colors, width }: Terminal): string[] {
-  const { rows, columns, target, splits, labels, duplicates, advice } = profile
+  const { rows, columns, target, splits, labels, duplicates, near, cleaned, advice } = profile
   const shown = columns.slice(0, mostColumns)
   const form: Column<ColumnProfile>[] = [
     { title: 'column', value: ({ name }) => (name === target ? `${name} (target)` : name) },
-    { title: 'kind', value: ({ kind }) => kind },
+    { title: 'kind', value: ({ kind, role }) => (role === undefined ? kind : `${kind}, ${role}`) },
     { title: 'missing', align: 'right', value: ({ missing }) => (missing === 0 ? '' : formatCount(missing)) },
     { title: 'different', align: 'right', value: ({ distinct }) => formatCount(distinct) },
     { title: 'alone', align: 'right', value: ({ alone }) => (alone === undefined ? '' : formatScore(alone)) },
@@ -49,6 +50,8 @@ export function tableProfileLines(profile: TableProfile, { colors, width }: Term
     '',
     ...parts,
     `${'duplicates'.padEnd(12)} ${duplicates.rows === 0 ? 'none' : `${formatCount(duplicates.rows)} rows repeat an earlier one`}`,
+    ...(near.pairs > 0 ? [`${'nearly same'.padEnd(12)} ${formatCount(near.pairs)} pairs of rows`] : []),
+    ...cleaningLines(cleaned),
     '',
     ...(advice.length === 0 ? [colors.green('Nothing stands in the way of training.')] : [colors.bold('What to do')]),
     ...advice.map((sentence) => `${colors.yellow('-')} ${harmless(sentence)}`),

@@ -5,8 +5,8 @@
 import type { BaseEvent } from '../../actions/start-from.ts'
 import type { TrainProgress } from '../../actions/train.ts'
 import type { EpochEvent, StartedEvent, StepEvent } from '../../contract/events.ts'
-import type { SourceReport } from '../../data/source.ts'
 import type { Terminal } from '../terminal.ts'
+import { cleaningLines } from './cleaning.ts'
 import { scoreParts } from './epochs.ts'
 import { formatCount, formatDuration, formatRate } from './numbers.ts'
 import { progressLine } from './progress-line.ts'
@@ -54,7 +54,7 @@ export function createTrainingView(terminal: Terminal, now: () => number): Train
           terminal.print(`data   ${counts.join(', ')}; ${event.labels.length} classes`)
           const { broken, warnings, cleaned } = event.report
           if (broken.length > 0)
-            terminal.warn(`${broken.length} pictures cannot be read and are left out: quern inspect lists them`)
+            terminal.warn(`left out, as broken: ${formatCount(broken.length)} of the data; quern inspect lists them`)
           for (const line of cleaningLines(cleaned)) terminal.print(line)
           for (const warning of warnings) terminal.warn(harmless(warning))
           return
@@ -85,14 +85,6 @@ export function createTrainingView(terminal: Terminal, now: () => number): Train
       }
     },
   }
-}
-
-/** What cleaning rules did, a line each. */
-export function cleaningLines(steps: SourceReport['cleaned'] = []): string[] {
-  return steps.map(({ rule, rows, dropped, examples: [first] }) => {
-    const what = `${formatCount(rows)} rows ${dropped ? 'left out' : 'changed'}`
-    return harmless(`clean  ${rule}: ${rows === 0 ? 'no row' : `${what} (${first}${rows > 1 ? ', ...' : ''})`}`)
-  })
 }
 
 /** What training starts from, and what of it is trained. */
