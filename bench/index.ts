@@ -1,5 +1,7 @@
 /** THE table of benchmarks: a record a line. Records are light: what they measure is imported when they run. */
+import { ames } from './ames.ts'
 import { breastCancer } from './breast-cancer.ts'
+import { churn } from './churn.ts'
 import { cnnStep } from './cnn-step.ts'
 import { ctcLoss } from './ctc-loss.ts'
 import { featureCache } from './feature-cache.ts'
@@ -16,6 +18,7 @@ import { mnistCnn } from './mnist-cnn.ts'
 import { mnistMemory } from './mnist-memory.ts'
 import { mnistMlp } from './mnist-mlp.ts'
 import { onnxConformance } from './onnx-conformance.ts'
+import { pima } from './pima.ts'
 import { predictLatency } from './predict-latency.ts'
 import type { BenchRecord } from './record.ts'
 import { resnetStep } from './resnet-step.ts'
@@ -35,6 +38,9 @@ export const records: readonly BenchRecord[] = [
   mnistMlp,
   mnistBest,
   breastCancer,
+  pima,
+  churn,
+  ames,
   cnnStep,
   gptStep,
   resnetStep,
