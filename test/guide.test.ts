@@ -136,7 +136,7 @@ it('names every verb', () => {
 
 it('names every route', () => {
   const section = guide.slice(guide.indexOf('## HTTP'), guide.indexOf('## Library'))
-  const matches = [...section.matchAll(/`(GET|POST) ([^`]+)`/g)].map(([, method, path]) => `${method} ${path}`)
+  const matches = [...section.matchAll(/`(GET|POST|DELETE) ([^`]+)`/g)].map(([, method, path]) => `${method} ${path}`)
   const named = [...new Set(matches)]
   const versions = '/v2/models/{model}/versions/{version}'
   named.push(`GET ${versions}/ready`, `POST ${versions}/infer`)

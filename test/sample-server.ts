@@ -2,9 +2,9 @@
 import { createPipeline, type Pipeline } from '../src/bundle/index.ts'
 import { createSharpDecoder } from '../src/data/sharp-decoder.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
-import { type App, createApp } from '../src/serve/app.ts'
+import { type App, type AppOptions, createApp } from '../src/serve/app.ts'
 import { Catalog } from '../src/serve/catalog.ts'
-import { type GateOptions, logObserver, type Observer } from '../src/serve/gate.ts'
+import { type GateOptions, logObserver } from '../src/serve/gate.ts'
 import { inProcess } from '../src/serve/in-process.ts'
 import type { Principal } from '../src/serve/principal.ts'
 import { keyScopes } from '../src/store/keys.ts'
@@ -33,7 +33,7 @@ export const owner: Principal = { id: 'owner', scopes: keyScopes }
 /** Everybody may do everything, unless `more` says otherwise. */
 export function sampleApp(
   models: readonly ServedModel[],
-  { observers = [], ...more }: Partial<GateOptions> & { readonly observers?: readonly Observer[] } = {},
+  { observers = [], ...more }: Partial<GateOptions & Pick<AppOptions, 'jobs'>> = {},
 ): SampleApp {
   const lines: string[] = []
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(`! ${line}`) }

@@ -5,9 +5,11 @@ import type { Catalog } from './catalog.ts'
 import type { AppContext } from './context.ts'
 import { errorBody } from './error-body.ts'
 import { createGate, type Gated, type GateOptions, type Traffic } from './gate.ts'
+import { Jobs, type JobsOptions } from './jobs/jobs.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inferenceProtocolRoutes } from './routes/inference-protocol.ts'
+import { jobRoutes } from './routes/jobs.ts'
 import { metadataRoutes } from './routes/metadata.ts'
 import { openAiModelRoutes } from './routes/openai.ts'
 import { predictRoutes } from './routes/predict.ts'
@@ -23,6 +25,8 @@ export interface AppOptions extends GateOptions {
   readonly reload?: AppContext['reload']
   /** metrics, drift and quality; its observers are given apart */
   readonly watching?: Watching | undefined
+  /** where batch jobs are kept and how many; without it none are taken */
+  readonly jobs?: JobsOptions | undefined
   /** origins whose pages may ask; default: none but the server's own */
   readonly cors?: readonly string[]
 }
@@ -30,6 +34,8 @@ export interface AppOptions extends GateOptions {
 export interface App {
   readonly app: Hono<Gated>
   readonly traffic: Traffic
+  /** to be opened before the first request, and closed before the catalog */
+  readonly jobs: Jobs | undefined
 }
 
 /** THE table of what can be asked, a file a resource. */
@@ -38,6 +44,7 @@ const resources: readonly ((context: AppContext) => Hono<Gated>)[] = [
   inferenceProtocolRoutes,
   repositoryRoutes,
   predictRoutes,
+  jobRoutes,
   openAiModelRoutes,
   metadataRoutes,
   watchingRoutes,
@@ -50,9 +57,10 @@ const resources: readonly ((context: AppContext) => Hono<Gated>)[] = [
  * await app.request('/v2/health/ready')
  */
 export function createApp(options: AppOptions): App {
-  const gate = createGate(options)
-  const { catalog, version, maxBodyBytes, reload, watching, cors: origins = [] } = options
-  const context: AppContext = { catalog, gate, version, watching, maxBodyBytes, reload }
+  const gate = createGate({ ...options, maxFileBytes: options.jobs?.limits.maxFileBytes })
+  const { catalog, version, maxBodyBytes, reload, watching, cors: origins = [], newId, log } = options
+  const jobs = options.jobs && new Jobs(options.jobs, { gate, catalog, newId, log })
+  const context: AppContext = { catalog, gate, version, watching, maxBodyBytes, reload, jobs }
   const app = new Hono<Gated>()
   app.use('*', secureHeaders)
   app.use('*', gate.middleware)
@@ -64,5 +72,5 @@ export function createApp(options: AppOptions): App {
     const message = `there is nothing at ${c.req.method} ${path}; GET / lists what can be asked`
     return c.json(errorBody(path, 404, message), 404)
   })
-  return { app, traffic: gate.traffic }
+  return { app, traffic: gate.traffic, jobs }
 }

@@ -32,6 +32,29 @@ export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
   }
 }
 
+/** What Node's requests can do besides. */
+interface Streamed extends Incoming {
+  iterator(options: { readonly destroyOnReturn: boolean }): AsyncIterable<Uint8Array>
+}
+
+/** The same in pieces, as they come, for what is not kept in memory: the next one is asked for when the last was used. */
+export async function* bodyChunks(c: Context<Gated>, limit: number): AsyncGenerator<Uint8Array> {
+  const passage = c.get('passage')
+  const incoming = incomingOf(c) as Streamed | undefined
+  // Destroyed, the connection could not carry the refusal.
+  const chunks = incoming ? incoming.iterator({ destroyOnReturn: false }) : (c.req.raw.body ?? [])
+  try {
+    for await (const chunk of chunks) {
+      passage.bytesIn += chunk.length
+      if (passage.bytesIn > limit) throw tooLong(limit, 'more')
+      yield chunk
+    }
+  } catch (cause) {
+    if (cause instanceof RequestError) throw cause
+    throw new RequestError(400, `the body ended too early (${messageOf(cause)})`, { cause })
+  }
+}
+
 async function collect(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, limit: number): Promise<Uint8Array[]> {
   const chunks: Uint8Array[] = []
   let total = 0

@@ -42,6 +42,20 @@ export interface ServeConfig {
   readonly maxRunning: number
   /** files with the key and the certificate, PEM */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined
+  /** batch jobs over files */
+  readonly jobs: {
+    readonly folder: string
+    /** files in it can be named in place of being sent */
+    readonly files?: string | undefined
+    /** the largest file, in MB */
+    readonly maxFile: number
+    /** jobs that a key may have, kept ones among them; 0: none are taken */
+    readonly perKey: number
+    /** computed at once */
+    readonly running: number
+    /** hours for which an ended job and its files are kept */
+    readonly keep: number
+  }
   /** pages of these origins may ask; '*': of any */
   readonly cors: readonly string[]
   /** the log of requests, drift, labels, samples */
@@ -61,6 +75,15 @@ const aliases = z.strictObject({
   stable: name.optional(),
   canary: z.strictObject({ version: name, share: z.number().min(0).max(1) }).optional(),
   shadow: name.optional(),
+})
+
+const jobs = z.strictObject({
+  folder: z.string().default('.quern/jobs'),
+  files: z.string().optional(),
+  maxFile: z.number().positive().max(65_536).default(256),
+  perKey: z.int().min(0).max(10_000).default(20),
+  running: count.max(64).default(1),
+  keep: z.number().positive().max(8784).default(72),
 })
 
 export const serveConfigSchema: z.ZodType<ServeConfig, unknown> = z.strictObject({
@@ -84,6 +107,7 @@ export const serveConfigSchema: z.ZodType<ServeConfig, unknown> = z.strictObject
   timeout: z.number().positive().max(3600).default(60),
   maxRunning: count.default(1000),
   tls: z.strictObject({ key: z.string(), cert: z.string() }).optional(),
+  jobs: jobs.prefault({}),
   cors: z.array(z.string()).default([]),
   watch: watchSchema.prefault({}),
 })

@@ -1,6 +1,7 @@
 /** What the routes share; app.ts makes it. */
 import type { Catalog } from './catalog.ts'
 import type { Gate } from './gate.ts'
+import type { Jobs } from './jobs/jobs.ts'
 import type { CatalogChanges } from './sync-catalog.ts'
 import type { Watching } from './watch/watching.ts'
 
@@ -9,6 +10,8 @@ export interface AppContext {
   readonly catalog: Catalog
   /** jobs pass it too */
   readonly gate: Gate
+  /** undefined where none are taken */
+  readonly jobs?: Jobs | undefined
   readonly version: string
   /** undefined where nothing is watched */
   readonly watching?: Watching | undefined

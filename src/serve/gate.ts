@@ -20,6 +20,8 @@ export type Observer = (passage: Passage) => void
 export interface GateOptions {
   /** requests with a longer body are refused, before it is read where the length is told */
   readonly maxBodyBytes: number
+  /** the same for the files of jobs, which are written to the disk as they come; default: as other bodies */
+  readonly maxFileBytes?: number | undefined
   /** what failed inside is told to it, and what observers throw */
   readonly log: Log
   readonly clock: Clock
@@ -73,7 +75,7 @@ const jobPriority = -10
 
 export function createGate(options: GateOptions): Gate {
   const { maxBodyBytes, log, clock, newId, authenticate, observers } = options
-  const { maxRunning = 1000, maxMilliseconds = 60_000 } = options
+  const { maxRunning = 1000, maxMilliseconds = 60_000, maxFileBytes = maxBodyBytes } = options
   const state = { running: 0, draining: false }
   const runningOf = new Map<string, number>()
 
@@ -84,7 +86,7 @@ export function createGate(options: GateOptions): Gate {
     if (scope === undefined) return
     if (state.draining) throw new RequestError(503, 'the server is shutting down')
     if (state.running > maxRunning) throw new RequestError(503, `the server answers ${maxRunning} requests already`)
-    refuseLongBody(c, maxBodyBytes)
+    refuseLongBody(c, c.req.path === '/jobs' ? Math.max(maxFileBytes, maxBodyBytes) : maxBodyBytes)
     const key = keyFrom((name) => c.req.header(name))
     const found = authenticate(key)
     const principal = found instanceof Promise ? await found : found

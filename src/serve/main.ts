@@ -8,6 +8,7 @@ import type { Log } from '../core/ports.ts'
 import { type AppOptions, createApp } from './app.ts'
 import type { Catalog } from './catalog.ts'
 import { type GateOptions, logObserver, type Observer, type Traffic } from './gate.ts'
+import type { Jobs } from './jobs/jobs.ts'
 import type { Authenticate } from './principal.ts'
 import type { Watching } from './watch/watching.ts'
 
@@ -33,6 +34,8 @@ export interface ServerOptions {
   /** a line for each request, without what was in it */
   readonly log: Log
   readonly reload?: AppOptions['reload']
+  /** where batch jobs are kept; without it none are taken */
+  readonly jobs?: AppOptions['jobs']
   readonly cors?: readonly string[] | undefined
   /** texts of the PEM files; with them the server speaks HTTPS */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined
@@ -73,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     requestLog = logObserver(log),
     watching,
     reload,
+    jobs: jobsOptions,
     cors,
     tls,
     host = '127.0.0.1',
@@ -80,7 +84,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     maxBodyBytes = 16 * 2 ** 20,
     version = '',
   } = options
-  const { app, traffic } = createApp({
+  const { app, traffic, jobs } = createApp({
     catalog,
     authenticate,
     ...limits,
@@ -93,6 +97,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     newId: randomUUID,
     version,
     ...(reload ? { reload } : {}),
+    jobs: jobsOptions,
     ...(cors ? { cors } : {}),
   })
   const server = createAdaptorServer({
@@ -101,6 +106,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...(tls ? { createServer: createSecureServer } : {}),
   })
   const address = await listen(server, host, port)
+  await jobs?.open()
   if (!['127.0.0.1', '::1', 'localhost'].includes(host)) {
     log.warn(`listening on ${host}: whoever reaches this machine can reach the server`)
   }
@@ -108,7 +114,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let closing: Promise<void> | undefined
   return {
     url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
-    close: () => (closing ??= shutDown(server, traffic, options)),
+    close: () => (closing ??= shutDown(server, traffic, jobs, options)),
   }
 }
 
@@ -137,9 +143,15 @@ function listenError(cause: unknown, host: string, port: number): QuernError {
   return new QuernError('io', message, { hint, cause })
 }
 
-async function shutDown(server: ServerType, traffic: Traffic, options: ServerOptions): Promise<void> {
+async function shutDown(
+  server: ServerType,
+  traffic: Traffic,
+  jobs: Jobs | undefined,
+  options: ServerOptions,
+): Promise<void> {
   const { catalog, log, drainMilliseconds = 10_000 } = options
   traffic.drain()
+  const paused = jobs?.close()
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   const connections = 'closeAllConnections' in server ? server : undefined
   connections?.closeIdleConnections()
@@ -149,5 +161,6 @@ async function shutDown(server: ServerType, traffic: Traffic, options: ServerOpt
   }, drainMilliseconds)
   await closed
   clearTimeout(deadline)
+  await paused
   await catalog.close()
 }

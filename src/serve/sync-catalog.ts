@@ -41,5 +41,6 @@ export async function syncCatalog(
 
 const addressOf = ({ name, version }: Pick<CatalogEntry, 'name' | 'version'>): string => `${name}/${version}`
 
-const contentOf = ({ manifest }: Pick<CatalogEntry, 'manifest'>): string =>
+/** What makes two versions the same model: the checksums of their files. */
+export const contentOf = ({ manifest }: Pick<CatalogEntry, 'manifest'>): string =>
   JSON.stringify(Object.values(manifest.files).map(({ sha256 }) => sha256))

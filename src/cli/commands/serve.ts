@@ -49,12 +49,13 @@ export const serve: Command = {
     const config = await readServeConfig(world.cwd, options)
     const tls = readTls(world.cwd, config)
     const services = await context.services()
-    const [{ startServer }, { Catalog }, { Engine }, { accessFor }, { servedModels }, { syncCatalog }] =
+    const [{ startServer }, { Catalog }, { Engine }, { accessFor }, { jobsFor }, { servedModels }, { syncCatalog }] =
       await Promise.all([
         import('../../serve/main.ts'),
         import('../../serve/catalog.ts'),
         import('../../serve/engine/engine.ts'),
         import('../access.ts'),
+        import('../served-jobs.ts'),
         import('../served-models.ts'),
         import('../../serve/sync-catalog.ts'),
       ])
@@ -82,8 +83,9 @@ export const serve: Command = {
       await reload()
       const { host, port, cors } = config
       const access = await accessFor(world, options.public === true)
+      const jobs = jobsFor(world, config, access)
       const server = await startServer({
-        ...{ catalog, authenticate: access.authenticate, host, port, tls, cors, log, reload },
+        ...{ catalog, authenticate: access.authenticate, host, port, tls, cors, log, reload, jobs },
         maxBodyBytes: config.maxBody * 2 ** 20,
         drainMilliseconds: config.drain * 1000,
         limits: { maxRunning: config.maxRunning, maxMilliseconds: config.timeout * 1000 },

@@ -1,176 +1,249 @@
-/** What can be asked of the server, once: the page at /, its JSON form and the OpenAPI document are made of this table. */
-import { z } from 'zod'
-import { inferRequest } from '../infer-body.ts'
-import { predictRequest } from '../predict-body.ts'
+/** What can be asked of the server, once: the page at /, its JSON form, the OpenAPI document and the page at /docs are made of this table. */
+import { jobSettings } from './jobs.ts'
 import { openAiRoutes } from './openai.ts'
-import { changeRequest, indexRequest } from './repository.ts'
 
 export interface Endpoint {
-  readonly method: 'get' | 'post'
+  readonly method: 'get' | 'post' | 'delete'
+  /** `{name}` stands for a part that the client fills in */
   readonly path: string
   readonly summary: string
-  /** content types of the body, with schemas by their names in `schemas` */
+  /** what it belongs to, as headings in documents; default: the server */
+  readonly tag?: string
+  /** content types of the body, with schemas by their names in schemas.ts */
   readonly body?: Readonly<Record<string, string>>
+  /** the body may be left out */
+  readonly isBodyOptional?: boolean
+  /** of an answer that succeeds; default 200 */
+  readonly status?: 200 | 202
   /** schema of the answer */
   readonly answer: string
-  /** parameters behind the '?' */
+  /** content types of the answer besides JSON, with their schemas */
+  readonly answers?: Readonly<Record<string, string>>
+  /** parameters behind the '?', by their names in parameters.ts */
   readonly query?: readonly string[]
+  /** headers that mean something here, by their names in parameters.ts */
+  readonly headers?: readonly string[]
+  /** statuses besides 200 and those that the form of the request brings along (see openapi.ts) */
+  readonly statuses?: readonly number[]
 }
 
 const pictures = { 'image/png': 'Picture', 'image/jpeg': 'Picture', 'image/webp': 'Picture' }
-const predictBody = { ...pictures, 'multipart/form-data': 'PictureForm', 'application/json': 'PredictRequest' }
+const rows = { 'text/csv': 'CsvRows', 'application/jsonl': 'JsonLines' }
+const predictBody = {
+  'application/json': 'PredictRequest',
+  ...pictures,
+  ...rows,
+  'multipart/form-data': 'PredictForm',
+}
 
-export const endpoints: readonly Endpoint[] = [
+const predictions: readonly Endpoint[] = ['/predict', '/predict/{model}'].map((path) => ({
+  method: 'post',
+  path,
+  summary: `Labels and scores, or an estimate, for pictures or rows of a table${path === '/predict' ? ', where one model is served' : ''}`,
+  tag: 'Predictions',
+  body: predictBody,
+  answer: 'Predictions',
+  answers: { 'text/csv': 'CsvResults' },
+  query: ['topK'],
+  headers: ['x-timeout-ms'],
+  statuses: [404, 415, 422, 499, 501, 504],
+}))
+
+const jobs: readonly Endpoint[] = [
   {
     method: 'post',
-    path: '/predict',
-    summary: 'Labels and scores for one or more pictures or rows, where one model is served',
-    body: predictBody,
-    answer: 'Predictions',
-    query: ['topK'],
+    path: '/jobs',
+    summary: 'Predictions for a file of rows, computed behind all requests; a body of JSON names a file of the server',
+    tag: 'Batch jobs',
+    body: { ...rows, 'multipart/form-data': 'JobForm', 'application/json': 'JobRequest' },
+    status: 202,
+    answer: 'Job',
+    query: jobSettings,
+    statuses: [404, 415, 501],
   },
   {
-    method: 'post',
-    path: '/predict/{model}',
-    summary: 'Labels and scores for one or more pictures or rows',
-    body: predictBody,
-    answer: 'Predictions',
-    query: ['topK'],
+    method: 'get',
+    path: '/jobs',
+    summary: "The key's jobs, newest first",
+    tag: 'Batch jobs',
+    answer: 'JobList',
+    statuses: [501],
   },
-  { method: 'get', path: '/v2', summary: 'The server (Open Inference Protocol v2)', answer: 'Plain' },
-  { method: 'get', path: '/v2/health/live', summary: 'The process answers', answer: 'Plain' },
-  { method: 'get', path: '/v2/health/ready', summary: 'New work is welcome; 503 while shutting down', answer: 'Plain' },
-  { method: 'get', path: '/healthz', summary: 'The same, where Kubernetes habits look for it', answer: 'Plain' },
+  {
+    method: 'get',
+    path: '/jobs/{job}',
+    summary: 'How far a job is',
+    tag: 'Batch jobs',
+    answer: 'Job',
+    statuses: [501],
+  },
+  {
+    method: 'delete',
+    path: '/jobs/{job}',
+    summary: 'Cancels a job that runs, removes one that has ended',
+    tag: 'Batch jobs',
+    answer: 'Job',
+    statuses: [204, 501],
+  },
+  {
+    method: 'get',
+    path: '/jobs/{job}/result',
+    summary: 'The results of a job that has ended: a line for each row, in their order',
+    tag: 'Batch jobs',
+    answer: 'CsvResults',
+    answers: { 'text/csv': 'CsvResults', 'application/jsonl': 'JsonLines' },
+    headers: ['range'],
+    statuses: [206, 409, 416, 501],
+  },
+]
+
+const oip = 'Open Inference Protocol v2'
+
+const inferenceProtocol: readonly Endpoint[] = [
+  { method: 'get', path: '/v2', summary: 'The server and its extensions', tag: oip, answer: 'Server' },
+  { method: 'get', path: '/v2/health/live', summary: 'The process answers', tag: oip, answer: 'Live' },
+  {
+    method: 'get',
+    path: '/v2/health/ready',
+    summary: 'New work is welcome; 503 while shutting down',
+    tag: oip,
+    answer: 'Ready',
+    statuses: [503],
+  },
   ...['/v2/models/{model}', '/v2/models/{model}/versions/{version}'].flatMap((base): Endpoint[] => [
-    { method: 'get', path: base, summary: 'Inputs and outputs of a model', answer: 'Plain' },
-    { method: 'get', path: `${base}/ready`, summary: 'Whether the model can be asked', answer: 'Plain' },
+    { method: 'get', path: base, summary: 'Inputs and outputs of a model', tag: oip, answer: 'ModelMetadata' },
+    {
+      method: 'get',
+      path: `${base}/ready`,
+      summary: 'Whether the model can be asked',
+      tag: oip,
+      answer: 'ModelReady',
+    },
     {
       method: 'post',
       path: `${base}/infer`,
       summary: 'Tensors in, tensors out',
-      body: { 'application/json': 'InferRequest', 'application/octet-stream': 'BinaryInfer' },
+      tag: oip,
+      body: { 'application/json': 'InferRequest', 'application/octet-stream': 'BinaryTensors' },
       answer: 'InferResponse',
+      answers: { 'application/octet-stream': 'BinaryTensors' },
+      headers: ['inference-header-content-length', 'x-timeout-ms'],
+      statuses: [422, 499, 501, 504],
     },
   ]),
   {
     method: 'post',
     path: '/v2/repository/index',
     summary: 'Every model with its state',
+    tag: oip,
     body: { 'application/json': 'IndexRequest' },
+    isBodyOptional: true,
     answer: 'Index',
   },
+  ...(['load', 'unload'] as const).map(
+    (verb): Endpoint => ({
+      method: 'post',
+      path: `/v2/repository/models/{model}/${verb}`,
+      summary: verb === 'load' ? 'Loads a model now' : 'Frees its memory; the next request loads it again',
+      tag: oip,
+      body: { 'application/json': 'RepositoryRequest' },
+      isBodyOptional: true,
+      answer: 'Empty',
+    }),
+  ),
+]
+
+const openAi: readonly Endpoint[] = [
+  { method: 'get', path: '/v1/models', summary: "The models, in OpenAI's form", tag: 'OpenAI', answer: 'OpenAiModels' },
   {
-    method: 'post',
-    path: '/v2/repository/models/{model}/load',
-    summary: 'Loads a model now (scope admin)',
-    body: { 'application/json': 'RepositoryRequest' },
-    answer: 'Plain',
+    method: 'get',
+    path: '/v1/models/{model}',
+    summary: "A model, in OpenAI's form",
+    tag: 'OpenAI',
+    answer: 'OpenAiModel',
   },
-  {
-    method: 'post',
-    path: '/v2/repository/models/{model}/unload',
-    summary: 'Frees its memory; the next request loads it again (scope admin)',
-    body: { 'application/json': 'RepositoryRequest' },
-    answer: 'Plain',
-  },
-  { method: 'get', path: '/v1/models', summary: "The models, in OpenAI's form", answer: 'OpenAiModels' },
-  { method: 'get', path: '/v1/models/{model}', summary: "A model, in OpenAI's form", answer: 'OpenAiModel' },
   ...openAiRoutes.map(
     (path): Endpoint => ({
       method: 'post',
       path,
       summary: "OpenAI's route, for models whose task answers it; 400 says what others do",
+      tag: 'OpenAI',
       body: { 'application/json': 'OpenAiRequest' },
-      answer: 'Plain',
+      answer: 'OpenAiAnswer',
+      statuses: [404],
     }),
   ),
-  { method: 'get', path: '/admin/models', summary: 'Versions, states and aliases (scope admin)', answer: 'Plain' },
-  { method: 'post', path: '/admin/reload', summary: 'Reads the configuration again (scope admin)', answer: 'Plain' },
-  { method: 'get', path: '/openapi.json', summary: 'This list as OpenAPI 3.1', answer: 'Plain' },
-  { method: 'get', path: '/docs', summary: 'This list as a page', answer: 'Page' },
 ]
 
-const text = { type: 'string' }
-const prediction = {
-  type: 'object',
-  properties: { label: text, score: { type: 'number', minimum: 0, maximum: 1 } },
-  required: ['label', 'score'],
-}
-const estimate = {
-  type: 'object',
-  properties: { target: text, value: { type: 'number' } },
-  required: ['target', 'value'],
-}
-const predictions = { type: 'array', items: { anyOf: [prediction, estimate] } }
-const tensor = {
-  type: 'object',
-  properties: {
-    name: text,
-    shape: { type: 'array', items: { type: 'integer' } },
-    datatype: text,
-    data: { type: 'array' },
-    parameters: { type: 'object' },
+const watching: readonly Endpoint[] = [
+  {
+    method: 'get',
+    path: '/metrics',
+    summary: "Measurements in Prometheus' form",
+    tag: 'Watching',
+    answer: 'Measurements',
+    answers: { 'text/plain': 'Measurements' },
+    statuses: [409],
   },
-  required: ['name', 'shape', 'datatype'],
-}
-const openAiModel = {
-  type: 'object',
-  properties: { id: text, object: { const: 'model' }, created: { type: 'integer' }, owned_by: text },
-  required: ['id', 'object', 'created', 'owned_by'],
-}
-const indexed = {
-  type: 'object',
-  properties: { name: text, version: text, state: { enum: ['READY', 'LOADING', 'UNAVAILABLE'] }, reason: text },
-  required: ['name', 'version', 'state', 'reason'],
-}
+  {
+    method: 'get',
+    path: '/models/{model}/drift',
+    summary: 'How far inputs and answers are from those of training',
+    tag: 'Watching',
+    answer: 'ModelReports',
+    statuses: [409],
+  },
+  {
+    method: 'get',
+    path: '/models/{model}/quality',
+    summary: 'How good the answers were for which labels came',
+    tag: 'Watching',
+    answer: 'ModelReports',
+    statuses: [409],
+  },
+  {
+    method: 'post',
+    path: '/feedback',
+    summary: 'What would have been right, by the ids of requests (X-Request-Id)',
+    tag: 'Watching',
+    body: { 'application/json': 'FeedbackRequest' },
+    answer: 'Labelled',
+    statuses: [404, 409, 422],
+  },
+]
 
-/** What a body must be, from the schema that checks it. */
-function bodySchema(schema: z.ZodType): unknown {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
-  return rest
-}
+const server: readonly Endpoint[] = [
+  {
+    method: 'get',
+    path: '/',
+    summary: 'Models and routes; a page for browsers',
+    answer: 'Listing',
+    answers: { 'text/html': 'Page' },
+  },
+  {
+    method: 'get',
+    path: '/healthz',
+    summary: 'As /v2/health/ready, where Kubernetes looks for it',
+    answer: 'Ready',
+    statuses: [503],
+  },
+  { method: 'get', path: '/openapi.json', summary: 'This list as OpenAPI 3.1', answer: 'OpenApi' },
+  { method: 'get', path: '/docs', summary: 'This list as a page', answer: 'Page', answers: { 'text/html': 'Page' } },
+  { method: 'get', path: '/admin/models', summary: 'Versions, states and aliases', answer: 'AdminModels' },
+  {
+    method: 'post',
+    path: '/admin/reload',
+    summary: 'Reads the configuration again',
+    answer: 'Changes',
+    statuses: [409],
+  },
+]
 
-/** JSON Schemas of OpenAPI 3.1 by name. */
-export const schemas: Readonly<Record<string, unknown>> = {
-  Plain: { type: 'object' },
-  Page: text,
-  Error: {
-    type: 'object',
-    description: "A sentence; below /v1/ OpenAI's form",
-    properties: { error: { anyOf: [text, { type: 'object', properties: { message: text }, required: ['message'] }] } },
-    required: ['error'],
-  },
-  Picture: { type: 'string', contentMediaType: 'application/octet-stream' },
-  PictureForm: {
-    type: 'object',
-    description: 'One file gives one list; several, or the field name "files", a list of lists',
-    properties: { file: { $ref: '#/components/schemas/Picture' }, topK: { type: 'integer', minimum: 1 } },
-  },
-  PredictRequest: {
-    ...(bodySchema(predictRequest) as object),
-    description: 'Exactly one of image, images and inputs: base64 or data URIs, or nested numbers',
-  },
-  Predictions: { anyOf: [predictions, { type: 'array', items: predictions }] },
-  InferRequest: bodySchema(inferRequest),
-  BinaryInfer: {
-    type: 'string',
-    contentMediaType: 'application/octet-stream',
-    description:
-      'JSON, then the bytes of the inputs that have a binary_data_size; the header Inference-Header-Content-Length has the length of the JSON',
-  },
-  InferResponse: {
-    type: 'object',
-    properties: { model_name: text, model_version: text, id: text, outputs: { type: 'array', items: tensor } },
-    required: ['model_name', 'outputs'],
-  },
-  IndexRequest: bodySchema(indexRequest),
-  Index: { type: 'array', items: indexed },
-  RepositoryRequest: bodySchema(changeRequest),
-  OpenAiRequest: { type: 'object', properties: { model: text }, required: ['model'] },
-  OpenAiModel: openAiModel,
-  OpenAiModels: {
-    type: 'object',
-    properties: { object: { const: 'list' }, data: { type: 'array', items: openAiModel } },
-    required: ['object', 'data'],
-  },
-}
+export const endpoints: readonly Endpoint[] = [
+  ...predictions,
+  ...jobs,
+  ...inferenceProtocol,
+  ...openAi,
+  ...watching,
+  ...server,
+]

@@ -5,9 +5,9 @@ import type { HtmlEscapedString } from 'hono/utils/html'
 import type { VersionInfo } from '../catalog.ts'
 import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
-import { scopeOf } from '../principal.ts'
 import { docsPage } from './docs-page.ts'
-import { type Endpoint, endpoints, schemas } from './endpoints.ts'
+import { type Endpoint, endpoints } from './endpoints.ts'
+import { openApi } from './openapi.ts'
 
 export function metadataRoutes(context: AppContext): Hono<Gated> {
   const app = new Hono<Gated>()
@@ -18,7 +18,7 @@ export function metadataRoutes(context: AppContext): Hono<Gated> {
     c.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
     return c.html(page(context, new URL(c.req.url).origin))
   })
-  app.get('/openapi.json', (c) => c.json(openApi(context)))
+  app.get('/openapi.json', (c) => c.json(openApi(context.version)))
   app.get('/docs', (c) => {
     c.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
     return c.html(docsPage(context.version, new URL(c.req.url).origin))
@@ -70,40 +70,4 @@ curl -H "Authorization: Bearer $KEY" -F file=@picture.png ${origin}/predict/${fi
 <table>${endpoints.map(line)}</table>
 <p><a href="/docs">Documentation</a> <a href="/openapi.json">OpenAPI</a></p>
 </html>`
-}
-
-function openApi({ version }: AppContext): Record<string, unknown> {
-  const paths: Record<string, Record<string, unknown>> = {}
-  for (const endpoint of endpoints) {
-    paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method]: operation(endpoint) }
-  }
-  return {
-    openapi: '3.1.0',
-    info: { title: 'Quern', version, description: 'Models behind HTTP.' },
-    security: [{ key: [] }],
-    paths,
-    components: { schemas, securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-  }
-}
-
-function operation({ method, path, summary, body, answer, query = [] }: Endpoint): Record<string, unknown> {
-  const schema = (name: string): Record<string, unknown> => ({ schema: { $ref: `#/components/schemas/${name}` } })
-  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-    name,
-    in: 'path',
-    required: true,
-    schema: { type: 'string' },
-  }))
-  const behind = query.map((name) => ({ name, in: 'query', schema: { type: 'integer', minimum: 1 } }))
-  const content = Object.fromEntries(Object.entries(body ?? {}).map(([type, name]) => [type, schema(name)]))
-  return {
-    summary,
-    ...(scopeOf(method.toUpperCase(), path) === undefined ? { security: [] } : {}),
-    ...(inPath.length + behind.length > 0 ? { parameters: [...inPath, ...behind] } : {}),
-    ...(body ? { requestBody: { required: true, content } } : {}),
-    responses: {
-      200: { description: 'OK', content: { [answer === 'Page' ? 'text/html' : 'application/json']: schema(answer) } },
-      default: { description: 'The error in words', content: { 'application/json': schema('Error') } },
-    },
-  }
 }

@@ -22,8 +22,7 @@ afterAll(() => Promise.all([risk.release(), price.release(), tiny.release()]))
 
 const send = (body: Sent, type: string | undefined, path = '/predict/risk', accept = '*/*') =>
   app.request(path, { method: 'POST', body, headers: { ...(type ? { 'content-type': type } : {}), accept } })
-const post = async (body: Sent, type?: string, path?: string): Promise<Answer> =>
-  answerOf(await send(body, type, path))
+const post = async (body: Sent, type?: string, path?: string): Promise<Answer> => answerOf(await send(body, type, path))
 const json = (body: unknown, path?: string) => post(JSON.stringify(body), 'application/json', path)
 const form = (text: string, name: string, type = '', fields: Record<string, string> = {}) => {
   const data = new FormData()
