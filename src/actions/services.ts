@@ -1,6 +1,7 @@
 /** What actions need from the outside: built once by the composition roots (cli/main.ts, serve/main.ts). */
 import type { BlobStore, Clock, Log } from '../core/ports.ts'
 import type { Tensor } from '../core/tensor.ts'
+import type { createBatches } from '../data/batches.ts'
 import type { ImageDecoder } from '../data/image-decoder.ts'
 import type { OpTable } from '../ops/op.ts'
 import type { Backend } from '../runtime/backend.ts'
@@ -19,6 +20,8 @@ export interface Services {
   readonly images: () => Promise<ImageDecoder>
   /** a picture uint8 `[channels, height, width]` as a PNG file: data/sharp-encoder.ts */
   readonly encodePng: (picture: Tensor) => Promise<Uint8Array>
+  /** batches that a thread makes ahead of training: data/prefetch.ts; default: the thread that trains makes them */
+  readonly batches?: typeof createBatches | undefined
   readonly clock: Clock
   readonly log: Log
   /** versions of what a result depends on: quern, node, onnxruntime */

@@ -163,6 +163,7 @@ async function* loop(
     random: createRandom(config.seed),
     sampler: epochSampler(train, data.splits.train),
     augment: task.augment(config),
+    batches: services.batches,
     monitor: train.monitor,
     earlyStopping: train.earlyStopping === false ? undefined : train.earlyStopping,
     checkpoints: checkpointsOf(run),

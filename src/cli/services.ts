@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path'
 import type { Services } from '../actions/services.ts'
 import type { Log } from '../core/ports.ts'
+import { prefetchBatches } from '../data/prefetch.ts'
 import { createSharpDecoder } from '../data/sharp-decoder.ts'
 import { encodePng } from '../data/sharp-encoder.ts'
 import { table } from '../ops/index.ts'
@@ -29,6 +30,7 @@ export function createServices({ root, cwd, log, now = Date.now }: ServicesOptio
     folder: (path) => createFileBlobs(resolve(cwd, path)),
     images: createSharpDecoder,
     encodePng,
+    batches: prefetchBatches,
     clock,
     log,
     versions: versions(),

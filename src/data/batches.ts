@@ -6,7 +6,7 @@
 import type { NumericArray } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
-import type { Augment } from './augment.ts'
+import type { Augment, AugmentConfig } from './augment.ts'
 import type { EpochSampler } from './class-sampling.ts'
 import { columnOf, type Dataset, exampleShape, exampleSize } from './dataset.ts'
 import { createGather } from './gather.ts'
@@ -22,6 +22,13 @@ export function epochOrder(
   return random.fork('epoch').fork(epoch).shuffle(into)
 }
 
+/** As `epochOrder`, of the examples that a sampler draws. */
+export function sampledOrder(sampler: EpochSampler, random: Random, epoch: number, into: Int32Array): Int32Array {
+  const ofEpoch = random.fork('epoch').fork(epoch)
+  sampler.draw(ofEpoch, into)
+  return ofEpoch.shuffle(into)
+}
+
 export interface BatchesConfig {
   readonly batchSize: number
   /** arrays that receive the columns, each with room for a batch; columns that are not named are not read */
@@ -31,7 +38,14 @@ export interface BatchesConfig {
   /** chooses the examples of each epoch, some of them more than once; needs `random`. Default: each example once */
   readonly sampler?: EpochSampler | undefined
   /** changes each gathered example of an image column in place (training only); needs `random` */
-  readonly augment?: { readonly column: string; readonly apply: Augment }
+  readonly augment?: Augmentation
+}
+
+export interface Augmentation {
+  readonly column: string
+  readonly apply: Augment
+  /** what `apply` was made of, so that a thread can make it too */
+  readonly config?: AugmentConfig | undefined
 }
 
 export interface Batches {
@@ -46,6 +60,8 @@ export interface Batches {
   fill(step: number): number
   /** storage row of an example of the batch that was filled last */
   rowAt(index: number): number
+  /** ends what works ahead */
+  release?(): void
 }
 
 /**
@@ -64,18 +80,7 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
   if (sampler && !random) throw new QuernError('input', 'a sampler needs a source of random numbers')
   const length = sampler?.length ?? dataset.length
   const capacity = Math.min(batchSize, length)
-  const gathers = Object.entries(into).map(([name, target]) => {
-    const column = columnOf(dataset, name)
-    const needed = capacity * exampleSize(column)
-    if (target.length < needed) {
-      throw new QuernError(
-        'input',
-        `a batch of ${capacity} of column '${name}' needs ${needed} elements, the target holds ${target.length}`,
-      )
-    }
-    return createGather(name, column, target)
-  })
-  const change = augment && createChange(dataset, augment, into, random, sampler !== undefined)
+  const fill = createFill(dataset, { capacity, into, augment, random, repeats: sampler !== undefined })
   const order = sampler ? new Int32Array(length) : dataset.rows.slice()
   const steps = Math.ceil(order.length / batchSize)
   let epoch = 0
@@ -91,12 +96,8 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
       epoch = next
       started = true
       if (!random) return
-      if (!sampler) epochOrder(dataset, random, epoch, order)
-      else {
-        const ofEpoch = random.fork('epoch').fork(epoch)
-        sampler.draw(ofEpoch, order)
-        ofEpoch.shuffle(order)
-      }
+      if (sampler) sampledOrder(sampler, random, epoch, order)
+      else epochOrder(dataset, random, epoch, order)
     },
     fill(step) {
       if (!started) throw new QuernError('input', 'shuffled batches need start(epoch) before fill(step)')
@@ -104,11 +105,41 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
         throw new QuernError('input', `step must be from 0 to ${steps - 1}, received ${step}`)
       first = step * batchSize
       const count = Math.min(batchSize, order.length - first)
-      for (let i = 0; i < gathers.length; i++) gathers[i]!(order, first, count)
-      change?.(order, first, count, epoch)
+      fill(order, first, count, epoch)
       return count
     },
     rowAt: (index) => order[first + index]!,
+  }
+}
+
+/** Writes examples, from `first` of an order on, and changes them as they are to be in an epoch. */
+export type Fill = (order: Int32Array, first: number, count: number, epoch: number) => void
+
+/** What fills batches of up to `capacity` examples; `repeats`: an epoch may hold an example more than once. */
+export function createFill(
+  dataset: Dataset,
+  of: Pick<BatchesConfig, 'into'> & {
+    readonly capacity: number
+    readonly augment: Augmentation | undefined
+    readonly random: Random | undefined
+    readonly repeats: boolean
+  },
+): Fill {
+  const gathers = Object.entries(of.into).map(([name, target]) => {
+    const column = columnOf(dataset, name)
+    const needed = of.capacity * exampleSize(column)
+    if (target.length < needed) {
+      throw new QuernError(
+        'input',
+        `a batch of ${of.capacity} of column '${name}' needs ${needed} elements, the target holds ${target.length}`,
+      )
+    }
+    return createGather(name, column, target)
+  })
+  const change = of.augment && createChange(dataset, of.augment, of.into, of.random, of.repeats)
+  return (order, first, count, epoch) => {
+    for (let i = 0; i < gathers.length; i++) gathers[i]!(order, first, count)
+    change?.(order, first, count, epoch)
   }
 }
 
@@ -118,11 +149,11 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
  */
 function createChange(
   dataset: Dataset,
-  { column, apply }: NonNullable<BatchesConfig['augment']>,
+  { column, apply }: Augmentation,
   into: BatchesConfig['into'],
   random: Random | undefined,
   repeats: boolean,
-): (order: Int32Array, first: number, count: number, epoch: number) => void {
+): Fill {
   const pixels = into[column]
   const shape = exampleShape(columnOf(dataset, column))
   if (!(pixels instanceof Uint8Array) || shape.length !== 3) {

@@ -13,6 +13,7 @@ import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
 import { type AugmentConfig, createAugment } from '../data/augment.ts'
 import { columnOf, exampleShape } from '../data/dataset.ts'
+import type { LabelRule } from '../data/labelled-files.ts'
 import { loadPictures } from '../data/picture-source.ts'
 import { profileImages } from '../data/profile.ts'
 import { type Splits, splitByShare } from '../data/split.ts'
@@ -43,7 +44,7 @@ export interface ImageDataSection {
   /** folder with one folder of pictures a class (or train/, validation/, test/ above them), or with IDX files */
   readonly source: string
   /** where the label of a picture comes from */
-  readonly label: 'folder'
+  readonly label: LabelRule
   /** class names of IDX files, in the order of their numbers */
   readonly labels?: readonly string[] | undefined
   readonly image: ImageSection
@@ -110,7 +111,17 @@ const schema = z.strictObject({
   ...commonSections,
   data: z.strictObject({
     source: z.string().min(1),
-    label: z.literal('folder').default('folder'),
+    label: z
+      .union([
+        z.literal('folder'),
+        z.strictObject({ pattern: z.string().min(1) }),
+        z.strictObject({
+          table: z.string().min(1),
+          file: z.string().min(1).default('file'),
+          label: z.string().min(1).default('label'),
+        }),
+      ])
+      .default('folder'),
     labels: z.array(z.string()).min(2).optional(),
     image: image.prefault({}),
     onBroken: z.enum(['fail', 'skip']).default('fail'),
@@ -123,10 +134,10 @@ const schema = z.strictObject({
 })
 
 async function load(config: ImageClassificationConfig, options: LoadOptions): Promise<TaskData> {
-  const { source, labels, image, onBroken, split } = config.data
+  const { source, label, labels, image, onBroken, split } = config.data
   const { skipBroken, ...rest } = options
   const broken = skipBroken ? 'skip' : onBroken
-  const loaded = await loadPictures(source, { ...image, labels, onBroken: broken, ...rest })
+  const loaded = await loadPictures(source, { ...image, label, labels, onBroken: broken, ...rest })
   const random = createRandom(config.seed).fork('split')
   const stratify = split.stratified ? { stratify: 'label' } : {}
   const shares = { validation: split.validation, test: split.test }
@@ -193,7 +204,7 @@ export const imageClassification: Task<ImageClassificationConfig> = {
     preprocessing.kind === 'image'
       ? { ...config, data: { ...config.data, image: adoptedImage(config, preprocessing) } }
       : config,
-  augment: ({ augment }) => (augment ? { column: 'image', apply: createAugment(augment) } : undefined),
+  augment: ({ augment }) => (augment ? { column: 'image', apply: createAugment(augment), config: augment } : undefined),
   scorer: ({ metrics }) => classificationScorer(metrics),
   report: reportClasses,
   checkPreprocessing,

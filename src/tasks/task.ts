@@ -7,7 +7,7 @@ import type { TrainSection } from '../contract/config.ts'
 import type { FromSection, PixelSection } from '../contract/from.ts'
 import type { Manifest, Preprocessing } from '../contract/manifest.ts'
 import type { BlobStore } from '../core/ports.ts'
-import type { Augment } from '../data/augment.ts'
+import type { Augmentation } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { ImageForm } from '../data/image-decoder.ts'
 import type { ImageProfile } from '../data/image-profile.ts'
@@ -140,7 +140,7 @@ export interface Task<Config extends TaskConfig = TaskConfig> {
   adopt?(config: Config, base: TaskBase): Config
   /** the configuration with what the base of a trained bundle asked for where nothing is said; absent: takes no base */
   adopted?(config: Config, manifest: Manifest): Config
-  augment(config: Config): { readonly column: string; readonly apply: Augment } | undefined
+  augment(config: Config): Augmentation | undefined
   /** metrics of the configuration, while training */
   scorer(config: Config): Scorer
   /** every number that the report shows */

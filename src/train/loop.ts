@@ -8,8 +8,7 @@ import type { EpochEvent, Scores, TrainEvent } from '../contract/events.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Clock } from '../core/ports.ts'
 import type { Random } from '../core/random.ts'
-import type { Augment } from '../data/augment.ts'
-import { type Batches, createBatches } from '../data/batches.ts'
+import { type Augmentation, type Batches, createBatches } from '../data/batches.ts'
 import type { EpochSampler } from '../data/class-sampling.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { Schedule } from '../optim/schedule.ts'
@@ -50,7 +49,9 @@ export interface LoopOptions {
   readonly random: Random
   /** examples of an epoch; default: each of `train` once */
   readonly sampler?: EpochSampler | undefined
-  readonly augment?: { readonly column: string; readonly apply: Augment } | undefined
+  readonly augment?: Augmentation | undefined
+  /** makes the batches; default `createBatches`, in the thread of the loop */
+  readonly batches?: typeof createBatches | undefined
   /**
    * what decides which epoch is best, such as 'validationLoss', or 'latest': the last one is; default: validation loss, or loss
    * without validation
@@ -100,7 +101,7 @@ class Loop {
   constructor(options: LoopOptions) {
     const { train, batchSize, random, sampler, augment, epochs, swa, schedule } = options
     this.#o = { ...options, schedule: swa ? averagingSchedule(schedule, swa, epochs) : schedule }
-    this.#batches = createBatches(train, {
+    this.#batches = (options.batches ?? createBatches)(train, {
       batchSize,
       into: arraysOf(options.step),
       random: random.fork('batches'),
@@ -158,6 +159,7 @@ class Loop {
       state = 'failed'
       throw error
     } finally {
+      this.#batches.release?.()
       // Neither ended nor failed: whoever consumes the events left in the middle.
       if (state === 'running') await this.#checkpoint('last')
     }

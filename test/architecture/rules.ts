@@ -71,6 +71,8 @@ export const outsideWorld: readonly RegExp[] = [
   /^runtime\/onnxruntime-/,
   // source adapters: they read a data set, list and decode its files, keep decoded pictures
   /^data\/sources\//,
+  // and the thread that makes batches ahead
+  /^data\/prefetch(-thread)?\.ts$/,
   /^data\/([\w-]+-source|missing-path|list-pictures|decode-files|image-cache)\.ts$/,
   // its test asks over a socket of this machine
   /^serve\/main(\.test)?\.ts$/,
