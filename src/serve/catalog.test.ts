@@ -127,7 +127,7 @@ describe('a catalog', () => {
     let isBroken = true
     const good = entry('cats', '1')
     catalog.add({ ...good, load: () => (isBroken ? Promise.reject(new Error('no disk')) : good.load()) })
-    await expect(catalog.load('cats')).rejects.toThrow('no disk')
+    await expect(catalog.load('cats')).rejects.toMatchObject({ status: 503, cause: { message: 'no disk' } })
     expect(catalog.find('cats')).toMatchObject({ state: 'failed', reason: 'no disk', users: 0 })
     expect(lines).toEqual(["version 1 of model 'cats' could not be loaded: no disk"])
     isBroken = false

@@ -264,7 +264,11 @@ export class Catalog {
     } catch (error) {
       slot.reason = messageOf(error)
       this.log.warn(`version ${version} of model '${name}' could not be loaded: ${slot.reason}`)
-      throw error
+      if (error instanceof RequestError) throw error
+      // Whatever is wrong with the bundle is not wrong with the request.
+      throw new RequestError(503, `model '${name}' cannot be loaded now; the log of the server says why`, {
+        cause: error,
+      })
     } finally {
       slot.loading = undefined
     }
