@@ -5,7 +5,7 @@ import { createOptimizer, type NamedConfig } from '../optim/index.ts'
 import { findLearningRate, type RateTest } from '../train/find-learning-rate.ts'
 import { createStep } from './create-step.ts'
 import type { Project, Services } from './services.ts'
-import { withBase } from './start-from.ts'
+import { normalizedBase, withBase } from './start-from.ts'
 
 export interface FindRateInput {
   readonly signal?: AbortSignal | undefined
@@ -35,7 +35,7 @@ export async function findProjectRate(
   const { task, config, root } = project
   const { signal, onRead, onProgress } = input
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress: onRead })
-  const described = task.network(config, data, base)
+  const described = task.network(config, data, base && (await normalizedBase(services, project, base, data)))
   const network = { ...described, table: services.table }
   const step = await createStep(services, config, network, { groups: described.start?.groups, data })
   try {

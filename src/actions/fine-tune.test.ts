@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { packedFile } from '../../test/package-files.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
-import { dense, sequential } from '../nn/index.ts'
+import { conv2d, dense, flatten, sequential } from '../nn/index.ts'
 import { readModel } from '../onnx/read.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
 import { type FineTuned, type FineTuneOptions, fineTune } from './fine-tune.ts'
@@ -143,6 +143,49 @@ describe('fineTune', () => {
     const weight = ({ graph }: typeof before) =>
       graph.nodes.flatMap(({ inputs }) => inputs).find((value) => value?.name === name)?.constant?.data
     expect(weight(after)).toEqual(weight(before))
+  })
+})
+
+describe('normalisation that was folded into convolutions', () => {
+  it('comes back with the statistics of the data, and learns from where the file ended', async () => {
+    const build = () => {
+      const model = sequential([
+        conv2d({ filters: 4, kernelSize: 3, activation: 'relu' }),
+        flatten(),
+        dense({ units: 2, activation: 'softmax' }),
+      ])
+      return fit(model, { x, y, loss: 'sparseCategoricalCrossentropy', epochs: 1 })
+    }
+    const picture = (i: number) => Math.sin(i * 0.37) + (Math.floor(i / 36) % 2) * 2
+    const x = float32(
+      [32, 1, 6, 6],
+      Float32Array.from({ length: 32 * 36 }, (_, i) => picture(i)),
+    )
+    const y = { dtype: 'int32', shape: [32], data: Int32Array.from({ length: 32 }, (_, i) => i % 2) } as const
+    const run = build()
+    let next = await run.next()
+    while (!next.done) next = await run.next()
+    const { events, result } = await drained(next.value.onnx, {
+      ...{ x, y, ...quick, train: 'all', head: 'keep' },
+      ...{ restoreNormalization: true, batchNormalization: 'batch' },
+    })
+    expect((events[0] as { difference: number }).difference).toBeLessThan(1e-5)
+    const names = [...result.parameters.keys()].filter((name) => name.includes('/normalization.'))
+    expect(names.map((name) => name.split('.').at(-1)).toSorted()).toEqual([
+      'bias',
+      'running_mean',
+      'running_var',
+      'weight',
+    ])
+    // The statistics of the data are where the moving ones began: far from 0 and 1.
+    const variance = result.parameters.get(names.find((name) => name.endsWith('running_var'))!)!.data as Float32Array
+    expect(Math.max(...variance)).toBeLessThan(20)
+    expect(result.difference).toBeLessThan(1e-4)
+    const { graph } = await readModel(result.onnx)
+    expect(graph.nodes.map(({ op }) => op)).toContain('BatchNormalization')
+    await expect(drained(onnx, { ...sides, ...quick, restoreNormalization: true })).rejects.toThrow(
+      /has no convolution with a bias/,
+    )
   })
 })
 

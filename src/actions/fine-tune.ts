@@ -1,6 +1,7 @@
 /** Training that starts from a model, without a project: tensors in memory, events out, the same safeguards as `quern train --from`. */
 import { exportGraph } from '../bundle/export-graph.ts'
 import type { TrainEvent } from '../contract/events.ts'
+import type { Pattern } from '../core/patterns.ts'
 import { numbersOf, type Tensor } from '../core/tensor.ts'
 import { createDataset } from '../data/dataset.ts'
 import { type Transfer, type TransferOptions, transfer } from '../nn/index.ts'
@@ -13,6 +14,7 @@ import { type FrozenPrefix, frozenPrefix } from '../train/frozen-prefix.ts'
 import { type BaseModel, type BaseServices, baseFromBytes, openBase } from './base-model.ts'
 import { type FitOptions, type FittedModel, fit } from './fit.ts'
 import { accuracyOn, withTrainedWeights } from './forgetting.ts'
+import { restoredBase, restoringExamples } from './restored-base.ts'
 import { columnSpec } from './run-fit.ts'
 import { type BaseEvent, baseEvent, fewExamples, verifyExport, verifyStart } from './start-from.ts'
 
@@ -27,6 +29,11 @@ export interface FineTuneOptions
   readonly loss?: FitOptions['loss']
   /** computes what is frozen once for each example; default true */
   readonly cacheFeatures?: boolean
+  /**
+   * puts normalisation back behind convolutions into which an exporter has folded it, with statistics of a few of the examples; with
+   * `batchNormalization: 'batch'` they move along. True for all, or names and patterns of layers
+   */
+  readonly restoreNormalization?: boolean | Pattern | readonly Pattern[]
   /** examples of what the model could do before, with class numbers: how much of it is forgotten is measured */
   readonly old?: { readonly x: Tensor; readonly y: Tensor }
 }
@@ -53,9 +60,13 @@ export async function* fineTune(
   options: FineTuneOptions,
 ): AsyncGenerator<TrainEvent | BaseEvent, FineTuned> {
   const services = libraryServices()
-  const base = typeof model === 'string' ? await openBase(services, model) : await baseFromBytes(services, model)
+  const file = typeof model === 'string' ? await openBase(services, model) : await baseFromBytes(services, model)
   const { x, y, head, train, output, unfreeze, dropout, batchNormalization, old, ...rest } = options
-  const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, ...training } = rest
+  const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, restoreNormalization, ...training } = rest
+  const wanted = restoreNormalization ?? false
+  const few = fewExamples(createDataset({ columns: { x } }), ['x'], restoringExamples)
+  const base =
+    wanted === false ? file : await restoredBase(services, file, { wanted, examples: few, prepare: undefined })
   const isClasses = y.dtype === 'int32' && y.shape.length === 1
   const start = transfer(base.graph, {
     ...{ head, train, output, unfreeze, dropout, batchNormalization, learningRateFactor, layerDecay },

@@ -3,13 +3,14 @@ import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { columnOf, type Dataset } from '../data/dataset.ts'
 import { countImported, importedModel, type Layer } from '../nn/index.ts'
-import type { TaskNetwork, TaskStart } from '../tasks/task.ts'
+import type { TaskData, TaskNetwork, TaskStart } from '../tasks/task.ts'
 import { cacheFeatures, featureBytes } from '../train/feature-cache.ts'
 import { frozenPrefix } from '../train/frozen-prefix.ts'
 import type { ColumnSpec } from '../train/network.ts'
 import { type BaseModel, openBase } from './base-model.ts'
 import { answersOf, answersOfFile, compareAnswers, probeInput } from './compare-answers.ts'
 import { sessionOptions } from './project.ts'
+import { restoredBase, restoringExamples } from './restored-base.ts'
 import type { Project, Services } from './services.ts'
 
 /** What training starts from, said before the first step. */
@@ -46,6 +47,21 @@ export async function withBase(
   }
   const base = await openBase(services, await placeOf(services, config.from.model, root))
   return { project: { ...project, config: task.adopt(config, base) }, base }
+}
+
+/** The base with its folded normalisation put back, where the configuration asks for that. */
+export async function normalizedBase(
+  services: Pick<Services, 'backend' | 'table'>,
+  { task, config }: Project,
+  base: BaseModel,
+  data: TaskData,
+): Promise<BaseModel> {
+  const { restoreNormalization: wanted = false } = config.from ?? {}
+  if (wanted === false) return base
+  const { start, inputs } = task.network(config, data, base)
+  const names = inputs.map(({ name }) => name)
+  const examples = fewExamples(data.splits.train, names, restoringExamples)
+  return restoredBase(services, base, { wanted, examples, prepare: start?.prepare })
 }
 
 /** A path of the configuration starts at the project's root; what is no path there is the name of a run. */

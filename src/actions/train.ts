@@ -20,7 +20,15 @@ import { createStep } from './create-step.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
 import { optimization, resolvedConfig } from './project.ts'
 import type { Project, Services } from './services.ts'
-import { type BaseEvent, baseEvent, fewExamples, keepFeatures, verifyStart, withBase } from './start-from.ts'
+import {
+  type BaseEvent,
+  baseEvent,
+  fewExamples,
+  keepFeatures,
+  normalizedBase,
+  verifyStart,
+  withBase,
+} from './start-from.ts'
 import { type TrainResult, writeResults } from './write-results.ts'
 
 export interface TrainInput {
@@ -57,7 +65,7 @@ export async function* trainModel(
 ): AsyncGenerator<TrainProgress, TrainResult> {
   const { signal, onProgress } = input
   const resumed = input.resume === undefined ? undefined : await resumable(services, input.resume)
-  const { project, base } = await withBase(services, startingFrom(given, input.from))
+  const { project, base: untouched } = await withBase(services, startingFrom(given, input.from))
   const { task, config, root } = project
   const begun = services.clock.now()
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress })
@@ -70,8 +78,12 @@ export async function* trainModel(
     seconds: (services.clock.now() - begun) / 1000,
   }
 
-  const resolved = { ...resolvedConfig(project), ...(base ? { from: { ...config.from, sha256: base.hash } } : {}) }
+  const resolved = {
+    ...resolvedConfig(project),
+    ...(untouched ? { from: { ...config.from, sha256: untouched.hash } } : {}),
+  }
   const digest = await digestDatasets(data.splits)
+  const base = untouched && (await normalizedBase(services, project, untouched, data))
   const described = task.network(config, data, base)
   const network: Network = { ...described, table: services.table }
   checkOutput(network, described.answer)

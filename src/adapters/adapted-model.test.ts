@@ -261,6 +261,17 @@ describe('imported models', () => {
     expect([...step.parameters.keys()]).toEqual(['lstm.W/lora_A', 'lstm.W/lora_B', 'lstm.R/lora_A', 'lstm.R/lora_B'])
   })
 
+  test('a weight that two operators hold in ways that differ is refused by name', async () => {
+    const g = new Emitter(table, new GraphBuilder('tied'))
+    const image = g.builder.input('x', { dtype: 'float32', shape: ['batch', 2, 4, 4] })
+    const weight = g.constant(noise(1, [2, 2, 3, 3]), 'tied.weight')
+    const graph = g.builder.finish([g.op('ConvTranspose', [g.op('Conv', [image, weight]), weight])])
+    const adapted = adaptedModel(nn.importedModel(graph, { train: 'none' }), { adapter: lora({ rank: 1 }) })
+    await expect(runLayer(adapted, { inputs: [noise(2, [1, 2, 4, 4])], parameter: start })).rejects.toThrow(
+      /'tied.weight' is used by Conv at '.*' and ConvTranspose at '.*' in ways that no adapter can serve at once/,
+    )
+  })
+
   test('a rank over the size of a weight is refused', async () => {
     await expect(run(lora({ rank: 5, targets: 'first' }))).rejects.toThrow(
       "the rank 5 is over the size of 'encoder.first.weight', 5 x 4",

@@ -38,6 +38,8 @@ export interface FromSection {
   readonly dropout?: false | Readonly<Record<string, number>> | undefined
   /** whose statistics batch normalisation uses while training */
   readonly batchNormalization: 'frozen' | 'batch'
+  /** puts normalisation back behind convolutions into which an exporter has folded it: true for all, or names and patterns of layers */
+  readonly restoreNormalization?: boolean | string | readonly string[] | undefined
   /** multiplies the learning rate of the base's weights */
   readonly learningRateFactor: number
   /** multiplies it once more for each layer further from the head */
@@ -78,6 +80,7 @@ const section = z.strictObject({
     .prefault({}),
   dropout: z.union([z.literal(false), z.record(z.string(), rate)]).optional(),
   batchNormalization: z.enum(['frozen', 'batch']).default('frozen'),
+  restoreNormalization: z.union([z.boolean(), patterns]).optional(),
   learningRateFactor: z.number().positive().default(1),
   layerDecay: z.number().positive().max(1).default(1),
   unfreeze: z.array(z.strictObject({ epoch: z.int().min(2), train: selection })).default([]),

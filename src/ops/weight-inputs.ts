@@ -98,6 +98,10 @@ export function isBatchNormalization(node: Node): boolean {
   return nameOf(node) === 'BatchNormalization'
 }
 
+export function isConvolution(node: Node): boolean {
+  return nameOf(node) === 'Conv'
+}
+
 export function isDropout(node: Node): boolean {
   return nameOf(node) === 'Dropout'
 }

@@ -93,6 +93,17 @@ describe('train from a model', () => {
     ).rejects.toThrow(/takes pictures with height 12; the configuration makes them with 64/)
   })
 
+  it('puts normalisation back that was folded into the convolutions of the base', async () => {
+    const more = { head: 'keep', restoreNormalization: true, batchNormalization: 'batch' }
+    const { events, result } = await train(folder.services, config({ model: first.run, ...more }))
+    const base = events.find(({ type }) => type === 'base') as { difference: number }
+    expect(base.difference).toBeLessThan(1e-5)
+    expect(
+      [...(await weights(result.run)).keys()].filter((name) => name.endsWith('normalization.running_var')).length,
+    ).toBe(1)
+    expect(result.scores.test!.accuracy).toBeGreaterThan(0.6)
+  })
+
   it('unfreezes by epoch, at rates that fall with depth, and measures what the old task loses', async () => {
     const from = {
       ...{ model: file, learningRateFactor: 0.5, layerDecay: 0.5, oldData: 'photos' },
