@@ -23,6 +23,8 @@ export interface TrainResult {
   readonly bundle: string | undefined
   /** scores of the exported model by split */
   readonly scores: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** of simple models that were trained beside it, by their names and splits */
+  readonly baselines?: Manifest['baselines']
   /** from the project's root */
   readonly report: string | undefined
 }
@@ -114,7 +116,8 @@ export async function writeResults(
     if (forgotten) manifest.metrics['old task'] = forgotten
     const profile = await profileTraining(opened.pipeline, data.splits.train, of.signal)
     await writeBundle(files, { model: bytes, manifest, profile })
-    return { run: run.id, state: 'finished', bundle: `${folder}/bundle`, scores: manifest.metrics, report }
+    const { metrics: scores, baselines } = manifest
+    return { run: run.id, state: 'finished', bundle: `${folder}/bundle`, scores, baselines, report }
   } finally {
     await opened.pipeline.release()
   }

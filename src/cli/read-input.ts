@@ -12,7 +12,7 @@ export async function readInput(input: string | URL | Uint8Array): Promise<Uint8
   try {
     return await readFile(input)
   } catch (error) {
-    const { kind, message, hint } = await missingPath(input instanceof URL ? input.pathname : input, 'picture', error)
+    const { kind, message, hint } = await missingPath(input instanceof URL ? input.pathname : input, 'file', error)
     throw new QuernError(kind, message, { hint, cause: error })
   }
 }
@@ -33,7 +33,7 @@ export async function expandInputs(paths: readonly string[], cwd: string): Promi
     }
     const path = resolve(cwd, name)
     const info = await stat(path).catch(async (error: unknown) => {
-      throw await missingPath(path, 'picture', error)
+      throw await missingPath(path, 'file', error)
     })
     if (!info.isDirectory()) {
       inputs.push({ name, path })

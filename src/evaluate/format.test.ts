@@ -25,6 +25,8 @@ it.each([
   ['weightedF1', 'Weighted F1'],
   ['f1', 'F1'],
   ['meanSquaredError', 'Mean squared error'],
+  ['r2', 'R²'],
+  ['sensitivityAt90Specificity', 'Sensitivity at 90 % specificity'],
 ])('metricTitle(%s) is %s', (name, title) => expect(metricTitle(name)).toBe(title))
 
 it('counts and times', () => {

@@ -101,6 +101,7 @@ describe('classification', () => {
     expect(labels).toEqual(['high', 'low'])
     expect(result.scores.test!.areaUnderRoc).toBeGreaterThan(0.9)
     expect(Object.keys(baselines!)).toEqual(['linear', 'commonest class'])
+    expect(result.baselines).toEqual(baselines)
     expect(baselines!['commonest class']!.test!.areaUnderRoc).toBe(0.5)
     expect(baselines!.linear!.test!.areaUnderRoc).toBeGreaterThan(0.9)
   })

@@ -130,6 +130,13 @@ interface Listed {
   readonly labels: readonly string[]
 }
 
+/** What /predict takes, for the first model. */
+function exampleBody([first]: readonly Listed[]): string {
+  return first?.task.startsWith('tabular-')
+    ? "-H 'Content-Type: text/csv' --data-binary @rows.csv"
+    : '--data-binary @picture.png'
+}
+
 function firstStop({ world }: Context): { reason: Promise<StopReason>; release(): void } {
   let release = (): void => undefined
   const reason = new Promise<StopReason>((resolve) => {
@@ -161,7 +168,7 @@ function listeningLines(
     ...about,
     '',
     `  curl ${url}/v2/health/ready`,
-    `  curl${header} --data-binary @picture.png ${url}/predict${models.length > 1 ? `/${models[0]!.name}` : ''}`,
+    `  curl${header} ${exampleBody(models)} ${url}/predict${models.length > 1 ? `/${models[0]!.name}` : ''}`,
     '',
     'Ctrl-C stops it after the requests that run',
   ]

@@ -149,21 +149,29 @@ function stopper(
 
 /** Says where the results are, or how to go on. */
 function conclude({ terminal }: Context, result: TrainResult, root: string, reason: StopReason | undefined): number {
-  const { run, state, bundle, scores, report } = result
-  const { bold } = terminal.colors
+  const { run, state, bundle, scores, baselines = {}, report } = result
+  const { bold, dim } = terminal.colors
   if (state === 'interrupted') {
     terminal.print('', 'a checkpoint is saved; go on with:', `  ${bold(resumeLine(run))}`)
     return stopCodes[reason ?? 'SIGINT']
   }
-  const lines = Object.entries(scores).map(([split, values]) => {
-    const { accuracy, crossEntropy, ...others } = values
-    const shown =
-      accuracy === undefined ? others : { accuracy, ...(crossEntropy === undefined ? {} : { loss: crossEntropy }) }
-    return `${split.padEnd(10)} ${scoreParts(shown).slice(0, 3).join('  ')}`
-  })
-  terminal.print('', ...lines.map(bold), '')
+  const simple = Object.entries(baselines)
+  const width = Math.max(10, ...simple.map(([name]) => name.length + 2))
+  const lines = Object.entries(scores).flatMap(([split, values]) => [
+    bold(scoreLine(split, values, width)),
+    ...simple.map(([name, of]) => dim(scoreLine(`  ${name}`, of[split] ?? {}, width))),
+  ])
+  terminal.print('', ...lines, '')
   if (bundle !== undefined) terminal.print(`model   ${join(root, bundle)}`)
   if (report !== undefined) terminal.print(`report  ${join(root, report)}`)
   terminal.print('', 'next: quern predict FILE, quern evaluate, quern export, quern serve')
   return 0
+}
+
+/** 'test       accuracy 0.8500  loss 0.3047': the first three scores, or those of a classifier. */
+function scoreLine(name: string, values: Readonly<Record<string, number>>, width: number): string {
+  const { accuracy, crossEntropy, ...others } = values
+  const shown =
+    accuracy === undefined ? others : { accuracy, ...(crossEntropy === undefined ? {} : { loss: crossEntropy }) }
+  return `${name.padEnd(width)} ${scoreParts(shown).slice(0, 3).join('  ')}`
 }

@@ -35,7 +35,8 @@ export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(share >= 0.9995 || share < 0.0005 ? 0 : 1)} %`
 }
 
-/** 'validationAccuracy' as 'validation accuracy' */
+/** 'validationAccuracy' as 'validation accuracy', 'sensitivityAt90Specificity' as 'sensitivity at 90 % specificity' */
 export function formatName(name: string): string {
-  return name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`)
+  const words = name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`)
+  return words.replace(/\bat([\d.]+)\b/, 'at $1 %')
 }

@@ -52,10 +52,12 @@ describe('numbers', () => {
     expect([0, 59.6, 61, 3600, 36610].map(formatDuration)).toEqual(['0:00', '1:00', '1:01', '1:00:00', '10:10:10'])
     expect([0, 999, 1000, 318_540, 5.2e9].map(formatBytes)).toEqual(['0 B', '999 B', '1.00 kB', '319 kB', '5.20 GB'])
     expect([0.9667, 1, 0.99999].map(formatPercent)).toEqual(['96.7 %', '100 %', '100 %'])
-    expect(['validationAccuracy', 'top5Accuracy', 'loss'].map(formatName)).toEqual([
+    const names = ['validationAccuracy', 'top5Accuracy', 'loss', 'sensitivityAt97.5Specificity']
+    expect(names.map(formatName)).toEqual([
       'validation accuracy',
       'top5 accuracy',
       'loss',
+      'sensitivity at 97.5 % specificity',
     ])
   })
 })
