@@ -1,30 +1,18 @@
 """Golden values of further layers and of networks from PyTorch: /usr/bin/python3 test/golden/networks.py
 
-Writes networks.json beside this file. Computed in float64. Inputs and weights are `noise` of a salt, as in layers.py: weight i of a case, in the order in
+Writes networks.json beside this file. Computed in float64. Inputs and weights are `noise` of a salt, as in golden_values.py: weight i of a case, in the order in
 which the layer declares them, is noise(i + 1) / 2, input i is noise(100 + i). The gradients are those of sum(w * y) with w = noise(90). Networks give
 a number for each gradient, sum(w * gradient), in place of its elements.
 """
-import json
-import pathlib
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import spectral_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from golden_values import flat, noise, save
+
 torch.set_default_dtype(torch.float64)
-
-
-def noise(salt, shape, scale=1.0):
-    n = int(np.prod(shape))
-    values = np.sin(12.9898 * (salt + 1) + 78.233 * (np.arange(n) + 1)) * scale
-    return torch.tensor(values.astype(np.float32).astype(np.float64).reshape(shape))
-
-
-def flat(t):
-    return [float(f"{v:.7g}") for v in t.detach().reshape(-1).tolist()]
 
 
 def brief(t):
@@ -359,5 +347,50 @@ def bert(head):
 for head in heads:
     bert(head)
 
+# Tables: Gorishniy et al. 2021
+norms = lambda at, size: {f"{at}/gamma": (size,), f"{at}/beta": (size,)}
+table_shapes = {**weights((3, 4), 4, "first/"), **{k: v for i in (1, 2) for k, v in {
+    **norms(f"block_{i}/layer/batchNormalization", 4), **weights((4, 5), 5, f"block_{i}/layer/dense/"), **weights((5, 4), 4, f"block_{i}/layer/dense_1/")}.items()},
+    **norms("normalization", 4), **weights((4, 2), 2, "last/")}
+
+
+def table_resnet(x, *values):
+    w = iter(values)
+    linear = lambda h: h @ next(w) + next(w)
+    normal = lambda h: F.batch_norm(h, None, None, next(w), next(w), training=True, eps=1e-5)
+    h = linear(x)
+    for _ in range(2):
+        h = h + linear(F.relu(linear(normal(h))))
+    return linear(F.relu(normal(h)))
+
+
+case("tabularResNet", [(5, 3)], table_shapes, table_resnet)
+
+gated = lambda i: {**norms(f"block_{i}/feedForwardNormalization", 6), **weights((6, 8), 8, f"block_{i}/up/"), **weights((6, 8), 8, f"block_{i}/gate/"), **weights((8, 6), 6, f"block_{i}/down/")}
+ft_shapes = {"token": (1, 1, 6), **weights((6, 18), 18, "block_1/attention/queryKeyValue/"), **weights((6, 6), 6, "block_1/attention/output/"), **gated(1),
+             **norms("block_2/attentionNormalization", 6), **weights((6, 6), 6, "block_2/attention/query/"), **weights((6, 12), 12, "block_2/attention/keyValue/"),
+             **weights((6, 6), 6, "block_2/attention/output/"), **gated(2), **norms("normalization", 6), **weights((6, 2), 2, "last/")}
+
+
+def ft_transformer(x, *values):
+    w = dict(zip(ft_shapes, values))
+    normal = lambda h, at: F.layer_norm(h, (6,), w[at + "/gamma"], w[at + "/beta"])
+    linear = lambda h, at: h @ w[at + "/kernel"] + w[at + "/bias"]
+    h = torch.cat([w["token"].expand(len(x), 1, 6), x], 1)
+    for i in (1, 2):
+        seen = h if i == 1 else normal(h, "block_2/attentionNormalization")
+        m = nn.MultiheadAttention(6, 2, batch_first=True)
+        at = f"block_{i}/attention/"
+        parts = ["queryKeyValue"] if i == 1 else ["query", "keyValue"]
+        joined = lambda leaf: torch.cat([w[f"{at}{part}/{leaf}"] for part in parts], -1)
+        set_weights(m, {"in_proj_weight": joined("kernel").T, "in_proj_bias": joined("bias"), "out_proj.weight": w[at + "output/kernel"].T, "out_proj.bias": w[at + "output/bias"]})
+        h = h + m(seen, seen, seen)[0]
+        z = normal(h, f"block_{i}/feedForwardNormalization")
+        h = h + linear(linear(z, f"block_{i}/up") * F.relu(linear(z, f"block_{i}/gate")), f"block_{i}/down")
+    return linear(F.relu(normal(h[:, 0], "normalization")), "last")
+
+
+case("ftTransformer", [(2, 3, 6)], ft_shapes, ft_transformer)
+
 golden = {"torch": torch.__version__, "cases": cases}
-pathlib.Path(__file__).with_name("networks.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+save(__file__, golden)
