@@ -29,6 +29,7 @@ import { serveOverload } from './serve-overload.ts'
 import { servePeer } from './serve-peer.ts'
 import { serveSoak } from './serve-soak.ts'
 import { serveSwap } from './serve-swap.ts'
+import { serveWatching } from './serve-watching.ts'
 import { transferKeyword } from './transfer-keyword.ts'
 import { transferOcr } from './transfer-ocr.ts'
 import { wavenetStep } from './wavenet-step.ts'
@@ -66,4 +67,5 @@ export const records: readonly BenchRecord[] = [
   serveSwap,
   servePeer,
   serveSoak,
+  serveWatching,
 ]

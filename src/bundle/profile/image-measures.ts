@@ -3,7 +3,7 @@ import type { Port } from '../../contract/manifest.ts'
 import { type Measures, noMeasures } from './measures.ts'
 
 /** Pixels looked at along each side: every one of a small picture, evenly spread ones of a larger. */
-const grid = 32
+const grid = 16
 const colours = ['red', 'green', 'blue'] as const
 
 /** Of the input `[batch, channels, height, width]`; values as the graph takes them, 0 to 255. */

@@ -35,8 +35,9 @@ export function traceObserver({ origin, version }: TraceOptions): Observer {
     const name = `${method} ${routeName(passage)}`
     const parent = contextOf(passage.traceparent)
     const options = { kind: kind === 'http' ? SpanKind.SERVER : SpanKind.INTERNAL, startTime: begin }
-    const span = tracer.startSpan(name, { ...options, attributes: attributesOf(passage, method) }, parent)
+    const span = tracer.startSpan(name, options, parent)
     if (span.isRecording()) {
+      span.setAttributes(attributesOf(passage, method))
       stages(tracer, span, passage, begin)
       if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
     }

@@ -84,7 +84,9 @@ async function post({ url, secret, fetch, clock }: WebhookOptions, body: string)
     const answer = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'error' })
     return answer.ok ? undefined : `status ${answer.status}`
   } catch (error) {
-    return messageOf(error)
+    // The platform's fetch says 'fetch failed', and why in its cause.
+    const { cause } = error as { cause?: unknown }
+    return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(cause)}`
   }
 }
 
