@@ -112,7 +112,7 @@ async function scoreOn(
   const config = project.config as TabularConfig
   const { wishes, ignore } = columnSettings(config.data)
   const seen = { ...schema, columns: schema.columns.filter(({ name }) => !ignore.includes(name)) }
-  const prepared = prepareTable(table, seen, {
+  const prepared = await prepareTable(table, seen, {
     target,
     answer: of.task === 'tabular-classification' ? 'class' : 'number',
     wishes,

@@ -53,6 +53,7 @@ it('are all in the README, and here', async () => {
     'own-pictures',
     'pima',
     'sequences',
+    'several-inputs',
     'start-from',
     'transfer',
   ])

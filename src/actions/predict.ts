@@ -5,10 +5,19 @@ import { messageOf } from '../core/errors.ts'
 import { openModel } from './open-model.ts'
 import type { Services } from './services.ts'
 
+export interface NamedPredictInput {
+  readonly name: string
+  readonly input: PredictInput
+  /** of the table that a row stands in */
+  readonly folder?: string | undefined
+}
+
 export interface PredictFilesInput {
   /** run id, 'latest', or path of a bundle */
   readonly model: string
-  readonly inputs: AsyncIterable<{ readonly name: string; readonly input: PredictInput }>
+  readonly inputs: AsyncIterable<NamedPredictInput>
+  /** bytes of a file that a row refers to, by its path from the folder of the row's table */
+  readonly readFile?: ((path: string, folder: string) => Promise<Uint8Array>) | undefined
   /** answers for each input */
   readonly topK: number
   /** told at the end: values that training has not seen, counted by column */
@@ -22,17 +31,36 @@ export interface PredictedFile {
   readonly error?: string
 }
 
+const refers: ReadonlySet<string> = new Set(['image', 'audio'])
+
+/** The row with the bytes of the files that it names; what cannot be read stays a path, which is an error of its row. */
+async function withBytes(
+  { input, folder = '.' }: NamedPredictInput,
+  columns: readonly { readonly name: string }[],
+  readFile: NonNullable<PredictFilesInput['readFile']>,
+): Promise<PredictInput> {
+  const row = { ...(input as Readonly<Record<string, unknown>>) }
+  for (const { name } of columns) {
+    const cell = row[name]
+    if (typeof cell !== 'string' || cell === '' || cell.startsWith('data:')) continue
+    row[name] = await readFile(cell, folder).catch(() => cell)
+  }
+  return row
+}
+
 /** Answers as they come, in the order of the inputs. */
 export async function* predictFiles(
   services: Services,
-  { model, inputs, topK, onUnseen }: PredictFilesInput,
+  { model, inputs, topK, onUnseen, readFile }: PredictFilesInput,
 ): AsyncGenerator<PredictedFile> {
-  const { pipeline } = await openModel(services, model)
+  const { pipeline, bundle } = await openModel(services, model)
+  const { preprocessing } = bundle.manifest
+  const referring = preprocessing.kind === 'table' ? preprocessing.columns.filter(({ kind }) => refers.has(kind)) : []
   const names: string[] = []
   async function* values(): AsyncGenerator<PredictInput> {
     for await (const input of inputs) {
       names.push(input.name)
-      yield input.input
+      yield referring.length > 0 && readFile ? await withBytes(input, referring, readFile) : input.input
     }
   }
   try {

@@ -1,7 +1,7 @@
 /** Rows of named values in; labels with probabilities, or an estimate, out. */
 import type { Manifest, TablePreprocessing } from '../contract/manifest.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
-import { formatShape } from '../core/shape.ts'
+import { formatShape, sameShape } from '../core/shape.ts'
 import { createRowCleaner, type RowCleaner } from '../data/clean/clean-row.ts'
 import { createTableEncoder, type TableEncoder } from '../data/features/table-encoder.ts'
 import { columnFromValues } from '../data/table/cells.ts'
@@ -45,7 +45,13 @@ function check(manifest: Manifest, what: string): void {
   } catch (error) {
     throw wrong(messageOf(error))
   }
-  const { widths } = encoderOf(preprocessing)
+  const { widths, own } = encoderOf(preprocessing)
+  for (const { input, feature, shape } of own) {
+    const port = manifest.inputs.find(({ name }) => name === input)
+    if (port?.dtype === feature.dtype && sameShape(port.shape.slice(1), shape)) continue
+    const found = port ? `${port.dtype} ${formatShape(port.shape)}` : 'none'
+    throw wrong(`the input '${input}' must be ${feature.dtype} ${formatShape(['batch', ...shape])}, found ${found}`)
+  }
   for (const [block, width] of Object.entries(widths)) {
     if (width === 0) continue
     const port = manifest.inputs.find(({ name }) => name === block)
@@ -57,7 +63,7 @@ function check(manifest: Manifest, what: string): void {
 }
 
 /** One row. Every column that the model reads must be named; a value may be null. */
-async function prepare(input: unknown, { manifest, onUnseen }: PrepareContext): Promise<NamedTensors> {
+async function prepare(input: unknown, { manifest, onUnseen, images }: PrepareContext): Promise<NamedTensors> {
   const preprocessing = tablePreprocessing(manifest, 'the bundle')
   const { columns, missing, target } = preprocessing
   const row = input as Readonly<Record<string, unknown>>
@@ -84,11 +90,25 @@ async function prepare(input: unknown, { manifest, onUnseen }: PrepareContext): 
     const format = typeof state.format === 'string' ? state.format : undefined
     return [
       name,
-      columnFromValues({ name, kind: kind as ColumnKind, format, missing }, [clean(name, row[name])]),
+      columnFromValues({ name, kind: kind as ColumnKind, format, missing }, [clean(name, written(row[name]))]),
     ] as const
   })
   const table: Table = { rows: 1, first: 0, columns: new Map(made) }
-  return encoderOf(preprocessing).encode(table, onUnseen) as NamedTensors
+  const encoder = encoderOf(preprocessing)
+  // A row may come from a stranger: it can bring bytes, it cannot name files.
+  const own = await encoder.encodeOwn(table, { images, readFile: undefined }, onUnseen, () => 'the row')
+  return { ...encoder.encode(table, onUnseen), ...own } as NamedTensors
+}
+
+/** Bytes of a picture or a sound as the text that stands in a cell. */
+function written(value: unknown): unknown {
+  return value instanceof Uint8Array ? `data:;base64,${base64(value)}` : value
+}
+
+function base64(bytes: Uint8Array): string {
+  let text = ''
+  for (let i = 0; i < bytes.length; i += 32_768) text += String.fromCharCode(...bytes.subarray(i, i + 32_768))
+  return btoa(text)
 }
 
 export const tabularClassification: TaskPipeline = {

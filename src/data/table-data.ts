@@ -4,7 +4,8 @@ import { QuernError, suggestion } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { type Tensor, tensor } from '../core/tensor.ts'
 import { createDataset, type Dataset, subset } from './dataset.ts'
-import { defaultFeatures, featureFor } from './features/index.ts'
+import { checkFeature, defaultFeatures, featureFor, ownFeatureOf } from './features/index.ts'
+import type { CellReaders } from './features/own-feature.ts'
 import { createTableEncoder } from './features/table-encoder.ts'
 import type { SplitName } from './source.ts'
 import { missingTexts } from './table/cells.ts'
@@ -29,6 +30,8 @@ export interface TableDataOptions {
   readonly split: TableSplit | Assignment
   readonly missing?: readonly string[] | undefined
   readonly random: Random
+  /** needed where columns refer to pictures or sounds; asked for when there are such */
+  readonly readers?: (() => Promise<CellReaders>) | undefined
   nameOfRow(row: number): string
 }
 
@@ -46,7 +49,7 @@ export interface TableData {
 const fewRows = 20
 
 /** Divides the rows, fits the features on those of training alone, and encodes all. */
-export function prepareTable(table: Table, schema: TableSchema, options: TableDataOptions): TableData {
+export async function prepareTable(table: Table, schema: TableSchema, options: TableDataOptions): Promise<TableData> {
   const { target, answer, split } = options
   const goal = tableColumn(table, target)
   const { value, labels } = answer === 'class' ? classTarget(goal, table, options) : numberTarget(goal, table, options)
@@ -55,10 +58,13 @@ export function prepareTable(table: Table, schema: TableSchema, options: TableDa
   const { columns, notes } = fitColumns(table, schema, assignment.train!, options)
   const encoder = createTableEncoder(columns)
   const unseen = new Map<string, number>()
-  const blocks = encoder.encode(table, (column) => unseen.set(column, (unseen.get(column) ?? 0) + 1))
+  const onUnseen = (column: string): void => void unseen.set(column, (unseen.get(column) ?? 0) + 1)
+  const blocks = encoder.encode(table, onUnseen)
+  const readers = options.readers ? await options.readers() : { images: undefined, readFile: undefined }
+  const own = encoder.own.length > 0 ? await encoder.encodeOwn(table, readers, onUnseen, options.nameOfRow) : {}
   const goalName = answer === 'class' ? 'label' : 'target'
   const all = createDataset({
-    columns: { ...blocks, [goalName]: value } as Record<string, Tensor>,
+    columns: { ...blocks, ...own, [goalName]: value } as Record<string, Tensor>,
     labels,
     names: options.nameOfRow,
   })
@@ -167,7 +173,9 @@ function fitColumns(table: Table, schema: TableSchema, rows: Int32Array, options
     const reason = name === target ? undefined : reasonToLeave(info, schema.rows, split, wish)
     if (reason !== undefined) notes.push(`column '${name}' is left out: ${reason}.`)
     if (name === target || reason !== undefined) continue
-    const feature = featureFor(wish.feature ?? defaultFeatures[kind]!, name, kind)
+    const asked = wish.feature ?? defaultFeatures[kind]!
+    const feature = ownFeatureOf({ feature: asked }) ?? featureFor(asked, name, kind)
+    checkFeature(asked, name, kind)
     const state = feature.fit({ column: tableColumn(table, name), rows }, wish.options ?? {}) as Record<string, unknown>
     const format = info.format === undefined ? {} : { format: info.format }
     columns.push({ name, kind, feature: feature.name, state: { ...state, ...format } })

@@ -8,6 +8,7 @@ import type { ColumnWish } from '../data/table-data.ts'
 import type { TableSplit } from '../data/table-split.ts'
 import type { MetricSpec } from '../metrics/index.ts'
 import type { Layer } from '../nn/index.ts'
+import { type EncoderInput, type Encoders, encodersSection } from './tabular-encoders.ts'
 import { type TabularModelInput, type TabularModelSection, tabularModel } from './tabular-models.ts'
 import type { TaskConfig } from './task.ts'
 
@@ -78,6 +79,8 @@ export interface TabularConfig extends TaskConfig {
   readonly data: TabularDataSection
   /** 'linear', a network by its name, or layers of your own from `quern/nn`, which are fed the features `[batch, n]` */
   readonly model: 'linear' | TabularModelSection | Layer
+  /** of pictures, sounds and texts that are read word by word, by the names of their columns */
+  readonly encoders: Encoders
   /** trains a linear model and the commonest answer beside the network */
   readonly baselines: boolean
 }
@@ -95,6 +98,7 @@ export interface TabularInput<Name extends TabularConfig['task'] = TabularConfig
       readonly split?: TableSplitInput
     }
   readonly model?: TabularModelInput
+  readonly encoders?: Readonly<Record<string, EncoderInput>>
   readonly baselines?: boolean
   readonly train?: TrainInput
   readonly metrics?: readonly MetricSpec[]
@@ -158,6 +162,7 @@ export function tabularSchema(task: TabularConfig['task'], metrics: readonly str
       split: split.default({ by: 'fraction', validation: 0.1, test: 0.1, stratified: true }),
     }),
     model: tabularModel,
+    encoders: encodersSection,
     baselines: z.boolean().default(true),
     train: commonSections.train,
     metrics: z.array(z.union([z.string(), z.looseObject({ name: z.string() })])).default([...metrics]),

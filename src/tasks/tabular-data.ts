@@ -3,6 +3,7 @@ import type { Manifest, TableColumn } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
 import { cleanTable, rulesToKeep, textColumns } from '../data/clean/clean-table.ts'
+import { openCellFiles } from '../data/sources/cell-files.ts'
 import { openTable } from '../data/sources/open-table.ts'
 import { isPresent, joinTables, pickRows, type Table, tableColumn } from '../data/table/table.ts'
 import type { TableSchema } from '../data/table/table-source.ts'
@@ -49,13 +50,14 @@ export async function loadTable(
     if (table.rows === 0) throw new QuernError('input', `${file.what}: no row has a value of '${target}'`)
     const schema: TableSchema = { ...cleaned.schema, rows: table.rows }
     const nameOfRow = (row: number): string => nameInFile(cleaned.rows[rows[row]!]!)
-    const prepared = prepareTable(table, schema, {
+    const prepared = await prepareTable(table, schema, {
       target,
       answer,
       wishes,
       split,
       missing,
       nameOfRow,
+      readers: openCellFiles,
       random: createRandom(config.seed).fork('split'),
     })
     const { splits, labels, preprocessing, notes } = prepared

@@ -5,7 +5,7 @@ import { type Layer, type Loss, layer, meanSquaredError } from '../nn/index.ts'
 import { regressionScorer } from '../train/scores.ts'
 import { refuseImbalance } from './class-loss.ts'
 import { linearTraining, plainTraining } from './tabular-classification.ts'
-import { type TabularConfig, tabularSchema } from './tabular-config.ts'
+import { type TabularConfig, tableAtFold, tabularSchema } from './tabular-config.ts'
 import { checkTable, loadTable } from './tabular-data.ts'
 import { type TableLayers, tableLayers } from './tabular-models.ts'
 import { tableInputs, tableModel } from './tabular-network.ts'
@@ -47,13 +47,13 @@ function scaledLoss(loss: Loss, { mean, deviation }: Scale): Loss {
   }
 }
 
-function networkOf(data: TaskData, { body, form }: TableLayers): TaskNetwork {
+function networkOf(config: Config, data: TaskData, { body, form }: TableLayers): TaskNetwork {
   const inputs = tableInputs(data)
   const scale = scaleOf(data.splits.train)
   const { preprocessing } = data
   const columns = preprocessing.kind === 'table' ? preprocessing.columns : []
   return {
-    model: tableModel(columns, inputs, { body: inUnits(body, scale), form }),
+    model: tableModel(columns, inputs, { body: inUnits(body, scale), form }, config.encoders),
     loss: scaledLoss(meanSquaredError(), scale),
     inputs,
     target: { name: 'target', dtype: 'float32', shape: [1] },
@@ -78,10 +78,10 @@ function baselines(config: Config, data: TaskData): Baseline[] {
   return [
     ...(config.model === 'linear'
       ? []
-      : [{ name: 'linear', network: networkOf(data, linear), train: linearTraining(config) }]),
+      : [{ name: 'linear', network: networkOf(config, data, linear), train: linearTraining(config) }]),
     {
       name: 'mean',
-      network: networkOf(data, { body: zero, form: 'linear' }),
+      network: networkOf(config, data, { body: zero, form: 'linear' }),
       train: { ...plainTraining, epochs: 1, optimizer: { name: 'sgd', learningRate: 1e-12 } },
     },
   ]
@@ -101,8 +101,9 @@ export const tabularRegression: Task<Config> = {
   load: (config, options) => loadTable(config, 'number', options),
   network(config, data) {
     refuseImbalance(config.train)
-    return networkOf(data, tableLayers(config.model, 1))
+    return networkOf(config, data, tableLayers(config.model, 1))
   },
+  atFold: tableAtFold,
   augment: () => undefined,
   scorer: ({ metrics }) => regressionScorer(metrics),
   report,

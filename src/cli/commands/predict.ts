@@ -1,5 +1,7 @@
-import type { PredictedFile } from '../../actions/predict.ts'
-import type { Answer, PredictInput } from '../../bundle/task-pipeline.ts'
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { NamedPredictInput, PredictedFile } from '../../actions/predict.ts'
+import type { Answer } from '../../bundle/task-pipeline.ts'
 import { messageOf, QuernError } from '../../core/errors.ts'
 import { tableFormat } from '../../data/sources/table-file.ts'
 import { type Command, modelOption, wholeNumber } from '../command.ts'
@@ -50,8 +52,9 @@ export const predict: Command = {
         ...(isOne ? ranking(result) : [line(result, Math.min(widestName, Math.max(...widths)), terminal.colors)]),
       )
     }
-    for await (const result of predictFiles(await services(), { model: String(model), inputs: named, topK, onUnseen }))
-      show(result)
+    const readCell = (path: string, folder: string) => readFile(resolve(folder, path))
+    const of = { model: String(model), inputs: named, topK, onUnseen, readFile: readCell }
+    for await (const result of predictFiles(await services(), of)) show(result)
     for (const [column, count] of unseen) {
       terminal.warn(harmless(`column '${column}': ${count} values that training has not seen, taken as unknown`))
     }
@@ -75,11 +78,11 @@ async function* readEach(
   inputs: readonly NamedInput[],
   readers: Readers,
   unread: PredictedFile[],
-): AsyncGenerator<{ name: string; input: PredictInput }> {
+): AsyncGenerator<NamedPredictInput> {
   for (const { name, path } of inputs) {
     if (path !== undefined && tableFormat(path) !== undefined) {
       const { readTableRows } = await import('../../data/sources/table-rows.ts')
-      for await (const { name, row } of readTableRows(path)) yield { name, input: row }
+      for await (const { name, row } of readTableRows(path)) yield { name, input: row, folder: dirname(path) }
       continue
     }
     let bytes: Uint8Array

@@ -1,11 +1,14 @@
 /** The columns of a table as the two blocks that a network reads, and the operators behind them. */
 
 import type { TableColumn } from '../../contract/manifest.ts'
+import { dtypes } from '../../core/dtype.ts'
+import { messageOf, QuernError } from '../../core/errors.ts'
 import { type Tensor, tensor } from '../../core/tensor.ts'
 import type { Value } from '../../graph/graph.ts'
-import { type ColumnKind, type Table, tableColumn } from '../table/table.ts'
+import { type ColumnKind, cellText, type Table, tableColumn } from '../table/table.ts'
 import type { BlockName, Feature, FeatureContext, OnUnseen } from './feature.ts'
-import { featureFor } from './index.ts'
+import { checkFeature, featureFor, ownFeatureOf } from './index.ts'
+import { type CellReaders, type OwnFeature, ownInput } from './own-feature.ts'
 import { tokensOf } from './tokens.ts'
 
 interface Placed {
@@ -37,6 +40,10 @@ export interface TableEncoder {
   readonly widths: Readonly<Record<BlockName, number>>
   /** every column, those of one feature side by side */
   readonly placed: readonly PlacedColumn[]
+  /** columns that are an input of their own each, in their order */
+  readonly own: readonly OwnColumn[]
+  /** tensors `[rows, ...]` of those columns, by the names of their inputs */
+  encodeOwn(table: Table, readers: CellReaders, onUnseen: OnUnseen, nameOf: NameOfRow): Promise<Record<string, Tensor>>
   /** blocks `[rows, width]` of a table that has the columns; those of width 0 are left out */
   encode(table: Table, onUnseen: OnUnseen): Partial<Record<BlockName, Tensor>>
   /** float32 `[batch, features]` */
@@ -45,15 +52,38 @@ export interface TableEncoder {
   tokens(c: FeatureContext, blocks: Partial<Record<BlockName, Value>>, size: number): Value
 }
 
+export interface OwnColumn {
+  readonly column: TableColumn
+  readonly feature: OwnFeature
+  /** name of the graph's input */
+  readonly input: string
+  /** of one row's tensor */
+  readonly shape: readonly number[]
+}
+
+type NameOfRow = (row: number) => string
+
 /** Throws `config` for features that do not exist. */
 export function createTableEncoder(columns: readonly TableColumn[]): TableEncoder {
-  const groups = groupsOf(columns)
+  const own = columns.flatMap((column): OwnColumn[] => {
+    const feature = ownFeatureOf(column)
+    if (!feature) return []
+    checkFeature(column.feature, column.name, column.kind as ColumnKind)
+    return [{ column, feature, input: ownInput(column), shape: feature.shape(column.state) }]
+  })
+  const groups = groupsOf(columns.filter((column) => !ownFeatureOf(column)))
   const widthOf = (block: BlockName): number =>
     groups.reduce((sum, { feature, width }) => sum + (feature.block === block ? width : 0), 0)
   const widths = { numbers: widthOf('numbers'), categories: widthOf('categories') }
   const blocks = (Object.keys(widths) as BlockName[]).filter((block) => widths[block] > 0)
   return {
     widths,
+    own,
+    async encodeOwn(table, readers, onUnseen, nameOf) {
+      const made: Record<string, Tensor> = {}
+      for (const each of own) made[each.input] = await encodeColumn(each, table, readers, onUnseen, nameOf)
+      return made
+    },
     placed: groups.flatMap(({ feature: { block }, members }) =>
       members.map(({ column, at, width }) => ({ column, block, at, width })),
     ),
@@ -90,6 +120,37 @@ export function createTableEncoder(columns: readonly TableColumn[]): TableEncode
     },
   }
 }
+
+/** Cells side by side, some at once; one that cannot be read is an error that names row and column. */
+async function encodeColumn(
+  { column, feature, shape }: OwnColumn,
+  table: Table,
+  readers: CellReaders,
+  onUnseen: OnUnseen,
+  nameOf: NameOfRow,
+): Promise<Tensor> {
+  const size = shape.reduce((a, b) => a * b, 1)
+  const values = new dtypes[feature.dtype].array!(table.rows * size) as Uint8Array
+  const cells = tableColumn(table, column.name)
+  const c = { ...readers, onUnseen: (value: string) => onUnseen(column.name, value) }
+  const one = async (row: number): Promise<void> => {
+    const cell = cellText(cells, row)
+    if (cell === undefined) return
+    try {
+      await feature.encode(column.state, cell, values.subarray(row * size, (row + 1) * size), c)
+    } catch (cause) {
+      const { kind, hint } = cause instanceof QuernError ? cause : { kind: 'input' as const, hint: undefined }
+      throw new QuernError(kind, `${nameOf(row)}, column '${column.name}': ${messageOf(cause)}`, { hint, cause })
+    }
+  }
+  for (let first = 0; first < table.rows; first += cellsAtOnce) {
+    const count = Math.min(cellsAtOnce, table.rows - first)
+    await Promise.all(Array.from({ length: count }, (_, i) => one(first + i)))
+  }
+  return tensor(feature.dtype, [table.rows, ...shape], values)
+}
+
+const cellsAtOnce = 16
 
 const fittedOf = ({ members }: Group) => members.map(({ column: { name, state } }) => ({ name, state }))
 
