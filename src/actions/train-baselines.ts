@@ -27,15 +27,18 @@ export async function trainBaselines(
   return { baselines: scores }
 }
 
-/** Trains a network in memory and scores its last epoch: metrics of each split but training's. Nothing is kept. */
+/** Trains a network in memory and scores its best epoch: metrics of each split but training's. Nothing is kept. */
 export async function trainAndScore(
   services: Services,
   { task, config: own }: Project,
   data: TaskData,
   { network, train }: Pick<Baseline, 'network' | 'train'>,
+  signal?: AbortSignal,
 ): Promise<Record<string, Record<string, number>>> {
   const config: TaskConfig = { ...own, train: { ...own.train, ...train } }
   const { table, backend } = services
+  const { schedule, swa } = optimization(config)
+  const { monitor, earlyStopping } = config.train
   const step = await createStep(services, config, { ...network, table }, { data })
   try {
     const events = runLoop({
@@ -45,10 +48,16 @@ export async function trainAndScore(
       target: network.target.name,
       epochs: config.train.epochs,
       batchSize: config.train.batchSize,
-      schedule: optimization(config).schedule,
+      schedule,
+      swa,
       scorer: () => task.scorer(config),
       random: createRandom(config.seed),
       sampler: epochSampler(config.train, data.splits.train),
+      augment: task.augment(config),
+      batches: services.batches,
+      monitor,
+      earlyStopping: earlyStopping === false ? undefined : earlyStopping,
+      signal,
       checkpoints: memoryCheckpoints(),
       clock: services.clock,
       device: config.device,

@@ -102,6 +102,12 @@ export interface SplitSection {
   readonly test: number
   /** each class has the same share in every split */
   readonly stratified: boolean
+  /** parts of the data, one of which is the test; in place of the share `test` */
+  readonly folds?: number | undefined
+  /** the part, from 0 */
+  readonly fold: number
+  /** draws the parts anew */
+  readonly repeat: number
 }
 
 export type SplitInput = Given<SplitSection>
@@ -154,6 +160,9 @@ export const splitSection: z.ZodType<SplitSection, SplitInput> = z.strictObject(
   validation: z.number().min(0).lt(1).default(0.1),
   test: z.number().min(0).lt(1).default(0.1),
   stratified: z.boolean().default(true),
+  folds: z.int().min(2).optional(),
+  fold: z.int().nonnegative().default(0),
+  repeat: z.int().nonnegative().default(0),
 })
 
 /** Names of models stand in paths and addresses. */

@@ -16,6 +16,7 @@ import { columnOf, exampleShape } from '../data/dataset.ts'
 import type { LabelRule } from '../data/labelled-files.ts'
 import { loadPictures } from '../data/picture-source.ts'
 import { profileImages } from '../data/profile.ts'
+import { splitByFold } from '../data/fold-split.ts'
 import { type Splits, splitByShare } from '../data/split.ts'
 import { type Layer, rescaling, sequential } from '../nn/index.ts'
 import { classificationScorer } from '../train/scores.ts'
@@ -142,8 +143,15 @@ async function load(config: ImageClassificationConfig, options: LoadOptions): Pr
   const stratify = split.stratified ? { stratify: 'label' } : {}
   const shares = { validation: split.validation, test: split.test }
   const given: Splits = loaded.splits ?? {}
+  if (split.folds !== undefined && !loaded.all) {
+    throw new QuernError('config', `data.split.folds divides all examples, ${source} is divided already`, {
+      hint: 'Remove data.split.folds, or put all pictures into one folder for each class.',
+    })
+  }
   const splits: Splits = loaded.all
-    ? splitByShare(loaded.all, { ...shares, ...stratify }, random)
+    ? split.folds === undefined
+      ? splitByShare(loaded.all, { ...shares, ...stratify }, random)
+      : splitByFold(loaded.all, { ...split, folds: split.folds }, random)
     : given.validation || split.validation === 0 || !given.train
       ? given
       : { ...given, ...splitByShare(given.train, { validation: split.validation, ...stratify }, random) }
@@ -205,6 +213,7 @@ export const imageClassification: Task<ImageClassificationConfig> = {
       ? { ...config, data: { ...config.data, image: adoptedImage(config, preprocessing) } }
       : config,
   augment: ({ augment }) => (augment ? { column: 'image', apply: createAugment(augment), config: augment } : undefined),
+  atFold: (config, at) => ({ ...config, data: { ...config.data, split: { ...config.data.split, ...at } } }),
   scorer: ({ metrics }) => classificationScorer(metrics),
   report: reportClasses,
   checkPreprocessing,

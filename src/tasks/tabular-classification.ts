@@ -5,7 +5,7 @@ import { classificationScorer } from '../train/scores.ts'
 import { classLoss } from './class-loss.ts'
 import { classAnswer, probabilities } from './probabilities.ts'
 import { reportClasses } from './report-classes.ts'
-import { type TabularConfig, tabularSchema } from './tabular-config.ts'
+import { type TabularConfig, tableAtFold, tabularSchema } from './tabular-config.ts'
 import { checkTable, loadTable } from './tabular-data.ts'
 import { type TableLayers, tableLayers } from './tabular-models.ts'
 import { tableInputs, tableModel } from './tabular-network.ts'
@@ -100,6 +100,7 @@ export const tabularClassification: Task<Config> = {
   network(config, data) {
     return networkOf(config, data, tableLayers(config.model, data.labels.length))
   },
+  atFold: tableAtFold,
   augment: () => undefined,
   scorer: ({ metrics }) => classificationScorer(metrics),
   report: reportClasses,

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { type CleanRule, type CleanRuleInput, cleanSection } from '../contract/clean.ts'
 import { commonSections, type TrainInput } from '../contract/config.ts'
+import { QuernError } from '../core/errors.ts'
 import type { ColumnHint } from '../data/sources/infer-kinds.ts'
 import { type ColumnKind, columnKinds } from '../data/table/table.ts'
 import type { ColumnWish } from '../data/table-data.ts'
@@ -167,6 +168,21 @@ export function tabularSchema(task: TabularConfig['task'], metrics: readonly str
     train: commonSections.train,
     metrics: z.array(z.union([z.string(), z.looseObject({ name: z.string() })])).default([...metrics]),
   }) as unknown as z.ZodType<TabularConfig>
+}
+
+/** The configuration with one part of the rows as the test. Throws `config` where the rows are divided by what they hold. */
+export function tableAtFold(
+  config: TabularConfig,
+  at: { readonly folds: number; readonly fold: number; readonly repeat: number },
+): TabularConfig {
+  const { split } = config.data
+  if (split.by !== 'fraction' && split.by !== 'k-fold') {
+    throw new QuernError('config', `--folds divides rows at random, data.split goes by ${split.by}`, {
+      hint: 'Parts at random would tell more than it allows: evaluate it as it is, with several seeds.',
+    })
+  }
+  const { stratified, validation } = split
+  return { ...config, data: { ...config.data, split: { by: 'k-fold', ...at, stratified, validation } } }
 }
 
 /** What the configuration says of columns, for the source and for the features. */

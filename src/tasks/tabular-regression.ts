@@ -5,7 +5,7 @@ import { type Layer, type Loss, layer, meanSquaredError } from '../nn/index.ts'
 import { regressionScorer } from '../train/scores.ts'
 import { refuseImbalance } from './class-loss.ts'
 import { linearTraining, plainTraining } from './tabular-classification.ts'
-import { type TabularConfig, tabularSchema } from './tabular-config.ts'
+import { type TabularConfig, tableAtFold, tabularSchema } from './tabular-config.ts'
 import { checkTable, loadTable } from './tabular-data.ts'
 import { type TableLayers, tableLayers } from './tabular-models.ts'
 import { tableInputs, tableModel } from './tabular-network.ts'
@@ -103,6 +103,7 @@ export const tabularRegression: Task<Config> = {
     refuseImbalance(config.train)
     return networkOf(config, data, tableLayers(config.model, 1))
   },
+  atFold: tableAtFold,
   augment: () => undefined,
   scorer: ({ metrics }) => regressionScorer(metrics),
   report,

@@ -141,6 +141,8 @@ export interface Task<Config extends TaskConfig = TaskConfig> {
   /** the configuration with what the base of a trained bundle asked for where nothing is said; absent: takes no base */
   adopted?(config: Config, manifest: Manifest): Config
   augment(config: Config): Augmentation | undefined
+  /** the configuration with one of `folds` parts of the data as the test, and no other; absent: cannot be validated so */
+  atFold?(config: Config, at: { readonly folds: number; readonly fold: number; readonly repeat: number }): Config
   /** metrics of the configuration, while training */
   scorer(config: Config): Scorer
   /** every number that the report shows */

@@ -5,6 +5,7 @@ import { QuernError } from '../../core/errors.ts'
 import { type Command, type Context, configOption, type OptionValues } from '../command.ts'
 import { scoreParts } from '../render/epochs.ts'
 import { isAbort } from '../render/error.ts'
+import { foldLine, foldSummary } from '../render/folds.ts'
 import { rateLines } from '../render/learning-rate.ts'
 import { progressLine } from '../render/progress-line.ts'
 import { createTrainingView } from '../render/training.ts'
@@ -24,6 +25,11 @@ export const train: Command = {
       summary:
         "start from a model: an ONNX file, a bundle, a run, a Hugging Face style folder; settings: 'from' in the config",
     },
+    {
+      flags: '--folds <n>',
+      summary: 'keep no model: train on all of so many parts of the data but one, and score that, in turn',
+    },
+    { flags: '--repeats <n>', summary: 'with --folds: draw the parts anew so many times', default: '1' },
     configOption,
   ],
   examples: [
@@ -31,10 +37,12 @@ export const train: Command = {
     'quern train --from backbone.onnx',
     'quern train --resume',
     'quern train --find-lr',
+    'quern train --folds 5 --repeats 2',
     'quern train --json > events.jsonl',
   ],
   streams: true,
-  async run(context, _, { config, resume, findLr, from }) {
+  async run(context, _, { config, resume, findLr, from, folds, repeats }) {
+    if (folds !== undefined) return validate(context, { config, resume, findLr, from }, Number(folds), Number(repeats))
     if (findLr === true) return findRate(context, config, resume)
     const { world, terminal } = context
     const project = await context.project(config)
@@ -74,6 +82,40 @@ export const train: Command = {
       stop.release()
     }
   },
+}
+
+/** Trains on all parts but one, each in turn. */
+async function validate(
+  context: Context,
+  { config, ...others }: OptionValues,
+  folds: number,
+  repeats: number,
+): Promise<number> {
+  const { terminal } = context
+  const other = Object.entries(others).find(([, value]) => value !== undefined && value !== false)
+  if (other) throw new QuernError('config', `--folds trains anew: it cannot be combined with the option '${other[0]}'`)
+  const project = await context.project(config)
+  const services = await context.services(project.root)
+  const { crossValidate } = await import('../../actions/cross-validate.ts')
+  const stop = stopper(context, 'stopping; Ctrl-C again stops at once')
+  try {
+    const parts = crossValidate(services, project, { folds, repeats, signal: stop.signal })
+    let next = await parts.next()
+    while (!next.done) {
+      terminal.record(next.value)
+      terminal.print(foldLine(next.value, folds, repeats))
+      next = await parts.next()
+    }
+    terminal.record({ type: 'result', ...next.value })
+    terminal.print('', ...foldSummary(next.value, terminal), '', `numbers  ${join(project.root, next.value.file)}`)
+    return 0
+  } catch (error) {
+    const reason = stop.reason()
+    if (reason === undefined || !isAbort(error)) throw error
+    return stopCodes[reason]
+  } finally {
+    stop.release()
+  }
 }
 
 /** The rate test, which keeps no run and changes no model. */
