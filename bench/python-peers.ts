@@ -23,7 +23,10 @@ const environments = {
   torch: { packages: { torch: '2.15.0', numpy: '2.4.6' }, size: '5.4 GB' },
   scikitLearn: { packages: { 'scikit-learn': '1.9.1', scipy: '1.17.1', numpy: '2.4.6' }, size: '250 MB' },
   serving: {
-    packages: { fastapi: '0.165.0', uvicorn: '0.54.0', onnxruntime: '1.32.0', numpy: '2.4.6' },
+    packages: {
+      ...{ fastapi: '0.165.0', uvicorn: '0.54.0', uvloop: '0.23.0', httptools: '0.9.0' },
+      ...{ onnxruntime: '1.32.0', numpy: '2.4.6' },
+    },
     size: '200 MB',
   },
   bentoml: {
@@ -31,6 +34,7 @@ const environments = {
     size: '300 MB',
   },
   pillow: { packages: { pillow: '13.0.0' }, size: '30 MB', system: true },
+  tables: { packages: { pandas: '3.1.1', pyarrow: '26.0.1', numpy: '2.4.6' }, size: '400 MB' },
 } as const satisfies Readonly<Record<string, Environment>>
 
 /** Any Python from 3.11 on, with venv; Debian's own, as for its PyTorch. */
@@ -54,7 +58,13 @@ async function pythonOf(environment: Environment, progress: (message: string) =>
   if (existsSync(program)) return program
   const packages = Object.entries(environment.packages).map(([name, version]) => `${name}==${version}`)
   const place = `${folder}.${process.pid}`
-  const making = (to: string): string[] => [basePython, '-m', 'venv', ...(environment.system ? ['--system-site-packages'] : []), to]
+  const making = (to: string): string[] => [
+    basePython,
+    '-m',
+    'venv',
+    ...(environment.system ? ['--system-site-packages'] : []),
+    to,
+  ]
   const installing = (to: string): string[] => [
     join(to, 'bin', 'python'),
     ...['-m', 'pip', 'install', '--quiet', '--only-binary', ':all:', ...packages],
@@ -119,6 +129,12 @@ print('scikit-learn', sklearn.__version__, True)`,
     check: `
 import torch, PIL.features
 print(f'torch-{torch.__version__}-Pillow', PIL.__version__, PIL.features.check_feature('libjpeg_turbo'))`,
+  },
+  pandas: {
+    environment: environments.tables,
+    check: `
+import pandas, pyarrow.parquet
+print('pandas', pandas.__version__, True)`,
   },
   'torch-pypi': {
     environment: environments.torch,

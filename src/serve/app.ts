@@ -1,5 +1,5 @@
 /** The server as a function from requests to answers: routes behind the gate. No socket, clock or chance: main.ts brings them. */
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
 import type { Catalog } from './catalog.ts'
 import type { AppContext } from './context.ts'
@@ -63,9 +63,17 @@ export function createApp(options: AppOptions): App {
   const context: AppContext = { catalog, gate, version, watching, maxBodyBytes, reload, jobs }
   const app = new Hono<Gated>()
   app.use('*', secureHeaders)
+  // Before the gate, so that a page may read why it was refused; the question whether it may ask passes the gate first.
+  app.use(
+    '*',
+    corsFor(origins, (method) => method !== 'OPTIONS'),
+  )
   app.use('*', gate.middleware)
   app.onError(gate.onError)
-  if (origins.length > 0) app.use('*', cors({ origin: [...origins], exposeHeaders: ['x-request-id', 'retry-after'] }))
+  app.use(
+    '*',
+    corsFor(origins, (method) => method === 'OPTIONS'),
+  )
   for (const routes of resources) app.route('/', routes(context))
   app.notFound((c) => {
     const path = c.req.path.slice(0, 100)
@@ -73,4 +81,10 @@ export function createApp(options: AppOptions): App {
     return c.json(errorBody(path, 404, message), 404)
   })
   return { app, traffic: gate.traffic, jobs }
+}
+
+/** Lets pages of these origins read answers to requests of some methods. */
+function corsFor(origins: readonly string[], isFor: (method: string) => boolean): MiddlewareHandler<Gated> {
+  const allow = cors({ origin: [...origins], exposeHeaders: ['x-request-id', 'retry-after'] })
+  return (c, next) => (origins.length > 0 && isFor(c.req.method) ? allow(c, next) : next())
 }

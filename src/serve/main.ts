@@ -9,6 +9,7 @@ import { type AppOptions, createApp } from './app.ts'
 import type { Catalog } from './catalog.ts'
 import { type GateOptions, logObserver, type Observer, type Traffic } from './gate.ts'
 import type { Jobs } from './jobs/jobs.ts'
+import { defaultPatience, type Patience, patienceOptions } from './patience.ts'
 import type { Authenticate } from './principal.ts'
 import type { Watching } from './watch/watching.ts'
 
@@ -39,6 +40,8 @@ export interface ServerOptions {
   readonly cors?: readonly string[] | undefined
   /** texts of the PEM files; with them the server speaks HTTPS */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined
+  /** with clients; parts that are left out are the default's */
+  readonly patience?: Partial<Patience>
   /** how long requests that run may go on after `close`; default 10 s */
   readonly drainMilliseconds?: number
   /** of Quern */
@@ -54,9 +57,6 @@ export interface RunningServer {
    */
   close(): Promise<void>
 }
-
-/** Milliseconds that a client may take for the headers, for a whole request, and between two requests. */
-const patience = { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 5_000 }
 
 /**
  * Listens and answers. What the catalog has loaded before is warm: the first request is as fast as the others.
@@ -100,11 +100,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     jobs: jobsOptions,
     ...(cors ? { cors } : {}),
   })
+  const patience = { ...defaultPatience, ...options.patience }
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: { ...patience, connectionsCheckingInterval: 1000, ...tls },
+    serverOptions: { ...patienceOptions(patience), ...tls },
     ...(tls ? { createServer: createSecureServer } : {}),
   })
+  server.setTimeout((limits.maxMilliseconds ?? 60_000) + patience.silence)
   const address = await listen(server, host, port)
   await jobs?.open()
   if (!['127.0.0.1', '::1', 'localhost'].includes(host)) {

@@ -25,11 +25,13 @@ function measured(runs: number, milliseconds: number): ScheduledModel {
   return model
 }
 
-/** Asked once, the place makes a session; what it says afterwards. */
-async function isTaken(model: ScheduledModel, rows = 1): Promise<boolean> {
-  if (place.has(model, rows)) throw new Error('there is no session yet')
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  return place.has(model, rows)
+/** Asked once, the place makes a session, or none; what it says afterwards. */
+async function isTaken(model: ScheduledModel, milliseconds = 5000): Promise<boolean> {
+  if (place.has(model, 1)) throw new Error('there is no session yet')
+  for (let waited = 0; waited < milliseconds && !place.has(model, 1); waited += 20) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return place.has(model, 1)
 }
 
 /** A condition chooses one of two branches: sub-graphs, as loops have them. */
@@ -64,7 +66,7 @@ describe('the thread of the sockets computes', () => {
     const [young, long] = [measured(7, 0.1), measured(20, 0.4)]
     for (const model of [young, long]) {
       place.consider(model, bytes, bytes, [pixels])
-      expect(await isTaken(model)).toBe(false)
+      expect(await isTaken(model, 200)).toBe(false)
     }
   })
 
@@ -83,7 +85,7 @@ describe('the thread of the sockets computes', () => {
     const [free, loop] = [measured(20, 0.1), measured(20, 0.1)]
     place.consider(free, bytes, bytes, [{ ...pixels, shape: ['batch', 1, 12, 'width'] }])
     place.consider(loop, branching(), branching(), [{ name: 'x', dtype: 'float32', shape: ['batch', 2] }])
-    for (const model of [free, loop]) expect(await isTaken(model)).toBe(false)
+    for (const model of [free, loop]) expect(await isTaken(model, 200)).toBe(false)
     expect([isNear(4 * 2 ** 20), isNear(5 * 2 ** 20)]).toEqual([true, false])
   })
 

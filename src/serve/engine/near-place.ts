@@ -47,7 +47,8 @@ export class NearPlace implements Place {
 
   has(model: ScheduledModel, rows: number): boolean {
     const candidate = this.#candidates.get(model)
-    if (!candidate || model.runs < fewestRuns || model.expectedRun(rows) > longestMilliseconds) return false
+    if (!candidate || model.runTimes.count < fewestRuns) return false
+    if (model.runTimes.expect(rows) > longestMilliseconds) return false
     if (!candidate.session) this.#load(model, candidate)
     return candidate.session !== undefined
   }

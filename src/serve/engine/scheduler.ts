@@ -10,6 +10,7 @@ import type { LeaveSignal, RunOptions } from '../passage.ts'
 import { RequestError } from '../request-error.ts'
 import { joinFeeds, splitResults } from './batch-tensors.ts'
 import { Batcher, type BatchSettings, type Waiting } from './batcher.ts'
+import { RunTimes } from './run-times.ts'
 
 /** Computes one batch. */
 export type RunBatch = (feeds: NamedTensors, outputs: readonly string[] | undefined) => Promise<BatchResult>
@@ -54,12 +55,8 @@ export class ScheduledModel implements QueueState {
   /** of a batch, and of an example in it, with the way to the worker and back: moving averages */
   batchMilliseconds = 0
   rowMilliseconds = 0
-  /** batches that were computed */
-  runs = 0
-  /** below which a third of the batches are, without the way: what a run takes when nothing interrupts it, however busy the machine is */
-  #runMilliseconds = 0
-  /** examples of a batch: moving average */
-  #runRows = 0
+  /** of runs, without the way */
+  readonly runTimes: RunTimes = new RunTimes()
   onBatch: ((rows: number, milliseconds: number) => void) | undefined
 
   constructor(name: string, settings: BatchSettings) {
@@ -76,16 +73,8 @@ export class ScheduledModel implements QueueState {
     const weight = this.batchMilliseconds === 0 ? 1 : 0.1
     this.batchMilliseconds += weight * (whole - this.batchMilliseconds)
     this.rowMilliseconds += weight * (whole / rows - this.rowMilliseconds)
-    // Down by two steps, up by one: in balance where about a third lies below.
-    if (this.runs++ === 0) this.#runMilliseconds = milliseconds
-    else this.#runMilliseconds *= milliseconds < this.#runMilliseconds ? 0.94 : 1.03
-    this.#runRows += weight * (rows - this.#runRows)
+    this.runTimes.note(rows, milliseconds)
     this.onBatch?.(rows, milliseconds)
-  }
-
-  /** ms that a run of so many examples takes, without the way to a worker. */
-  expectedRun(rows: number): number {
-    return this.#runMilliseconds * Math.max(1, rows / Math.max(1, this.#runRows))
   }
 }
 
