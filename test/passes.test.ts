@@ -22,6 +22,7 @@ import { share } from '../src/passes/share.ts'
 import { softmaxByOutput } from '../src/passes/softmax-by-output.ts'
 import { sumByProduct } from '../src/passes/sum-by-product.ts'
 import { transposeApart } from '../src/passes/transpose-apart.ts'
+import { winograd } from '../src/passes/winograd.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 
 const backend = createNodeBackend({ threads: 1 })
@@ -258,4 +259,54 @@ it('drops an Expand where the other operand has the full shape, and there alone'
   )
   // Of the difference one stays, and the sum has no other operand with four columns.
   expect(operators(after)).toBe('Expand Expand Sub Mul Div Add')
+})
+
+it.each([
+  ['same padding and a bias', [1, 1, 1, 1], [2, 128, 8, 8], true],
+  ['no padding', [0, 0, 0, 0], [2, 128, 14, 12], false],
+  ['padding at two sides', [2, 0, 0, 1], [2, 128, 8, 9], false],
+] as const)(
+  'computes 3 x 3 convolutions with many channels by tiles, and their gradients: %s',
+  async (_, pads, x, hasBias) => {
+    const { g, values } = start({ x, w: [128, 128, 3, 3], b: [128] })
+    const inputs = [values.x!, values.w!, ...(hasBias ? [values.b!] : [])]
+    const y = g.op('Conv', inputs, { kernel_shape: [3, 3], pads })
+    const forward = winograd(g.builder.finish([y]), table)
+    expect(operators(forward)).not.toContain('Conv')
+    const differentiated = (graph: Graph): Graph => {
+      const again = new Emitter(table, GraphBuilder.resume(graph))
+      const out = graph.outputs[0]!
+      return again.builder.finish([
+        out,
+        ...backward(again, again.sum(again.mul(out, again.op('Sin', [out]))), inputs).map((v) => v!),
+      ])
+    }
+    const [expected, received] = [await run(differentiated(g.builder.finish([y]))), await run(differentiated(forward))]
+    for (const [i, tensor] of expected.entries()) {
+      const [before, after] = [numbersOf(tensor), numbersOf(received[i]!)]
+      let [largest, difference] = [0, 0]
+      for (const [j, value] of before.entries()) {
+        largest = Math.max(largest, Math.abs(value))
+        difference = Math.max(difference, Math.abs(value - after[j]!))
+      }
+      expect(difference / largest).toBeLessThan(1e-4)
+    }
+  },
+)
+
+it('leaves other convolutions alone: few channels, strides, odd outputs, a kernel that is not trained', () => {
+  const { g, values } = start({ x: [2, 128, 8, 8], odd: [2, 128, 9, 9], w: [128, 128, 3, 3], few: [64, 128, 3, 3] })
+  const conv = (x: Value, w: Value, attributes: Record<string, number | number[]> = {}) =>
+    g.op('Conv', [x, w], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], ...attributes })
+  const { x, odd, w, few } = values as Record<'x' | 'odd' | 'w' | 'few', Value>
+  const fixed = g.constant(float32([128, 128, 3, 3], new Float32Array(128 * 128 * 9)))
+  const others = [
+    conv(x, few),
+    conv(x, w, { strides: [2, 2] }),
+    conv(odd, w),
+    conv(x, fixed),
+    conv(x, w, { dilations: [2, 2], pads: [2, 2, 2, 2] }),
+  ]
+  const graph = g.builder.finish(others)
+  expect(winograd(graph, table)).toBe(graph)
 })

@@ -13,6 +13,7 @@ import { share } from './share.ts'
 import { softmaxByOutput } from './softmax-by-output.ts'
 import { sumByProduct } from './sum-by-product.ts'
 import { transposeApart } from './transpose-apart.ts'
+import { winograd } from './winograd.ts'
 
 /** Rewrites a forward graph for inference. What comes out is made of standard operators and gives the same numbers. */
 export function optimizeInference(graph: Graph): Graph {
@@ -21,7 +22,7 @@ export function optimizeInference(graph: Graph): Graph {
 
 /** Rewrites the forward graph of a training step, before its gradient is taken: what is cheaper forward is cheaper backward. */
 export function optimizeForward(graph: Graph, table: OpTable): Graph {
-  return poolAsPhases(optimizeInference(graph), table)
+  return winograd(poolAsPhases(optimizeInference(graph), table), table)
 }
 
 /** In this order: double transpositions must be gone before products take in single ones, so fuseMatMul comes late. */

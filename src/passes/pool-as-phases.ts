@@ -13,10 +13,10 @@
  */
 import { isStatic, type StaticShape, sizeOf } from '../core/shape.ts'
 import { tensorFromNumbers } from '../core/tensor.ts'
-import { GraphBuilder } from '../graph/builder.ts'
-import { type Graph, type Node, reachable, type Value, valuesUsedBy } from '../graph/graph.ts'
-import { Emitter } from '../ops/emitter.ts'
+import { type Graph, type Node, type Value, valuesUsedBy } from '../graph/graph.ts'
+import type { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
+import { replaceNodes } from './replace-nodes.ts'
 
 /** Values that a widened window reads; beyond this the extra multiplications cost more than the pool's gradient. */
 const widestWindow = 32
@@ -35,20 +35,11 @@ interface Match {
 }
 
 export function poolAsPhases(graph: Graph, table: OpTable): Graph {
-  const builder = GraphBuilder.resume(graph)
-  const g = new Emitter(table, builder)
-  let changed = false
-  const nodes = graph.nodes.flatMap((pool) => {
-    const match = matchPool(graph, pool)
-    if (!match) return [pool]
-    changed = true
-    const from = builder.nodes.length
-    builder.within(`${pool.name}/phases`, () => emitPhases(g, match))
-    const emitted = builder.nodes.slice(from)
-    // The last node computes what the pool did, under the same value.
-    return emitted.map((node, i) => (i === emitted.length - 1 ? { ...node, outputs: pool.outputs } : node))
+  return replaceNodes(graph, table, {
+    suffix: 'phases',
+    match: (node) => matchPool(graph, node),
+    emit: emitPhases,
   })
-  return changed ? reachable({ ...graph, nodes }) : graph
 }
 
 function matchPool(graph: Graph, pool: Node): Match | undefined {
