@@ -294,14 +294,21 @@ it.each([
   },
 )
 
-it('leaves other convolutions alone: few channels, strides, odd outputs, a kernel that is not trained', () => {
-  const { g, values } = start({ x: [2, 128, 8, 8], odd: [2, 128, 9, 9], w: [128, 128, 3, 3], few: [64, 128, 3, 3] })
+it('leaves other convolutions alone: few channels, strides, odd outputs, a kernel that is not trained, tiles that fill the memory', () => {
+  const { g, values } = start({
+    x: [2, 128, 8, 8],
+    odd: [2, 128, 9, 9],
+    w: [128, 128, 3, 3],
+    few: [64, 128, 3, 3],
+    large: [1, 128, 182, 182],
+  })
   const conv = (x: Value, w: Value, attributes: Record<string, number | number[]> = {}) =>
     g.op('Conv', [x, w], { kernel_shape: [3, 3], pads: [1, 1, 1, 1], ...attributes })
-  const { x, odd, w, few } = values as Record<'x' | 'odd' | 'w' | 'few', Value>
+  const { x, odd, w, few, large } = values as Record<'x' | 'odd' | 'w' | 'few' | 'large', Value>
   const fixed = g.constant(float32([128, 128, 3, 3], new Float32Array(128 * 128 * 9)))
   const others = [
     conv(x, few),
+    conv(large, w),
     conv(x, w, { strides: [2, 2] }),
     conv(odd, w),
     conv(x, fixed),

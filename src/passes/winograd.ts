@@ -28,6 +28,9 @@ const leastPairs = 128 * 128
 /** Tiles of a batch from which the products are not thin. */
 const leastTiles = 32
 
+/** Elements of the tiles, 4 times the inputs, up to which they are worth their memory: they are kept for the gradient. */
+const mostElements = 2 ** 24
+
 type Matrix = readonly (readonly number[])[]
 
 /** G, which takes a kernel along one axis to its four places. */
@@ -84,7 +87,7 @@ function matchConv({ op, domain, inputs, outputs, attributes }: Node): Match | u
   const fills = window.length === 2 && window.every((size) => size === 3) && space.every((size) => size % 2 === 0)
   if (!isPlain || isPadded || !fills || x.type!.dtype !== 'float32' || kernel.constant) return undefined
   const tiles = (n! * space[0]! * space[1]!) / 4
-  return m! * channels! >= leastPairs && tiles >= leastTiles
+  return m! * channels! >= leastPairs && tiles >= leastTiles && 16 * channels! * tiles <= mostElements
     ? { x, kernel, bias, pads: ints('pads', 0), output }
     : undefined
 }
