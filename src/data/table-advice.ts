@@ -41,7 +41,7 @@ const time: Rule = ({ time: found }) =>
     return [
       ...(broken
         ? [
-            `Column '${column}' follows the order of time but for ${broken.count} rows, the first of them row ${broken.row + 1}: look whether its dates are right.`,
+            `Column '${column}' follows the order of time but for ${broken.count} rows, the first of them ${broken.first}: look whether its dates are right.`,
           ]
         : []),
       ...(mixed.length > 0

@@ -111,7 +111,11 @@ export function profileTable(input: TableProfileInput): TableProfile {
     majority: labels.length > 0 ? Math.max(...divided.train!.classes) / divided.train!.rows : 0,
     duplicates: duplicatesOf(input),
     near: nearOf(input),
-    time: timeOrders(table, Object.fromEntries(Object.entries(splits).map(([name, part]) => [name, part.rows]))),
+    time: timeOrders(
+      table,
+      Object.fromEntries(Object.entries(splits).map(([name, part]) => [name, part.rows])),
+      splits.train!.nameOfRow,
+    ),
     ...(report.cleaned ? { cleaned: report.cleaned } : {}),
     skipped: report.broken,
     notes,
@@ -134,7 +138,10 @@ function nearOf({ table, splits, used }: TableProfileInput): TableProfile['near'
   for (const [name, { rows }] of Object.entries(splits)) for (const row of rows) owner.set(row, name)
   const first = pairs
     .slice(0, listed)
-    .map(({ a, b, share }) => `row ${a + 1} ~ row ${b + 1} (${(100 * share).toFixed(0)} %)`)
+    .map(
+      ({ a, b, share }) =>
+        `${splits.train!.nameOfRow(a)} ~ ${splits.train!.nameOfRow(b)} (${(100 * share).toFixed(0)} %)`,
+    )
   return { pairs: pairs.length, across: pairs.filter(({ a, b }) => owner.get(a) !== owner.get(b)).length, first }
 }
 
@@ -202,7 +209,8 @@ function duplicatesOf({ table, target, splits, used }: TableProfileInput): Table
     if (targets.size > 1) contradictions += group.length
     for (const same of targets.values()) {
       rows += same.length - 1
-      if (same.length > 1 && first.length < listed) first.push(same.map((row) => `row ${row + 1}`).join(' = '))
+      if (same.length > 1 && first.length < listed)
+        first.push(same.map((row) => splits.train!.nameOfRow(row)).join(' = '))
       if (!same.some((row) => owner.get(row) === 'train')) continue
       for (const row of same) {
         const split = owner.get(row)

@@ -5,7 +5,7 @@ export interface TimeOrder {
   /** column of dates */
   readonly column: string
   /** rows of the table follow each other in time, but for these: the first row that is earlier than the one before it, and how many */
-  readonly broken?: { readonly row: number; readonly count: number } | undefined
+  readonly broken?: { readonly row: number; readonly first: string; readonly count: number } | undefined
   /** rows of validation and test that are earlier than the latest row of training, by split, as a share of the split */
   readonly earlier: Readonly<Record<string, number>>
 }
@@ -14,7 +14,11 @@ export interface TimeOrder {
 const sorted = 0.95
 
 /** What is seen in each column of dates that has many different ones. */
-export function timeOrders(table: Table, splits: Readonly<Record<string, ArrayLike<number>>>): TimeOrder[] {
+export function timeOrders(
+  table: Table,
+  splits: Readonly<Record<string, ArrayLike<number>>>,
+  nameOf: (row: number) => string,
+): TimeOrder[] {
   return [...table.columns.values()].flatMap((column) => {
     if (column.kind !== 'date' || new Set(column.values).size < 10) return []
     const latest = Math.max(...times(column, splits.train ?? []))
@@ -26,7 +30,7 @@ export function timeOrders(table: Table, splits: Readonly<Record<string, ArrayLi
           return [name, own.length === 0 ? 0 : own.filter((time) => time < latest).length / own.length]
         }),
     )
-    const broken = breaks(column, table.rows)
+    const broken = breaks(column, table.rows, nameOf)
     return [{ column: column.name, earlier, ...(broken ? { broken } : {}) }]
   })
 }
@@ -37,7 +41,7 @@ function times(column: Column, rows: ArrayLike<number>): number[] {
     .map((row) => column.values[row]!)
 }
 
-function breaks(column: Column, rows: number): TimeOrder['broken'] {
+function breaks(column: Column, rows: number, nameOf: (row: number) => string): TimeOrder['broken'] {
   let [steps, count, first, before] = [0, 0, -1, Number.NaN]
   for (let row = 0; row < rows; row++) {
     if (!isPresent(column.valid, row)) continue
@@ -48,5 +52,5 @@ function breaks(column: Column, rows: number): TimeOrder['broken'] {
     }
     before = time
   }
-  return count > 0 && count <= (1 - sorted) * steps ? { row: first, count } : undefined
+  return count > 0 && count <= (1 - sorted) * steps ? { row: first, first: nameOf(first), count } : undefined
 }

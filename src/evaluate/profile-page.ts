@@ -81,7 +81,7 @@ function tableOf(title: string, head: readonly string[], rows: readonly (readonl
   const line = ([first, ...cells]: readonly Content[]): Markup =>
     html`<tr><th scope="row">${first}</th>${cells.map((cell) => html`<td class="text">${cell}</td>`)}</tr>\n`
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${title}"><table class="rows">
-<thead><tr>${head.map((name) => html`<th scope="col" class="text">${name}</th>`)}</tr></thead>
+<thead><tr>${head.map((name, i) => (i === 0 ? html`<th scope="col">${name}</th>` : html`<th scope="col" class="text">${name}</th>`))}</tr></thead>
 <tbody>${rows.map(line)}</tbody></table></div>`
 }
 
@@ -176,7 +176,7 @@ function timeSection({ time }: TableProfile): Markup | undefined {
   if (time.length === 0) return undefined
   const facts = time.map(({ column, broken, earlier }): [string, string] => {
     const before = Object.entries(earlier).map(([split, share]) => `${percent(share)} of ${split}`)
-    const order = broken ? `${whole(broken.count)} rows out of order, the first is row ${broken.row + 1}; ` : ''
+    const order = broken ? `${whole(broken.count)} rows out of order, the first is ${broken.first}; ` : ''
     return [column, `${order}earlier than the latest row of training: ${before.join(', ') || 'no other split'}`]
   })
   return factSection('time', 'Order of time', facts)

@@ -22,7 +22,7 @@ function summary({ kind, numbers, top, distinct }: ColumnProfile): string {
     return `${shown(least)} .. ${shown(middle)} .. ${shown(most)}  ${sparkline(numbers.histogram)}`
   }
   const named = (top ?? []).slice(0, 3).map(({ value, count }) => `${harmless(value)} ${formatCount(count)}`)
-  return distinct > named.length ? `${named.join(', ')}, ...` : named.join(', ')
+  return named.length > 0 && distinct > named.length ? `${named.join(', ')}, ...` : named.join(', ')
 }
 
 export function tableProfileLines(profile: TableProfile, { colors, width }: Terminal): string[] {

@@ -93,7 +93,9 @@ const kinds: { readonly [Name in ValueRule['rule']]: RuleKind<Extract<ValueRule,
   clip: {
     readsText: false,
     describe: ({ columns, min, max, outside }) =>
-      `${outside === 'clip' ? 'clip' : 'no value for'} ${named(columns)} ${outside === 'clip' ? 'to' : 'outside of'} ${min ?? ''} .. ${max ?? ''}`,
+      `${outside === 'clip' ? 'clip' : 'no value for'} ${named(columns)} ${outside === 'clip' ? 'to' : 'outside of'} ${
+        min === undefined ? `at most ${max}` : max === undefined ? `at least ${min}` : `${min} .. ${max}`
+      }`,
     change({ min = -Infinity, max = Infinity, outside }) {
       if (!(min <= max) || (min === -Infinity && max === Infinity)) {
         throw new QuernError('config', `data.clean: 'clip' needs min or max, and min <= max, received ${min} .. ${max}`)
