@@ -111,22 +111,32 @@ function base64(bytes: Uint8Array): string {
   return btoa(text)
 }
 
+/** A probability for each label. */
+function checkLabels(manifest: Manifest, what: string, least: number): void {
+  check(manifest, what)
+  const { labels, outputs } = manifest
+  const { shape, name, dtype } = outputs[0]!
+  if (labels.length >= least && dtype === 'float32' && shape.length === 2 && shape[1] === labels.length) return
+  throw new QuernError(
+    'input',
+    `${what}: quern.json: output '${name}' must be float32 [batch, ${labels.length}] for ${labels.length} labels, found ${dtype} ${formatShape(shape)}`,
+  )
+}
+
 export const tabularClassification: TaskPipeline = {
   task: 'tabular-classification',
-  check(manifest, what) {
-    check(manifest, what)
-    const { labels, outputs } = manifest
-    const { shape, name, dtype } = outputs[0]!
-    if (labels.length > 1 && dtype === 'float32' && shape.length === 2 && shape[1] === labels.length) return
-    throw new QuernError(
-      'input',
-      `${what}: quern.json: output '${name}' must be float32 [batch, ${labels.length}] for ${labels.length} labels, found ${dtype} ${formatShape(shape)}`,
-    )
-  },
+  check: (manifest, what) => checkLabels(manifest, what, 2),
   prepare,
   answers: (outputs, row, manifest, topK) =>
     bestClasses(outputs[manifest.outputs[0]!.name]!.data as Float32Array, row, manifest, topK),
   card: tabularCard,
+}
+
+/** Labels that do not exclude each other: each has a probability of its own, the highest stands first. */
+export const tabularMultilabel: TaskPipeline = {
+  ...tabularClassification,
+  task: 'tabular-multilabel',
+  check: (manifest, what) => checkLabels(manifest, what, 1),
 }
 
 export const tabularRegression: TaskPipeline = {
@@ -134,18 +144,22 @@ export const tabularRegression: TaskPipeline = {
   check(manifest, what) {
     check(manifest, what)
     const { shape, name, dtype } = manifest.outputs[0]!
-    if (dtype === 'float32' && shape.length === 2 && shape[1] === 1) return
+    if (dtype === 'float32' && shape.length === 2 && Number(shape[1]) >= 1) return
     throw new QuernError(
       'input',
-      `${what}: quern.json: output '${name}' must be float32 [batch, 1], found ${dtype} ${formatShape(shape)}`,
+      `${what}: quern.json: output '${name}' must be float32 [batch, numbers], found ${dtype} ${formatShape(shape)}`,
     )
   },
   prepare,
   answers(outputs, row, manifest) {
-    const value = (outputs[manifest.outputs[0]!.name]!.data as Float32Array)[row]!
-    if (Number.isFinite(value)) return [{ target: tablePreprocessing(manifest, 'the bundle').target, value }]
-    throw new QuernError('numeric', `model '${manifest.name}' answered ${value}`, {
-      hint: 'Its parameters are not finite, or a value of the row is far beyond those of training.',
+    const { data, shape } = outputs[manifest.outputs[0]!.name]!
+    const size = shape[1]!
+    const { target } = tablePreprocessing(manifest, 'the bundle')
+    return Array.from((data as Float32Array).subarray(row * size, (row + 1) * size), (value, i) => {
+      if (Number.isFinite(value)) return { target: size === 1 ? target : `${target}[${i}]`, value }
+      throw new QuernError('numeric', `model '${manifest.name}' answered ${value}`, {
+        hint: 'Its parameters are not finite, or a value of the row is far beyond those of training.',
+      })
     })
   },
   card: tabularCard,

@@ -2,10 +2,15 @@
 import type { Manifest } from '../contract/manifest.ts'
 import { QuernError, suggestion } from '../core/errors.ts'
 import { imageClassification } from './image-classification.ts'
-import { tabularClassification, tabularRegression } from './tabular.ts'
+import { tabularClassification, tabularMultilabel, tabularRegression } from './tabular.ts'
 import type { TaskPipeline } from './task-pipeline.ts'
 
-const tasks: readonly TaskPipeline[] = [imageClassification, tabularClassification, tabularRegression]
+const tasks: readonly TaskPipeline[] = [
+  imageClassification,
+  tabularClassification,
+  tabularRegression,
+  tabularMultilabel,
+]
 
 /** The record of a manifest's task. Throws `unsupported` with the nearest known one. */
 export function taskPipelineOf({ task }: Pick<Manifest, 'task'>, what: string): TaskPipeline {

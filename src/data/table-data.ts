@@ -21,10 +21,12 @@ export interface ColumnWish {
   readonly given?: boolean | undefined
 }
 
+/** What the target is: one of several classes, a number or several (a vector), or any of several labels. */
+export type TargetForm = 'class' | 'number' | 'set'
+
 export interface TableDataOptions {
   readonly target: string
-  /** what the target is: classes, or numbers */
-  readonly answer: 'class' | 'number'
+  readonly answer: TargetForm
   readonly wishes: Readonly<Record<string, ColumnWish>>
   /** a way to divide the rows, or the rows of each split: what stands in none is left out */
   readonly split: TableSplit | Assignment
@@ -52,7 +54,7 @@ const fewRows = 20
 export async function prepareTable(table: Table, schema: TableSchema, options: TableDataOptions): Promise<TableData> {
   const { target, answer, split } = options
   const goal = tableColumn(table, target)
-  const { value, labels } = answer === 'class' ? classTarget(goal, table, options) : numberTarget(goal, table, options)
+  const { value, labels } = targetForms[answer](goal, table, options)
   const classes = answer === 'class' ? (value.data as Int32Array) : undefined
   const assignment = 'by' in split ? divide(table, split, { ...options, classes, labels }) : split
   const { columns, notes } = fitColumns(table, schema, assignment.train!, options)
@@ -139,6 +141,59 @@ function classTarget(column: Column, table: Table, { target, nameOfRow }: TableD
     Int32Array.from(texts, (text) => places.get(text)!),
   )
   return { value, labels }
+}
+
+/** A 1 for each member, of all sets that occur. A row without a label is an empty set, not a missing one. */
+function setTarget(column: Column, table: Table, { target }: TableDataOptions): Target {
+  if (column.kind !== 'set') {
+    throw new QuernError('input', `labels need sets, column '${target}' holds ${column.kind}`, {
+      hint: `Say so: data.columns['${target}'] = 'set'; a cell is a;b or ["a", "b"].`,
+    })
+  }
+  const { offsets, values, dictionary, valid } = column
+  const places = Array.from({ length: table.rows }, (_, row) =>
+    isPresent(valid, row) ? [...values.subarray(offsets[row]!, offsets[row + 1]!)] : [],
+  )
+  const labels = [...new Set(places.flat().map((place) => dictionary[place]!))].sort()
+  if (labels.length === 0) throw new QuernError('input', `column '${target}' has no label in any row`)
+  const at = new Map(labels.map((label, i) => [label, i]))
+  const marks = new Float32Array(table.rows * labels.length)
+  for (const [row, members] of places.entries()) {
+    for (const place of members) marks[row * labels.length + at.get(dictionary[place]!)!] = 1
+  }
+  return { value: tensor('float32', [table.rows, labels.length], marks), labels }
+}
+
+/** Several numbers a row, all of one length. */
+function vectorTarget(column: Column & { kind: 'vector' }, table: Table, options: TableDataOptions): Target {
+  const { offsets, values, valid } = column
+  const size = offsets[1]! - offsets[0]!
+  const numbers = new Float32Array(table.rows * size)
+  for (let row = 0; row < table.rows; row++) {
+    const { target, nameOfRow } = options
+    if (!isPresent(valid, row)) throw missingTarget(target, nameOfRow(row), column, table.rows)
+    const own = values.subarray(offsets[row]!, offsets[row + 1]!)
+    if (own.length !== size) {
+      throw new QuernError(
+        'input',
+        `${nameOfRow(row)}: the target '${target}' has ${own.length} numbers, others ${size}`,
+      )
+    }
+    numbers.set(own, row * size)
+  }
+  return { value: tensor('float32', [table.rows, size], numbers), labels: [] }
+}
+
+interface Target {
+  readonly value: Tensor
+  readonly labels: string[]
+}
+
+const targetForms: Readonly<Record<TargetForm, (c: Column, t: Table, o: TableDataOptions) => Target>> = {
+  class: classTarget,
+  number: (column, table, options) =>
+    column.kind === 'vector' ? vectorTarget(column, table, options) : numberTarget(column, table, options),
+  set: setTarget,
 }
 
 function numberTarget(column: Column, table: Table, { target, nameOfRow }: TableDataOptions) {

@@ -4,12 +4,14 @@ import { createMeter, regressionMetrics } from '../metrics/index.ts'
 import type { RegressionBatch } from '../metrics/metric.ts'
 
 export interface RegressionInput {
-  /** [examples] */
+  /** [examples], or [examples, outputs]: then targets and ids too */
   readonly predictions: Float32Array
   /** [examples] */
   readonly targets: ArrayLike<number>
   /** [examples], what a person finds the example by */
   readonly ids: readonly string[]
+  /** numbers of an example; default 1 */
+  readonly outputs?: number
 }
 
 export interface Miss {
@@ -42,7 +44,7 @@ const mostDrawn = 400
 
 /** Evaluates estimates. Errors: `input` for sizes that do not fit or no example, `numeric` for NaN. */
 export function reportRegression(input: RegressionInput, { worst = 24 }: { worst?: number } = {}): RegressionReport {
-  const { predictions, targets, ids } = input
+  const { predictions, targets, ids, outputs = 1 } = input
   const examples = targets.length
   if (examples === 0) throw new QuernError('input', 'there is no example to evaluate on')
   const bad = predictions.findIndex((value) => !Number.isFinite(value))
@@ -53,7 +55,7 @@ export function reportRegression(input: RegressionInput, { worst = 24 }: { worst
     'r2',
     'meanSquaredError',
   ])
-  meter.add({ predictions, targets })
+  meter.add({ predictions, targets, outputs })
   // What is not defined, such as r2 of equal targets, is left out: JSON has no word for it.
   const defined = Object.fromEntries(Object.entries(meter.values()).filter(([, value]) => Number.isFinite(value)))
   const all = Array.from({ length: examples }, (_, index): Miss => {

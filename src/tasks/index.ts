@@ -3,6 +3,7 @@ import { QuernError, suggestion } from '../core/errors.ts'
 import { type ImageClassificationInput, imageClassification } from './image-classification.ts'
 import { tabularClassification } from './tabular-classification.ts'
 import type { TabularInput } from './tabular-config.ts'
+import { tabularMultilabel } from './tabular-multilabel.ts'
 import { tabularRegression } from './tabular-regression.ts'
 import type { Task } from './task.ts'
 
@@ -10,6 +11,7 @@ export const tasks: readonly Task[] = [
   imageClassification as unknown as Task,
   tabularClassification as unknown as Task,
   tabularRegression as unknown as Task,
+  tabularMultilabel as unknown as Task,
 ]
 
 /** What quern.config.ts may hold, for every task. */
@@ -17,6 +19,7 @@ export type ProjectInput =
   | ImageClassificationInput
   | TabularInput<'tabular-classification'>
   | TabularInput<'tabular-regression'>
+  | TabularInput<'tabular-multilabel'>
 
 /** A task by name. Throws `config` with the nearest known one. */
 export function taskNamed(name: unknown): Task {

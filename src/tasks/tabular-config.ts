@@ -76,7 +76,7 @@ export interface TabularDataSection {
 }
 
 export interface TabularConfig extends TaskConfig {
-  readonly task: 'tabular-classification' | 'tabular-regression'
+  readonly task: 'tabular-classification' | 'tabular-regression' | 'tabular-multilabel'
   readonly data: TabularDataSection
   /** 'linear', a network by its name, or layers of your own from `quern/nn`, which are fed the features `[batch, n]` */
   readonly model: 'linear' | TabularModelSection | Layer

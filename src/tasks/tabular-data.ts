@@ -7,7 +7,7 @@ import { openCellFiles } from '../data/sources/cell-files.ts'
 import { openTable } from '../data/sources/open-table.ts'
 import { isPresent, joinTables, pickRows, type Table, tableColumn } from '../data/table/table.ts'
 import type { TableSchema } from '../data/table/table-source.ts'
-import { checkTarget, prepareTable } from '../data/table-data.ts'
+import { checkTarget, prepareTable, type TargetForm } from '../data/table-data.ts'
 import { profileTable } from '../data/table-profile.ts'
 import { columnSettings, type TabularConfig } from './tabular-config.ts'
 import type { LoadOptions, TaskData } from './task.ts'
@@ -15,13 +15,14 @@ import type { LoadOptions, TaskData } from './task.ts'
 /** Reads the file of a configuration. */
 export async function loadTable(
   config: TabularConfig,
-  answer: 'class' | 'number',
+  answer: TargetForm,
   options: LoadOptions,
 ): Promise<TaskData> {
   const { source, target, csv, missing, onBroken, onMissingTarget, clean, split } = config.data
   const { hints, wishes, ignore } = columnSettings(config.data)
   // A class may be written as a number.
-  const wanted = answer === 'class' ? hints : { ...hints, [target]: { kind: 'number' as const, ...hints[target] } }
+  const form = { number: { kind: 'number' }, set: { kind: 'set' }, class: {} } as const
+  const wanted = { ...hints, ...(answer === 'class' ? {} : { [target]: { ...form[answer], ...hints[target] } }) }
   const skip = options.skipBroken ? 'skip' : onBroken
   const file = await openTable(source, {
     root: options.root,
@@ -73,13 +74,25 @@ export async function loadTable(
       ...(clean.length > 0 ? { cleaned: cleaned.steps } : {}),
     }
     const used = preprocessing.columns.map(({ name }) => name)
+    // How much a column says alone is told of one class and of one number.
+    const oneAnswer = answer !== 'set' && tableColumn(table, target).kind !== 'vector'
     const kept = rulesToKeep(clean, used)
     return {
       splits,
       labels,
       preprocessing: kept.length > 0 ? { ...preprocessing, clean: kept } : preprocessing,
       report: { ...report, warnings: notes },
-      profile: () => profileTable({ table, schema, target, labels, splits, report, notes, used }),
+      profile: () =>
+        profileTable({
+          table,
+          schema,
+          target,
+          labels: answer === 'class' ? labels : [],
+          splits,
+          report,
+          notes,
+          used: oneAnswer ? used : [],
+        }),
     }
   } finally {
     await file.release()

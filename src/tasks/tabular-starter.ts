@@ -7,7 +7,7 @@ function quoted(text: string): string {
 
 /** Configuration, README and .gitignore. */
 export function tabularStarter(
-  task: 'tabular-classification' | 'tabular-regression',
+  task: 'tabular-classification' | 'tabular-regression' | 'tabular-multilabel',
   { source = './rows.csv', name }: { source: string | undefined; name: string },
 ): Readonly<Record<string, string>> {
   return {
@@ -20,7 +20,7 @@ export default defineProject({
   data: {
     source: ${quoted(source)}, // .csv, .tsv, .json, .jsonl or .parquet, with the columns' names
     target: 'target', // the column to be answered
-    columns: {}, // what inspect gets wrong: { code: 'category', id: 'ignore', joined: { format: '%d.%m.%Y' } }
+    columns: ${task === 'tabular-multilabel' ? "{ target: 'set' }" : '{}'}, // what inspect gets wrong: { code: 'category', id: 'ignore', joined: { format: '%d.%m.%Y' } }
     split: { validation: 0.1, test: 0.1 }, // or by 'group', 'time', 'hash', 'column', 'k-fold'
   },
   model: { name: 'mlp', hidden: [64, 32], dropout: 0.1 }, // a linear model is always trained beside it

@@ -76,10 +76,15 @@ export function classificationScorer(specs: readonly MetricSpec[]): Scorer {
   })
 }
 
+/** Numbers of an example of `[count, outputs]`; whatever has other axes is a list of numbers. */
+const outputsOf = ({ shape }: Tensor): number => (shape.length === 2 ? Math.max(1, shape[1]!) : 1)
+
 /** Scores numbers against targets of the same shape. */
 export function regressionScorer(specs: readonly MetricSpec[]): Scorer {
   const meter = createMeter(regressionMetrics, specs)
-  return scorer(meter, ({ data }, targets) => meter.add({ predictions: data, targets: numbersFrom(targets) }))
+  return scorer(meter, ({ data }, targets) =>
+    meter.add({ predictions: data, targets: numbersFrom(targets), outputs: outputsOf(targets) }),
+  )
 }
 
 function scorer<Batch>(meter: Meter<Batch>, add: Scorer['add']): Scorer {
