@@ -70,7 +70,7 @@ export class JobBench {
       ...(observers ? { observers } : {}),
       jobs: {
         store: store ?? createFileJobs(join(this.root, 'jobs'), { files: join(this.root, 'files') }),
-        limits: { maxFileBytes: 1e6, perKey: 20, running: 1, keepMilliseconds: 3_600_000, ...limits },
+        limits: { maxFileBytes: 1e6, perKey: 20, running: 1, keepMilliseconds: 3_600_000, partRows: 256, ...limits },
         clock: { now: () => this.now },
         isValid: async (owner) => valid(owner),
         wait: (_, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),

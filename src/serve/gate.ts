@@ -11,7 +11,7 @@ import { refuseLongBody } from './body.ts'
 import { type AnswerEnd, afterBody, onConnectionEnd, setHeader } from './end-of-answer.ts'
 import { errorBody } from './error-body.ts'
 import { Passage, type ResultObserver } from './passage.ts'
-import { type Authenticate, keyFrom, type Principal, scopeOf } from './principal.ts'
+import { type Authenticate, challengeFor, keyFrom, type Principal, scopeOf } from './principal.ts'
 import { errorAnswer, RequestError } from './request-error.ts'
 
 /** Told of every passage when it is over. What it throws is logged and changes nothing. */
@@ -87,7 +87,7 @@ export function createGate(options: GateOptions): Gate {
     if (state.draining) throw new RequestError(503, 'the server is shutting down')
     if (state.running > maxRunning) throw new RequestError(503, `the server answers ${maxRunning} requests already`)
     refuseLongBody(c, c.req.path === '/jobs' ? Math.max(maxFileBytes, maxBodyBytes) : maxBodyBytes)
-    const key = keyFrom((name) => c.req.header(name))
+    const key = keyFrom(c.req.path, (name) => c.req.header(name))
     const found = authenticate(key)
     const principal = found instanceof Promise ? await found : found
     if (!principal) throw refusedKey(key)
@@ -136,7 +136,7 @@ export function createGate(options: GateOptions): Gate {
     if (status === 500) log.warn(`request ${passage.id} failed: ${passage.failure}`)
     // The rest of a body that nobody reads would be taken for the next request.
     if (status === 413) c.header('connection', 'close')
-    if (status === 401) c.header('www-authenticate', 'Bearer')
+    if (status === 401) c.header('www-authenticate', challengeFor(c.req.path, c.req.header('accept')))
     if (retryAfterSeconds !== undefined) c.header('retry-after', String(Math.max(1, Math.ceil(retryAfterSeconds))))
     return c.json(errorBody(c.req.path, status, message), status as 400)
   }

@@ -30,9 +30,32 @@ export function scopeOf(method: string, path: string): KeyScope | undefined {
   return 'infer'
 }
 
-/** The key of `Authorization: Bearer KEY` or `X-Api-Key: KEY`. */
-export function keyFrom(header: (name: string) => string | undefined): string | undefined {
+/** What people look at with a browser, which can send a key as a password only. Nothing that a foreign page could make a browser do is among it. */
+const pages: ReadonlySet<string> = new Set(['/', '/docs', '/openapi.json'])
+
+/** The key of `Authorization: Bearer KEY` or `X-Api-Key: KEY`; for pages also the password that a browser was given. */
+export function keyFrom(path: string, header: (name: string) => string | undefined): string | undefined {
   const given = header('authorization')
-  if (given !== undefined) return /^bearer +(\S+)$/i.exec(given)?.[1] ?? given
-  return header('x-api-key')
+  if (given === undefined) return header('x-api-key')
+  const password = pages.has(path) ? passwordOf(given) : undefined
+  return password ?? /^bearer +(\S+)$/i.exec(given)?.[1] ?? given
+}
+
+/** How a client is told to bring a key: a browser that asks for a page is to ask its user. */
+export function challengeFor(path: string, accept: string | undefined): string {
+  return pages.has(path) && accept?.includes('text/html')
+    ? 'Basic realm="Quern: any name, a key as the password"'
+    : 'Bearer'
+}
+
+/** RFC 7617. */
+function passwordOf(authorization: string): string | undefined {
+  const encoded = /^basic +([\w+/]+=*)$/i.exec(authorization)?.[1]
+  if (encoded === undefined) return undefined
+  try {
+    const text = atob(encoded)
+    return text.slice(text.indexOf(':') + 1)
+  } catch {
+    return undefined
+  }
 }

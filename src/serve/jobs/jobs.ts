@@ -21,6 +21,8 @@ export interface JobLimits {
   readonly running: number
   /** milliseconds for which a job that ended is kept, with its files */
   readonly keepMilliseconds: number
+  /** rows that are computed before the results so far are written; default 1024 */
+  readonly partRows?: number
 }
 
 export interface JobsOptions {
@@ -87,7 +89,7 @@ export class Jobs {
     this.#store = store
     this.#clock = clock
     this.#context = context
-    this.#world = { store, gate, catalog, isValid, wait, now: () => this.#iso() }
+    this.#world = { store, gate, catalog, isValid, wait, partRows: limits.partRows ?? 1024, now: () => this.#iso() }
   }
 
   /** Reads what there is and goes on with it. Where another server has the folder, this one takes no jobs. */

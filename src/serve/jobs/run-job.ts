@@ -15,8 +15,7 @@ import { type ResultForm, resultHeader, resultLine } from '../result-lines.ts'
 import { type RowForm, type RowInput, readRows, rowFormFrom } from '../row-inputs.ts'
 import { contentOf } from '../sync-catalog.ts'
 
-/** Rows of a part: what is computed again after a crash, and what a metering sees as one. */
-const partRows = 256
+/** Bytes of the rows of a part, at most. */
 const partBytes = 8 * 2 ** 20
 /** Milliseconds that a part may take. */
 const partPatience = 600_000
@@ -33,6 +32,8 @@ export interface JobWorld {
   readonly catalog: Catalog
   /** whether the key that made a job may still be used */
   readonly isValid: (owner: string) => Promise<boolean>
+  /** rows of a part: what is computed again after a crash, and what a metering sees as one */
+  readonly partRows: number
   /** Resolves after so many milliseconds, or when the signal fires. */
   readonly wait: (milliseconds: number, signal: AbortSignal) => Promise<void>
   /** ISO 8601 */
@@ -64,7 +65,7 @@ export async function* runJob({
   if (now.done.result === 0) now = await write(resultHeader(form), now)
   yield now
   const rows = readRows(store.readInput(job.id, now.done.input), { form: rowForm, model, from: now.done })
-  for await (const part of partsOf(rows)) {
+  for await (const part of partsOf(rows, world.partRows)) {
     if (!(await world.isValid(job.owner)))
       throw new QuernError('input', 'the key of this job was revoked or has expired')
     const made = await computed(part, form, { job, world, signal })
@@ -105,7 +106,7 @@ function modelOf({ model, version, content }: JobRecord, catalog: Catalog): Retu
   throw new QuernError('missing', `version ${version} of model '${model}' is not the one that this job began with`)
 }
 
-async function* partsOf(rows: AsyncIterable<RowInput[]>): AsyncGenerator<RowInput[]> {
+async function* partsOf(rows: AsyncIterable<RowInput[]>, partRows: number): AsyncGenerator<RowInput[]> {
   let part: RowInput[] = []
   let bytes = 0
   for await (const chunk of rows) {
