@@ -9,6 +9,7 @@ import { ganStep } from './gan-step.ts'
 import { gemmShare } from './gemm-share.ts'
 import { gptStep } from './gpt-step.ts'
 import { importTime } from './import-time.ts'
+import { ingest } from './ingest.ts'
 import { kernelSpeed } from './kernels.ts'
 import { lora100m } from './lora-100m.ts'
 import { lstmStep } from './lstm-step.ts'
@@ -58,6 +59,7 @@ export const records: readonly BenchRecord[] = [
   transferKeyword,
   transferOcr,
   importTime,
+  ingest,
   predictLatency,
   kernelSpeed,
   onnxConformance,

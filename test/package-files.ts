@@ -27,6 +27,10 @@ const npmPackages: Readonly<Record<string, string>> = {
 
 /** sha256 of the packages of Debian 12, by name and version. */
 const debianPackages: Readonly<Record<string, string>> = {
+  // a real brain by magnetic resonance and its regions, as NIfTI; BSD-3-Clause
+  'mricron-data=1.2.20211006+dfsg-4': 'd40aa0ed66cf89bf6cafa049ad3884703c9d975c2ee2737525b7196528df9d6f',
+  // small DICOM files of many scanners; MIT
+  'python3-pydicom=2.3.1-1': 'fc00b7d2a85c136fddc4430d451d069f6d8b93138ed2523011646756208b0287',
   // 1200 Mandarin syllables by two speakers; speaker 3 GPL-3 or LGPL-3, speaker 5 CC-BY-3.0
   'gcin-voice=0~20170223-3': '6a0353f0294d06f7bd901bada3d5d9eec63b66c2ec029f92da3124d93d45de70',
   // a secretary hand, as English clerks of about 1600 wrote; SIL Open Font License 1.1

@@ -1,5 +1,6 @@
 /**
- * Source: a folder of pictures with one folder for each class, or with train/, validation/ and test/ above those.
+ * Source: a folder of pictures with one folder for each class, or with train/, validation/ and test/ above those; or with labels from their
+ * names or a table.
  * Every file is either an example, or named in the report with the reason why it is none.
  */
 import { resolve } from 'node:path'
@@ -15,11 +16,14 @@ import {
   imageForm,
   type PictureMode,
 } from './image-decoder.ts'
-import { type Listing, listPictures } from './list-pictures.ts'
+import { type FileTable, fileTable, type Labelled, type LabelRule, labelFiles } from './labelled-files.ts'
+import { type Listing, listPictures, type PictureFile } from './list-pictures.ts'
 import { createSharpDecoder } from './sharp-decoder.ts'
-import type { Loaded, Skipped, SplitName } from './source.ts'
+import { type Loaded, type Skipped, type SplitName, splitNames } from './source.ts'
 
 export interface ImageFolderOptions extends ImageFormConfig {
+  /** where the class of a picture comes from; default: its folder */
+  readonly label?: LabelRule | undefined
   /** a picture that cannot be read: stop and name it (default), or go on and list it in the report */
   readonly onBroken?: 'fail' | 'skip' | undefined
   /** keeps decoded pixels between runs; without it every run decodes */
@@ -45,59 +49,6 @@ export interface LoadedPictures extends Loaded {
   readonly originals: readonly OriginalPicture[]
 }
 
-const splitFolders: Readonly<Record<string, SplitName>> = {
-  train: 'train',
-  training: 'train',
-  validation: 'validation',
-  valid: 'validation',
-  val: 'validation',
-  dev: 'validation',
-  test: 'test',
-  testing: 'test',
-}
-
-/** Splits that the folders give: when one is called train and all others have names of splits too. */
-function givenSplits(folders: readonly string[]): ReadonlyMap<string, SplitName> | undefined {
-  const splits = new Map(folders.map((folder) => [folder, splitFolders[folder.toLowerCase()]]))
-  const names = [...splits.values()]
-  if (!names.includes('train') || names.includes(undefined)) return undefined
-  if (new Set(names).size < names.length) {
-    throw new QuernError('input', `two folders give the same split: ${folders.join(', ')}`)
-  }
-  return splits as Map<string, SplitName>
-}
-
-interface Labelled {
-  readonly split: SplitName | undefined
-  readonly label: string | undefined
-}
-
-/** Split and class of a picture, from the folders in its name. */
-function placeOf(name: string, splits: ReadonlyMap<string, SplitName> | undefined): Labelled {
-  const folders = name.split('/').slice(0, -1)
-  const split = splits?.get(folders[0] ?? '')
-  return { split, label: folders[splits ? 1 : 0] }
-}
-
-/** Pictures with a class; the others are listed as ignored. */
-function labelled(listing: Listing, splits: ReadonlyMap<string, SplitName> | undefined, root: string): Listing {
-  const ignored: Skipped[] = [...listing.ignored]
-  const files = listing.files.filter(({ name }) => {
-    if (placeOf(name, splits).label !== undefined) return true
-    ignored.push({ name, reason: 'not in a folder of a class' })
-    return false
-  })
-  if (files.length > 0) return { ...listing, files, ignored }
-  const found = listing.files.length
-  throw new QuernError(
-    'input',
-    found > 0
-      ? `${root} holds ${found} pictures, but none in a folder of a class`
-      : `${root} holds no pictures (${ignored.length === 0 ? 'it is empty' : `${ignored.length} other files or links`})`,
-    { hint: 'Expected one folder for each class, such as cat/1.png and dog/2.jpg.' },
-  )
-}
-
 function refuseBroken(root: string, broken: readonly Skipped[], total: number): void {
   const [first] = broken
   if (!first) return
@@ -110,9 +61,9 @@ function refuseBroken(root: string, broken: readonly Skipped[], total: number): 
   )
 }
 
-function columnsFrom(decoded: DecodedFiles, form: ImageForm, places: readonly Labelled[]): Dataset {
+function columnsFrom(decoded: DecodedFiles, form: ImageForm, places: readonly Labelled<PictureFile>[]): Dataset {
   const count = decoded.pictures.length
-  const labels = [...new Set(places.map(({ label }) => label!))].sort()
+  const labels = [...new Set(places.map(({ values }) => values.label!))].sort()
   const codes = new Map(labels.map((label, i) => [label, i]))
   return createDataset({
     columns: {
@@ -120,7 +71,7 @@ function columnsFrom(decoded: DecodedFiles, form: ImageForm, places: readonly La
       label: tensor(
         'int32',
         [count],
-        Int32Array.from(places, ({ label }) => codes.get(label!)!),
+        Int32Array.from(places, ({ values }) => codes.get(values.label!)!),
       ),
     },
     labels,
@@ -149,32 +100,62 @@ function emptyFolders(
 export async function loadImageFolder(folder: string, options: ImageFolderOptions): Promise<LoadedPictures> {
   const { onBroken = 'fail', cache, concurrency, onProgress, signal } = options
   const form = imageForm(options)
-  const all = await listPictures(folder)
-  const splits = givenSplits(all.folders)
-  const listing = labelled(all, splits, folder)
+  const rule = options.label ?? 'folder'
+  const table = typeof rule === 'object' && 'table' in rule ? await readFileTable(rule, folder) : undefined
+  const listing = await listPictures(folder)
+  const { files, ignored, splits } = labelFiles(listing, { rule, table, root: folder, what: 'pictures' })
+  refuseWithoutLabel(files, rule)
   const decoder = options.decoder ?? (await createSharpDecoder())
   const cacheName = resolve(folder)
-  const decoded = await decodeFiles(listing.files, { form, decoder, cache, cacheName, concurrency, onProgress, signal })
+  const decoded = await decodeFiles(
+    files.map(({ file }) => file),
+    { form, decoder, cache, cacheName, concurrency, onProgress, signal },
+  )
   const { pictures, broken } = decoded
-  if (onBroken === 'fail') refuseBroken(folder, broken, listing.files.length)
-  if (pictures.length === 0) refuseBroken(folder, broken, listing.files.length)
-  const places = pictures.map(({ name }) => placeOf(name, splits))
+  if (onBroken === 'fail') refuseBroken(folder, broken, files.length)
+  if (pictures.length === 0) refuseBroken(folder, broken, files.length)
+  const byName = new Map(files.map((labelled) => [labelled.file.name, labelled]))
+  const places = pictures.map(({ name }) => byName.get(name)!)
   const dataset = columnsFrom(decoded, form, places)
   const warnings = [
     ...decoded.warnings,
-    ...emptyFolders(
-      listing,
-      splits,
-      pictures.map(({ name }) => name),
-    ),
+    ...(rule !== 'folder'
+      ? []
+      : emptyFolders(
+          listing,
+          splits,
+          pictures.map(({ name }) => name),
+        )),
   ]
-  const report = { examples: pictures.length, broken, ignored: listing.ignored, cached: decoded.cached, warnings }
+  const report = { examples: pictures.length, broken, ignored, cached: decoded.cached, warnings }
   const originals = pictures.map(({ height, width, mode }) => ({ height, width, mode }))
-  if (!splits) return { all: dataset, report, form, originals }
+  if (places.every(({ split }) => split === undefined)) return { all: dataset, report, form, originals }
   const given: Partial<Record<SplitName, Dataset>> = {}
-  for (const split of new Set(splits.values())) {
+  for (const split of splitNames) {
     const positions = places.flatMap((place, i) => (place.split === split ? [i] : []))
     if (positions.length > 0) given[split] = subset(dataset, positions)
   }
   return { splits: given, report, form, originals }
+}
+
+/** A pattern may find everything but the label. */
+function refuseWithoutLabel(files: readonly Labelled<PictureFile>[], rule: LabelRule): void {
+  const without = files.find(({ values }) => values.label === undefined)
+  if (!without) return
+  const split = typeof rule === 'object' && 'pattern' in rule ? rule.pattern : ''
+  throw new QuernError(
+    'config',
+    `data.label: the pattern ${JSON.stringify(split)} finds no label in ${without.file.name}`,
+    {
+      hint: 'Name the part that is the class: (?<label>...).',
+    },
+  )
+}
+
+/** The table beside the pictures, read by the same readers as any other. */
+async function readFileTable(rule: Extract<LabelRule, { table: string }>, folder: string): Promise<FileTable> {
+  const { readTableRows } = await import('./sources/table-rows.ts')
+  const rows = []
+  for await (const row of readTableRows(rule.table, { root: folder })) rows.push(row)
+  return fileTable(rows, rule)
 }

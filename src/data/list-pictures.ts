@@ -1,4 +1,4 @@
-/** Lists the picture files of a folder tree, and everything in it that is none, with the reason. */
+/** Lists the files of a folder tree that have certain endings, and everything in it that has none, with the reason. */
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { missingPath } from './missing-path.ts'
@@ -14,9 +14,10 @@ export const pictureEndings: ReadonlySet<string> = new Set([
   '.tif',
   '.tiff',
   '.avif',
+  '.dcm',
 ])
 
-export interface PictureFile {
+export interface ListedFile {
   /** path below the folder, with '/' */
   readonly name: string
   readonly path: string
@@ -25,11 +26,22 @@ export interface PictureFile {
   readonly stamp: string
 }
 
-export interface Listing {
-  readonly files: PictureFile[]
+export type PictureFile = ListedFile
+
+export interface FileListing<File> {
+  readonly files: File[]
   readonly ignored: Skipped[]
   /** visible folders directly below */
   readonly folders: string[]
+}
+
+export type Listing = FileListing<ListedFile>
+
+/** Files that are looked for. */
+interface Wanted {
+  readonly endings: ReadonlySet<string>
+  /** 'a picture' */
+  readonly what: string
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -44,12 +56,23 @@ function why(file: string): string | undefined {
  * folders are followed, each real folder once.
  */
 export async function listPictures(root: string): Promise<Listing> {
+  return listFiles(root, { endings: pictureEndings, what: 'a picture' })
+}
+
+/** The same of files of any endings, in lower case with their dot. */
+export async function listFiles(root: string, wanted: Wanted): Promise<Listing> {
   const listing: Listing = { files: [], ignored: [], folders: [] }
-  await walk(root, '', listing, new Set())
+  await walk(root, '', listing, new Set(), wanted)
   return listing
 }
 
-async function walk(folder: string, prefix: string, listing: Listing, visited: Set<string>): Promise<void> {
+async function walk(
+  folder: string,
+  prefix: string,
+  listing: Listing,
+  visited: Set<string>,
+  wanted: Wanted,
+): Promise<void> {
   let entries: string[]
   try {
     visited.add(await realpath(folder))
@@ -72,11 +95,11 @@ async function walk(folder: string, prefix: string, listing: Listing, visited: S
       if (visited.has(await realpath(path))) ignore('a link to a folder that is read already')
       else {
         if (prefix === '') listing.folders.push(entry)
-        await walk(path, `${name}/`, listing, visited)
+        await walk(path, `${name}/`, listing, visited, wanted)
       }
     } else if (!info.isFile()) ignore('not a regular file')
-    else if (!pictureEndings.has(extname(entry).toLowerCase()))
-      ignore(`the ending '${extname(entry)}' is not one of a picture`)
+    else if (!wanted.endings.has(extname(entry).toLowerCase()))
+      ignore(`the ending '${extname(entry)}' is not one of ${wanted.what}`)
     else {
       const { size, mtimeMs, ctimeMs } = info
       listing.files.push({ name, path, size, stamp: `${size}:${mtimeMs}:${ctimeMs}` })

@@ -1,5 +1,6 @@
 /** Decodes pictures in Node with sharp (libvips). The sole importer of sharp, which is loaded at the first picture. */
 import { messageOf, QuernError } from '../core/errors.ts'
+import { greyFrom, looksLikeDicom, readDicom } from '../formats/dicom.ts'
 import { type DecodedImage, type ImageDecoder, type ImageForm, planesFrom } from './image-decoder.ts'
 
 /** A picture of more pixels than this is refused before it is unpacked: a small file can hold a huge empty one. */
@@ -44,12 +45,21 @@ function reason(error: unknown, bytes: Uint8Array): string {
   return `damaged (${message})`
 }
 
+/** A picture of a scanner, grey as its own window says. */
+function scanned(sharp: Sharp, bytes: Uint8Array): ReturnType<Sharp> {
+  const picture = readDicom(bytes)
+  const { height, width } = picture
+  return sharp(greyFrom(picture), { raw: { width, height, channels: 1 } })
+}
+
 async function decodeWith(sharp: Sharp, bytes: Uint8Array, form: ImageForm): Promise<DecodedImage> {
   const { height, width, channels, fit } = form
   const [r, g, b] = form.background
   const background = { r, g, b, alpha: 1 }
   // failOn 'error' lets warnings about metadata pass, and refuses pictures whose data ends too early.
-  const image = sharp(bytes, { failOn: 'error', limitInputPixels: mostPixels, autoOrient: true })
+  const image = looksLikeDicom(bytes)
+    ? scanned(sharp, bytes)
+    : sharp(bytes, { failOn: 'error', limitInputPixels: mostPixels, autoOrient: true })
   const { autoOrient, space, hasAlpha } = await image.metadata()
   const { data, info } = await image
     .flatten({ background })
@@ -65,7 +75,7 @@ async function decodeWith(sharp: Sharp, bytes: Uint8Array, form: ImageForm): Pro
   }
 }
 
-/** The decoder of Node: PNG, JPEG, WebP, GIF (first frame), TIFF, AVIF; EXIF rotation; transparency on the background. */
+/** The decoder of Node: PNG, JPEG, WebP, GIF (first frame), TIFF, AVIF, DICOM; EXIF rotation; transparency on the background. */
 export async function createSharpDecoder(): Promise<ImageDecoder> {
   loading ??= load()
   const sharp = await loading
@@ -77,6 +87,7 @@ export async function createSharpDecoder(): Promise<ImageDecoder> {
       try {
         return await decodeWith(sharp, bytes, form)
       } catch (cause) {
+        if (cause instanceof QuernError) throw cause
         throw new QuernError('input', reason(cause, bytes), { cause })
       }
     },

@@ -5,6 +5,18 @@ import type { Dataset } from './dataset.ts'
 export const splitNames = ['train', 'validation', 'test'] as const
 export type SplitName = (typeof splitNames)[number]
 
+/** Names of folders that are splits, in lower case. */
+export const splitFolders: Readonly<Record<string, SplitName>> = {
+  train: 'train',
+  training: 'train',
+  validation: 'validation',
+  valid: 'validation',
+  val: 'validation',
+  dev: 'validation',
+  test: 'test',
+  testing: 'test',
+}
+
 /** Something that was found but not used, and why. */
 export interface Skipped {
   /** path relative to the source */

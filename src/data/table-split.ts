@@ -6,7 +6,7 @@ import { QuernError } from '../core/errors.ts'
 import { hashName, type Random } from '../core/random.ts'
 import { tensor } from '../core/tensor.ts'
 import { createDataset } from './dataset.ts'
-import { type SplitName, splitNames } from './source.ts'
+import { type SplitName, splitFolders, splitNames } from './source.ts'
 import { splitByShare } from './split.ts'
 
 /** Shares of the rows; training takes the rest. */
@@ -168,20 +168,10 @@ function byHash(rows: SplitRows, split: { column: string } & Shares): Assignment
   return whole(splits, split, `no value of column '${split.column}' falls into it`)
 }
 
-const spellings: Readonly<Record<string, SplitName>> = {
-  train: 'train',
-  training: 'train',
-  validation: 'validation',
-  valid: 'validation',
-  val: 'validation',
-  dev: 'validation',
-  test: 'test',
-}
-
 function byColumn(rows: SplitRows, column: string): Assignment {
   const splits = collected(rows, (row) => {
     const text = rows.key(column, row)
-    const name = spellings[text?.toLowerCase() ?? '']
+    const name = splitFolders[text?.toLowerCase() ?? '']
     if (name) return name
     throw new QuernError(
       'input',

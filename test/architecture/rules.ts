@@ -47,7 +47,7 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/api': ['serve/watch/'],
   commander: ['cli/'],
   'dicom-parser': ['formats/'],
-  fflate: ['bundle/'],
+  fflate: ['bundle/', 'formats/'],
   hono: ['serve/'],
   jiti: ['cli/'],
   'nifti-reader-js': ['formats/'],

@@ -10,6 +10,8 @@ export interface ReadColumn {
   readonly format?: string | undefined
   /** texts, and their places: shared by all chunks */
   readonly codes: Codes
+  /** the cells are places in `codes` already */
+  readonly isCoded: boolean
   /** a cell's text as it is kept: of references, the path */
   readonly textOf: (text: string) => string
 }
@@ -17,8 +19,11 @@ export interface ReadColumn {
 export function readColumn(
   column: Pick<ReadColumn, 'name' | 'kind' | 'format'>,
   textOf: (text: string) => string = (text) => text,
+  texts?: readonly string[],
 ): ReadColumn {
-  return { ...column, codes: createCodes(), textOf }
+  const codes = createCodes()
+  for (const text of texts ?? []) codes.codeOf(text)
+  return { ...column, codes, isCoded: texts !== undefined, textOf }
 }
 
 /** Rows of some chunks; `first` is the place of their first row. */
@@ -38,12 +43,17 @@ function columnOf(chunks: readonly DuckDBDataChunk[], column: ReadColumn, i: num
     case 'number':
     case 'date': {
       const values = numbersOf(chunks, i, rows)
-      return { name, kind, values, valid: bitmap(rows, (row) => !Number.isNaN(values[row])) }
+      return { name, kind, values, valid: bitmap(rows, (row) => Number.isFinite(values[row])) }
     }
     case 'set':
     case 'vector':
       return listColumn(chunks, column, i)
     default: {
+      if (column.isCoded && kind !== 'boolean') {
+        const places = numbersOf(chunks, i, rows)
+        const valid = bitmap(rows, (row) => !Number.isNaN(places[row]))
+        return { name, kind, valid, values: Int32Array.from(places), dictionary: codes.dictionary }
+      }
       const cells = chunks.flatMap((chunk) => chunk.getColumnValues(i))
       const valid = bitmap(rows, (row) => cells[row] !== null)
       if (kind === 'boolean') {

@@ -7,8 +7,10 @@ import { missingTexts } from '../table/cells.ts'
 import type { ColumnKind, Table } from '../table/table.ts'
 import type { ColumnInfo, ReadOptions, SkippedRow, TableSchema, TableSource } from '../table/table-source.ts'
 import { type ReadColumn, readColumn, tableOfChunks } from './chunk-columns.ts'
+import { asBoolean, asDate } from './count-kinds.ts'
 import { connectDuckDb, type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
-import { asBoolean, asDate, asNumber, type ColumnHint, inferKinds } from './infer-kinds.ts'
+import { type EnumCodes, enumCodes, fewestRows, mostCodes } from './enum-codes.ts'
+import { type ColumnHint, inferKinds } from './infer-kinds.ts'
 import type { TableOrigin } from './table-origin.ts'
 
 /** How the columns of a table are read. */
@@ -51,7 +53,8 @@ class DuckDbTable implements TableSource {
   constructor(connection: DuckDBConnection, origin: TableOrigin, options: ColumnOptions) {
     this.#connection = connection
     this.#origin = origin
-    this.#options = options
+    const known = Object.entries(origin.kinds ?? {}).map(([name, kind]) => [name, { kind }])
+    this.#options = { ...options, columns: { ...Object.fromEntries(known), ...options.columns } }
     this.what = origin.what
   }
 
@@ -72,8 +75,19 @@ class DuckDbTable implements TableSource {
       if (column) return column
       throw new QuernError('missing', `${this.what} has no column '${name}'. ${suggestion(name, known.keys())}`)
     })
-    const made = asked.map((column) => readColumn(column, this.#textOf(column.kind)))
-    const select = asked.map((column) => this.#expression(column)).join(', ')
+    const { codes, drop } = await this.#asErrors(() => this.#codesOf(asked, schema.rows))
+    try {
+      const made = asked.map((column, i) => readColumn(column, this.#textOf(column.kind), codes[i]?.texts))
+      const select = asked.map((column, i) => codes[i]?.expression ?? this.#expression(column)).join(', ')
+      yield* this.#chunks(select, made, batch)
+    } finally {
+      await drop()
+    }
+    if (this.skipped.length === 0) this.skipped.push(...(await this.#origin.skipped(this.#connection)))
+    await this.#origin.verify()
+  }
+
+  async *#chunks(select: string, made: readonly ReadColumn[], batch: number): AsyncGenerator<Table> {
     const result = await this.#asErrors(() => this.#connection.stream(`SELECT ${select} FROM ${this.#relation}`))
     let first = 0
     let pending: DuckDBDataChunk[] = []
@@ -89,10 +103,21 @@ class DuckDbTable implements TableSource {
       first += waiting
       pending = []
       waiting = 0
-      if (!chunk || chunk.rowCount === 0) break
+      if (!chunk || chunk.rowCount === 0) return
     }
-    if (this.skipped.length === 0) this.skipped.push(...(await this.#origin.skipped(this.#connection)))
-    await this.#origin.verify()
+  }
+
+  /** Codes of the columns that repeat few texts, by their places; only where there are rows enough to gain by it. */
+  async #codesOf(columns: readonly ColumnInfo[], rows: number) {
+    const places = columns.flatMap(({ kind, distinct }, i) =>
+      rows >= fewestRows && kind === 'category' && distinct <= mostCodes ? [i] : [],
+    )
+    if (places.length === 0) return { codes: [], drop: async () => undefined }
+    const cells = places.map((i) => this.#expression(columns[i]!, false))
+    const { codes, drop } = await enumCodes(this.#connection, this.#relation, cells)
+    const all: (EnumCodes | undefined)[] = columns.map(() => undefined)
+    for (const [k, i] of places.entries()) all[i] = codes[k]
+    return { codes: all, drop }
   }
 
   digest(): Promise<string> {
@@ -161,10 +186,13 @@ class DuckDbTable implements TableSource {
   }
 
   async #inferTexts(names: readonly string[]) {
-    const cells = names.map((name) => `${this.#text(name)} AS ${sqlName(name)}`).join(', ')
+    const cell = (name: string): string => `${this.#text(name)} AS ${sqlName(name)}`
     return inferKinds({
       connection: this.#connection,
-      relation: `(SELECT row_number() OVER () AS "row", ${cells} FROM ${this.#relation})`,
+      relationOf: (some) =>
+        `(SELECT row_number() OVER () AS "row", ${some.map(cell).join(', ')} FROM ${this.#relation})`,
+      raw: this.#relation,
+      missing: this.#options.missing ?? missingTexts,
       names,
       hints: this.#options.columns ?? {},
       file: this.what,
@@ -199,16 +227,23 @@ class DuckDbTable implements TableSource {
   #text(name: string): string {
     const cell = `trim(CAST(${sqlName(name)} AS VARCHAR))`
     const missing = (this.#options.missing ?? missingTexts).map(sqlText).join(', ')
-    return missing === '' ? cell : `(CASE WHEN ${cell} NOT IN (${missing}) THEN ${cell} END)`
+    // NOT IN would be a join of its own for each column: gigabytes for a thousand of them.
+    return missing === '' ? cell : `(CASE WHEN NOT list_contains([${missing}], ${cell}) THEN ${cell} END)`
   }
 
-  #expression({ name, kind, format }: ColumnInfo): string {
+  /** Whether a text for no value is a number itself, such as -999. */
+  #mayBeNumber(): boolean {
+    return (this.#options.missing ?? missingTexts).some((text) => text.trim() !== '' && Number.isFinite(Number(text)))
+  }
+
+  #expression({ name, kind, format }: ColumnInfo, isNamed = true): string {
     const isText = this.#texts.has(name)
     const cell = isText ? this.#text(name) : sqlName(name)
-    const as = ` AS ${sqlName(name)}`
+    const as = isNamed ? ` AS ${sqlName(name)}` : ''
     switch (kind) {
       case 'number': {
-        const number = isText ? asNumber(cell) : `(CASE WHEN isfinite(${cell}::DOUBLE) THEN ${cell}::DOUBLE END)`
+        // All cells of a column of texts are known to be finite; what is not in a typed one is missing.
+        const number = isText ? `TRY_CAST(${this.#mayBeNumber() ? cell : sqlName(name)} AS DOUBLE)` : `${cell}::DOUBLE`
         return `coalesce(${number}, 'NaN'::DOUBLE)${as}`
       }
       case 'date': {

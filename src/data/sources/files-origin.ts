@@ -11,7 +11,7 @@ import { relationOf, type TableFile } from './table-file.ts'
 import type { OriginOptions, TableOrigin } from './table-origin.ts'
 
 /** From this size on different values are estimated before they are counted. */
-const largeBytes = 100e6
+const largeBytes = 4e6
 
 /** Files are read one after the other, in the order given. */
 export function filesOrigin(files: readonly TableFile[], what: string, options: OriginOptions): TableOrigin {

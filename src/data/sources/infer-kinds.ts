@@ -1,9 +1,19 @@
 /** What kind of values each column of texts holds: every row is looked at, in SQL, a few hundred columns at a time. */
 import { QuernError } from '../../core/errors.ts'
-import { booleanTexts } from '../table/cells.ts'
 import { dateFormats } from '../table/date-formats.ts'
 import type { ColumnKind } from '../table/table.ts'
-import { type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
+import {
+  asBoolean,
+  asDate,
+  asNumber,
+  type CountOptions,
+  type Counts,
+  countKinds,
+  everything,
+  type Look,
+} from './count-kinds.ts'
+import { query, sqlName } from './duckdb.ts'
+import { type Sample, sampleKinds } from './sample-kinds.ts'
 
 /** What the configuration says of a column. */
 export interface ColumnHint {
@@ -19,64 +29,99 @@ export interface InferredColumn {
   readonly missing: number
 }
 
-export interface InferOptions {
-  readonly connection: DuckDBConnection
-  /** a relation whose columns are texts, trimmed, and NULL where there is no value; and `row`, counted from 1 */
-  readonly relation: string
+export interface InferOptions extends Omit<CountOptions, 'relation'> {
+  /** a relation of these columns: texts, trimmed, and NULL where there is no value; and `row`, counted from 1 */
+  relationOf(names: readonly string[]): string
+  /** the same columns as they are */
+  readonly raw: string
+  /** texts that mean that there is no value */
+  readonly missing: readonly string[]
   readonly names: readonly string[]
   readonly hints: Readonly<Record<string, ColumnHint>>
-  readonly file: string
   /** what a person finds a row (from 0) by */
   readonly nameOfRow: (row: number) => string
-  /** count different values exactly only where that decides something */
+  /** so large that counting many different values exactly would take its time */
   readonly isLarge: boolean
 }
+
+/** With the relation of the columns that are looked at together. */
+type Inferring = InferOptions & CountOptions
 
 /** Kinds that are more than their texts to SQL. */
 const parsedKinds: readonly ColumnKind[] = ['number', 'boolean', 'date']
 /** A share of a column's values from which on the others are taken for mistakes. */
 const most = 0.9
-const columnsAtOnce = 200
+const columnsAtOnce = 500
 /** Texts of more words than this are prose. */
 const wordsOfText = 4
 
-export const asNumber = (text: string): string =>
-  `(CASE WHEN isfinite(TRY_CAST(${text} AS DOUBLE)) THEN TRY_CAST(${text} AS DOUBLE) END)`
-const truths = Object.keys(booleanTexts)
-export const asBoolean = (text: string): string =>
-  `(CASE lower(${text}) ${truths.map((t) => `WHEN ${sqlText(t)} THEN ${booleanTexts[t] ? 'true' : 'false'}`).join(' ')} END)`
-export const asDate = (text: string, format: string): string => `try_strptime(${text}, ${sqlText(format)})`
-
-interface Counts {
-  readonly count: number
-  readonly missing: number
-  readonly distinct: number
-  readonly words: number
-  readonly numbers: number
-  readonly booleans: number
-  /** in the order of `dateFormats` */
-  readonly dates: readonly number[]
-  readonly anyDate: number
-}
-
 /** Rows, and kinds of the columns. Throws at columns of mixed kinds, naming rows and what they hold. */
-export async function inferKinds(options: InferOptions): Promise<{ rows: number; columns: InferredColumn[] }> {
+export async function inferKinds(all: InferOptions): Promise<{ rows: number; columns: InferredColumn[] }> {
   const found: InferredColumn[] = []
   let rows = 0
-  for (let i = 0; i < options.names.length; i += columnsAtOnce) {
-    const names = options.names.slice(i, i + columnsAtOnce)
-    const counted = await count(options, names)
+  const sample = await sampleKinds(all.connection, all.raw, all.names, all.missing)
+  if (sample.rows === 0) throw new QuernError('input', `${all.file} has no rows below its header`)
+  for (let i = 0; i < all.names.length; i += columnsAtOnce) {
+    const names = all.names.slice(i, i + columnsAtOnce)
+    const options: Inferring = { ...all, relation: all.relationOf(names) }
+    const counted = await countBySample(options, names, {
+      ...sample,
+      counts: sample.counts.slice(i, i + columnsAtOnce),
+    })
     rows = counted.rows
     const some: InferredColumn[] = []
-    for (const [k, name] of names.entries()) some.push(await decide(options, name, counted.columns[k]!))
-    found.push(...(options.isLarge ? await exactWhereItDecides(options, some, rows) : some))
+    for (const [k, name] of names.entries()) some.push(await decide(options, name, counted.counts[k]!))
+    found.push(...(options.isLarge && !sample.isWhole ? await exactWhereItDecides(options, some, rows) : some))
   }
   return { rows, columns: found }
 }
 
+const countAll = (options: Inferring, names: readonly string[]) =>
+  countKinds(
+    options,
+    names.map((name) => ({ name, look: everything })),
+  )
+
+/**
+ * The same counts over all rows, but that a column is first tried only as what its beginning is. Where every row is that, the other counts would
+ * decide nothing; where one is not, all are made.
+ */
+async function countBySample(options: Inferring, names: readonly string[], sample: Sample) {
+  if (sample.isWhole) return sample
+  const columns = names.map((name, i) => ({
+    name,
+    look: lookOf(sample.counts[i]!, options.hints[name] ?? {}, options.isLarge),
+  }))
+  const counted = await countKinds(options, columns)
+  const open = names.filter((_, i) => !isSettled(columns[i]!.look, counted.counts[i]!))
+  if (open.length === 0) return counted
+  const again = await countAll(options, open)
+  const counts = names.map((name, i) => (open.includes(name) ? again.counts[open.indexOf(name)]! : counted.counts[i]!))
+  return { rows: counted.rows, counts }
+}
+
+function lookOf({ count, numbers, booleans, dates, distinct }: Counts, { kind }: ColumnHint, isLarge: boolean): Look {
+  const isFew = !isLarge || distinct < count / 2
+  const nothing: Look = { numbers: false, booleans: false, words: false, distinct: isFew, dates: [] }
+  if (kind !== undefined && !parsedKinds.includes(kind)) return nothing
+  if (count === 0) return everything
+  if (numbers === count) return { ...nothing, numbers: true }
+  if (booleans === count) return { ...nothing, booleans: true }
+  const whole = [...dates.keys()].filter((d) => dates[d] === count)
+  return whole.length > 0 ? { ...nothing, dates: whole } : { ...everything, distinct: isFew }
+}
+
+/** Whether all cells are what the column was tried as. */
+function isSettled(look: Look, { count, numbers, booleans, dates }: Counts): boolean {
+  if (look.words) return true
+  if (look.numbers) return numbers === count
+  if (look.booleans) return booleans === count
+  return look.dates.length === 0 || dates.includes(count)
+}
+
 /** An estimate cannot tell a key, whose values are all different, or a constant: those that come near are counted. */
 async function exactWhereItDecides(
-  { connection, relation }: InferOptions,
+  { connection, relation }: Inferring,
   columns: readonly InferredColumn[],
   rows: number,
 ): Promise<InferredColumn[]> {
@@ -90,43 +135,7 @@ async function exactWhereItDecides(
   return columns.map((column) => ({ ...column, distinct: exact.get(column.name) ?? column.distinct }))
 }
 
-async function count(
-  { connection, relation, file, isLarge }: InferOptions,
-  names: readonly string[],
-): Promise<{ rows: number; columns: Counts[] }> {
-  const parts = names.flatMap((name, i) => {
-    const c = sqlName(name)
-    // Parsing dates is dear: what cannot be one of the known formats is not tried.
-    const candidate = `(CASE WHEN length(${c}) BETWEEN 8 AND 20 AND ${c} >= '0' AND ${c} < ':' THEN ${c} END)`
-    const dates = dateFormats.map((format) => asDate(candidate, format))
-    return [
-      `count(${c}) AS n${i}`,
-      `count(*) - count(${c}) AS m${i}`,
-      `${isLarge ? 'approx_count_distinct(' : 'count(DISTINCT '}${c}) AS u${i}`,
-      `coalesce(avg(length(${c}) - length(replace(${c}, ' ', '')) + 1), 0) AS w${i}`,
-      `count(${asNumber(c)}) AS f${i}`,
-      `count(${asBoolean(c)}) AS b${i}`,
-      `count(coalesce(${dates.join(', ')})) AS a${i}`,
-      ...dates.map((date, d) => `count(${date}) AS d${i}_${d}`),
-    ]
-  })
-  const [row] = await query(connection, `SELECT count(*) AS n, ${parts.join(', ')} FROM ${relation}`)
-  const number = (key: string): number => Number(row![key])
-  if (number('n') === 0) throw new QuernError('input', `${file} has no rows below its header`)
-  const columns = names.map((_, i) => ({
-    count: number(`n${i}`),
-    missing: number(`m${i}`),
-    distinct: number(`u${i}`),
-    words: number(`w${i}`),
-    numbers: number(`f${i}`),
-    booleans: number(`b${i}`),
-    anyDate: number(`a${i}`),
-    dates: dateFormats.map((_, d) => number(`d${i}_${d}`)),
-  }))
-  return { rows: number('n'), columns }
-}
-
-async function decide(options: InferOptions, name: string, counts: Counts): Promise<InferredColumn> {
+async function decide(options: Inferring, name: string, counts: Counts): Promise<InferredColumn> {
   const hint = options.hints[name] ?? {}
   const { count, distinct, missing, numbers, booleans, dates, anyDate, words } = counts
   const made = (kind: ColumnKind, format?: string): InferredColumn => ({ name, kind, format, distinct, missing })
@@ -154,7 +163,7 @@ async function decide(options: InferOptions, name: string, counts: Counts): Prom
   return made(words > wordsOfText && distinct > count / 2 ? 'text' : 'category')
 }
 
-async function givenFormat(options: InferOptions, name: string, counts: Counts, format: string): Promise<string> {
+async function givenFormat(options: Inferring, name: string, counts: Counts, format: string): Promise<string> {
   const date = asDate(sqlName(name), format)
   const [row] = await query(options.connection, `SELECT count(${date}) AS n FROM ${options.relation}`)
   if (Number(row!.n) === counts.count) return format
@@ -162,7 +171,7 @@ async function givenFormat(options: InferOptions, name: string, counts: Counts, 
 }
 
 /** The first rows whose value is not what the others are. */
-async function examples({ connection, relation, nameOfRow }: InferOptions, name: string, where: string, limit = 3) {
+async function examples({ connection, relation, nameOfRow }: Inferring, name: string, where: string, limit = 3) {
   const c = sqlName(name)
   const rows = await query(
     connection,
@@ -172,7 +181,7 @@ async function examples({ connection, relation, nameOfRow }: InferOptions, name:
 }
 
 async function mixed(
-  options: InferOptions,
+  options: Inferring,
   name: string,
   { count }: Counts,
   what: string,
@@ -190,13 +199,13 @@ async function mixed(
   )
 }
 
-function ambiguous({ file }: InferOptions, name: string, formats: readonly string[]): QuernError {
+function ambiguous({ file }: Inferring, name: string, formats: readonly string[]): QuernError {
   return new QuernError('input', `${file}: the dates of column '${name}' can be read as ${formats.join(' and as ')}`, {
     hint: `Say which: data.columns['${name}'] = { format: '${formats[0]}' }.`,
   })
 }
 
-async function manyFormats(options: InferOptions, name: string, { dates }: Counts): Promise<QuernError> {
+async function manyFormats(options: Inferring, name: string, { dates }: Counts): Promise<QuernError> {
   const used = dateFormats.filter((_, d) => dates[d]! > 0)
   const c = sqlName(name)
   const found: string[] = []

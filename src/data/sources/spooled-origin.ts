@@ -11,7 +11,7 @@ export interface SpooledOptions {
 }
 
 /** From this size on different values are estimated before they are counted. */
-const largeBytes = 100e6
+const largeBytes = 4e6
 
 export function spooledOrigin({ what, folder, batches }: SpooledOptions): TableOrigin {
   let spool: Promise<Spool | undefined> | undefined

@@ -5,6 +5,7 @@ import { QuernError } from '../../core/errors.ts'
 import { missingPath } from '../missing-path.ts'
 import { csvHead } from './csv-head.ts'
 import { sqlText } from './duckdb.ts'
+import { refuseLongLines } from './long-lines.ts'
 import type { OriginOptions } from './table-origin.ts'
 
 export interface TableFile {
@@ -54,15 +55,15 @@ export async function locateTable(path: string, name: string = basename(path)): 
 export async function relationOf(files: readonly TableFile[], options: OriginOptions): Promise<string> {
   const [{ format }] = files as [TableFile]
   const paths = `[${files.map(({ path }) => sqlText(path)).join(', ')}]`
-  const several = files.length > 1 ? ', filename=false' : ''
-  if (format === 'parquet') return `read_parquet(${paths}${several})`
-  if (format === 'json') return `read_json(${paths}${several})`
+  if (format === 'parquet') return `read_parquet(${paths})`
+  for (const { path, name } of files) if (/\.(csv|tsv|txt|jsonl|ndjson)$/i.test(name)) await refuseLongLines(path, name)
+  if (format === 'json') return `read_json(${paths})`
   const { csv = {}, onBroken = 'fail' } = options
   const { encoding = 'utf-8' } = csv
   const heads = []
   for (const file of files) {
     const given = file.name.toLowerCase().includes('.tsv') ? { delimiter: '\t', ...csv } : csv
-    heads.push(csvHead(await beginning(file.path, encoding), file.name, given))
+    heads.push(csvHead(await beginning(file, encoding), file.name, given))
   }
   const [head] = heads as [(typeof heads)[number]]
   for (const [i, other] of heads.entries()) refuseOtherHead(files[0]!.name, head, files[i]!.name, other)
@@ -99,7 +100,7 @@ function refuseOtherHead(firstName: string, first: Head, name: string, head: Hea
 }
 
 /** The first characters of a file. */
-async function beginning(path: string, encoding: string): Promise<string> {
+async function beginning({ path, name }: TableFile, encoding: string): Promise<string> {
   const file = await open(path)
   try {
     const { buffer, bytesRead } = await file.read(new Uint8Array(1 << 18), 0, 1 << 18, 0)
@@ -107,6 +108,11 @@ async function beginning(path: string, encoding: string): Promise<string> {
     if (path.endsWith('.gz')) {
       const { gunzipSync, constants } = await import('node:zlib')
       bytes = gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, 1 << 18) as Uint8Array<ArrayBuffer>
+    }
+    if (encoding === 'utf-8' && (bytes[0] === 0xff || bytes[0] === 0xfe)) {
+      throw new QuernError('input', `${name} begins with the mark of UTF-16`, {
+        hint: "Set data.csv.encoding to 'utf-16'.",
+      })
     }
     return new TextDecoder(encoding === 'latin-1' ? 'latin1' : encoding === 'utf-16' ? 'utf-16le' : 'utf-8').decode(
       bytes,

@@ -1,5 +1,6 @@
 /** Where rows come from, as SQL sees it: an adapter a file in this folder, and DuckDbTable makes a TableSource of any of them. */
 import type { QuernError } from '../../core/errors.ts'
+import type { ColumnKind } from '../table/table.ts'
 import type { SkippedRow } from '../table/table-source.ts'
 import type { CsvOptions } from './csv-head.ts'
 import type { DuckDBConnection } from './duckdb.ts'
@@ -9,6 +10,8 @@ export interface TableOrigin {
   readonly what: string
   /** folder that references to pictures and recordings start from */
   readonly folder: string
+  /** kinds of columns that the origin knows and their cells do not show */
+  readonly kinds?: Readonly<Record<string, ColumnKind>> | undefined
   /** so large that counting different values exactly would take its time */
   readonly isLarge: boolean
   /** SQL that reads the rows as they are, in their order */
@@ -36,6 +39,8 @@ export interface OriginOptions {
   /** of a database: the table, or a query in its place */
   readonly table?: string | undefined
   readonly query?: string | undefined
+  /** of a folder: a regular expression over the paths below it, whose named groups are columns */
+  readonly pattern?: string | undefined
   /** folder where objects from elsewhere are kept between runs; default: the user's cache */
   readonly cache?: string | undefined
   /** where names in an address such as `${PASSWORD}` are looked up; default: the process' environment */

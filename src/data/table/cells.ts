@@ -145,6 +145,11 @@ function numberFrom(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN
 }
 
+/** Whether a text is a decimal number. */
+export function isNumberText(text: string): boolean {
+  return Number.isFinite(numberFrom(text))
+}
+
 function dateFrom(text: string, { format }: CellForm): number | undefined {
   const found = format === undefined ? undefined : parseDate(text, format)
   if (found !== undefined) return found

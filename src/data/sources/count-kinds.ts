@@ -1,0 +1,77 @@
+/** How many cells of columns of texts are numbers, booleans, dates of each format: counted in SQL, over all rows. */
+import { QuernError } from '../../core/errors.ts'
+import { booleanTexts } from '../table/cells.ts'
+import { dateFormats } from '../table/date-formats.ts'
+import { type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
+
+export const asNumber = (text: string): string =>
+  `(CASE WHEN isfinite(TRY_CAST(${text} AS DOUBLE)) THEN TRY_CAST(${text} AS DOUBLE) END)`
+const truths = Object.keys(booleanTexts)
+export const asBoolean = (text: string): string =>
+  `(CASE lower(${text}) ${truths.map((t) => `WHEN ${sqlText(t)} THEN ${booleanTexts[t] ? 'true' : 'false'}`).join(' ')} END)`
+export const asDate = (text: string, format: string): string => `try_strptime(${text}, ${sqlText(format)})`
+
+export interface Counts {
+  readonly count: number
+  readonly missing: number
+  readonly distinct: number
+  readonly words: number
+  readonly numbers: number
+  readonly booleans: number
+  /** in the order of `dateFormats` */
+  readonly dates: readonly number[]
+  readonly anyDate: number
+}
+
+/** What a column is tried as. */
+export interface Look {
+  readonly numbers: boolean
+  readonly booleans: boolean
+  readonly words: boolean
+  /** counts different values exactly; else they are estimated, to a fifth or so */
+  readonly distinct: boolean
+  /** places in `dateFormats` */
+  readonly dates: readonly number[]
+}
+
+const allDates = dateFormats.map((_, d) => d)
+export const everything: Look = { numbers: true, booleans: true, words: true, distinct: true, dates: allDates }
+
+export interface CountOptions {
+  readonly connection: DuckDBConnection
+  /** a relation whose columns are texts, trimmed, and NULL where there is no value; and `row`, counted from 1 */
+  readonly relation: string
+  readonly file: string
+}
+
+/** Rows, and counts of each column; what is not looked for is 0. */
+export async function countKinds(
+  { connection, relation, file }: CountOptions,
+  columns: readonly { readonly name: string; readonly look: Look }[],
+): Promise<{ rows: number; counts: Counts[] }> {
+  const parts = columns.flatMap(({ name, look }, i) => {
+    const c = sqlName(name)
+    // Parsing what is no date is dear: what cannot be one of the known formats is not tried.
+    const candidate = `(CASE WHEN length(${c}) BETWEEN 8 AND 20 AND ${c} >= '0' AND ${c} < ':' THEN ${c} END)`
+    const dates = look.dates.map((d) => asDate(candidate, dateFormats[d]!))
+    return [
+      `count(${c}) AS n${i}`,
+      `count(*) - count(${c}) AS m${i}`,
+      `${look.distinct ? 'count(DISTINCT ' : 'approx_count_distinct('}${c}) AS u${i}`,
+      ...(look.words ? [`coalesce(avg(length(${c}) - length(replace(${c}, ' ', '')) + 1), 0) AS w${i}`] : []),
+      ...(look.numbers ? [`count(${asNumber(c)}) AS f${i}`] : []),
+      ...(look.booleans ? [`count(${asBoolean(c)}) AS b${i}`] : []),
+      ...(dates.length > 0 ? [`count(coalesce(${dates.join(', ')})) AS a${i}`] : []),
+      ...dates.map((date, k) => `count(${date}) AS d${i}_${look.dates[k]!}`),
+    ]
+  })
+  const [row] = await query(connection, `SELECT count(*) AS n, ${parts.join(', ')} FROM ${relation}`)
+  const number = (key: string): number => Number(row![key] ?? 0)
+  if (number('n') === 0) throw new QuernError('input', `${file} has no rows below its header`)
+  const counts = columns.map((_, i) => ({
+    ...{ count: number(`n${i}`), missing: number(`m${i}`), distinct: number(`u${i}`), words: number(`w${i}`) },
+    ...{ numbers: number(`f${i}`), booleans: number(`b${i}`), anyDate: number(`a${i}`) },
+    dates: dateFormats.map((_, d) => number(`d${i}_${d}`)),
+  }))
+  return { rows: number('n'), counts }
+}
