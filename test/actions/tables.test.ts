@@ -205,6 +205,30 @@ describe('classification', () => {
   })
 })
 
+it('a transformer over columns of every kind, gaps and all', { timeout: 60_000 }, async () => {
+  const data = {
+    target: 'risk',
+    columns: { ...columns, price: 'ignore', age: { feature: 'standard' }, income: { feature: 'periodic' } },
+  }
+  const model = { name: 'ftTransformer', size: 16, blocks: 2, heads: 4 }
+  const ours = project('tabular-classification', data, {
+    model,
+    baselines: false,
+    train: { epochs: 12, optimizer: { name: 'adam', learningRate: 0.004 } },
+  })
+  const result = await train(ours)
+  expect(result.scores.test!.areaUnderRoc).toBeGreaterThan(0.85)
+  const opened = await openModel(folder.services, result.run)
+  try {
+    const row = { age: null, income: 9000, city: 'Genf', member: 'no', joined: '2020-02-01', note: 'pays at once' }
+    const [best, other] = (await opened.pipeline.predict(row)) as Prediction[]
+    expect(best!.score + other!.score).toBeCloseTo(1, 5)
+    expect(opened.pipeline.unseen.get('city')).toBe(1)
+  } finally {
+    await opened.pipeline.release()
+  }
+})
+
 describe('regression', () => {
   it('estimates in the unit of the target, better than the mean', async () => {
     const ours = project(
