@@ -4,10 +4,12 @@ import { breastCancer } from './breast-cancer.ts'
 import { churn } from './churn.ts'
 import { cnnStep } from './cnn-step.ts'
 import { ctcLoss } from './ctc-loss.ts'
+import { dataWait } from './data-wait.ts'
 import { featureCache } from './feature-cache.ts'
 import { ganStep } from './gan-step.ts'
 import { gemmShare } from './gemm-share.ts'
 import { gptStep } from './gpt-step.ts'
+import { imageLoader } from './image-loader.ts'
 import { importTime } from './import-time.ts'
 import { ingest } from './ingest.ts'
 import { kernelSpeed } from './kernels.ts'
@@ -61,6 +63,8 @@ export const records: readonly BenchRecord[] = [
   importTime,
   ingest,
   predictLatency,
+  imageLoader,
+  dataWait,
   kernelSpeed,
   onnxConformance,
   serveOverhead,
