@@ -3,11 +3,19 @@
 import type { Pipeline } from '../bundle/pipeline.ts'
 import { trainingProfile } from '../bundle/profile/training-profile.ts'
 import type { TrainingProfile } from '../contract/training-profile.ts'
-import { type Dataset, subset } from '../data/dataset.ts'
+import { columnOf, type Dataset, exampleSize, subset } from '../data/dataset.ts'
 import { scoreDataset } from './score-dataset.ts'
 
 /** Spread evenly over the split: quantiles of more examples are the same to the eye, and training should end. */
 const mostExamples = 10_000
+/** Numbers that go into the model, over all examples: a large picture takes long, so there are fewer, but never under 500. */
+const mostCells = 1e8
+const fewestExamples = 500
+
+/** Examples that are looked at, by the size of one: as many for each machine, so that a run can be repeated. */
+export function profiledCount(length: number, cells: number): number {
+  return Math.min(length, mostExamples, Math.max(fewestExamples, Math.floor(mostCells / Math.max(1, cells))))
+}
 
 /** Runs the model over up to 10 000 examples of the split. Augmentation is not applied: requests are not augmented either. */
 export async function profileTraining(
@@ -16,7 +24,8 @@ export async function profileTraining(
   signal?: AbortSignal,
 ): Promise<TrainingProfile> {
   const { manifest } = pipeline
-  const count = Math.min(mostExamples, train.length)
+  const cells = manifest.inputs.reduce((sum, input) => sum + exampleSize(columnOf(train, input.name)), 0)
+  const count = profiledCount(train.length, cells)
   const part = subset(
     train,
     Int32Array.from({ length: count }, (_, i) => Math.floor((i * train.length) / count)),

@@ -70,6 +70,22 @@ describe('measures', () => {
     expect(measuresOf(tableManifest).inputs.list[0]!.values).toEqual(['', '', 'red', 'blue'])
   })
 
+  test('of columns with an input of their own: a picture as pictures are, a sound by its mean', () => {
+    const columns = [
+      { name: 'photo', kind: 'image', feature: 'pixels', state: { channels: 1, height: 2, width: 2 } },
+      { name: 'call', kind: 'audio', feature: 'waveform', state: { samples: 4, rate: 8000 } },
+    ]
+    const preprocessing = { kind: 'table' as const, target: 'price', missing: [], columns }
+    const tensors: NamedTensors = {
+      'image:photo': { dtype: 'uint8', shape: [2, 1, 2, 2], data: Uint8Array.of(0, 0, 0, 0, 10, 30, 10, 30) },
+      'audio:call': { dtype: 'float32', shape: [2, 4], data: Float32Array.of(9, 9, 9, 9, 1, 2, 3, 6) },
+    }
+    expect(read({ ...tableManifest, preprocessing }, 'inputs', tensors, 1)).toEqual({
+      ...{ 'brightness of photo': 20, 'contrast of photo': 10, 'roughness of photo': 20 },
+      'mean of call': 3,
+    })
+  })
+
   test('of answers: the class and how sure it is, or the value of the target', () => {
     const probabilities = {
       dtype: 'float32',
