@@ -40,7 +40,13 @@ describe('parseWith', () => {
         earlyStopping: false,
       },
     })
-    expect(parseWith(splitSection, {}, 'x')).toEqual({ validation: 0.1, test: 0.1, stratified: true })
+    expect(parseWith(splitSection, {}, 'x')).toEqual({
+      validation: 0.1,
+      test: 0.1,
+      stratified: true,
+      fold: 0,
+      repeat: 0,
+    })
   })
 
   it('names an unknown key at any depth, and the nearest known one', () => {
