@@ -62,6 +62,27 @@ describe('the thread of the sockets computes', () => {
     expect([place.has(model, 2), place.has(model, 4)]).toEqual([true, false])
   })
 
+  test('no more than a part of its time: what is beyond goes to the workers, until less comes', async () => {
+    let now = 0
+    const own = new NearPlace({ now: () => now })
+    const model = measured(8, 0.1)
+    own.consider(model, bytes, bytes, [pixels])
+    own.has(model, 1)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    /** Requests of one example for a second. */
+    const takenAt = (perSecond: number): boolean => {
+      const end = now + 1000
+      while (now < end) {
+        now += 1000 / perSecond
+        own.note(model, [{ rows: 1 }])
+      }
+      return own.has(model, 1)
+    }
+    // 0.1 ms each: a tenth, a half, a tenth of the time.
+    expect([takenAt(1000), takenAt(5000), takenAt(1000)]).toEqual([true, false, true])
+    await own.close()
+  })
+
   test('nothing of which too little is known, or that is long', async () => {
     const [young, long] = [measured(7, 0.1), measured(20, 0.4)]
     for (const model of [young, long]) {

@@ -14,6 +14,10 @@ import type { BatchResult, Place, ScheduledModel } from './scheduler.ts'
 const longestMilliseconds = 0.3
 /** Its session is made in this thread, and its weights are kept once more. */
 const mostBytes = 4 * 2 ** 20
+/** Of this thread's time, that runs may take: beyond it is needed for connections, and workers that are busy make larger batches. */
+const mostShare = 0.3
+/** ms over which the share is taken */
+const memory = 200
 /** Runs in workers, before a model is taken for a short one. */
 const fewestRuns = 8
 
@@ -30,6 +34,9 @@ export class NearPlace implements Place {
   readonly #clock: Clock
   readonly #backend = createNodeBackend()
   readonly #candidates = new Map<ScheduledModel, Candidate>()
+  /** of this thread's time that all short runs would take, at the moment when the last was noted */
+  #share = 0
+  #noted = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -48,7 +55,7 @@ export class NearPlace implements Place {
   has(model: ScheduledModel, rows: number): boolean {
     const candidate = this.#candidates.get(model)
     if (!candidate || model.runTimes.count < fewestRuns) return false
-    if (model.runTimes.expect(rows) > longestMilliseconds) return false
+    if (model.runTimes.expect(rows) > longestMilliseconds || this.#shareOf() > mostShare) return false
     if (!candidate.session) this.#load(model, candidate)
     return candidate.session !== undefined
   }
@@ -60,6 +67,22 @@ export class NearPlace implements Place {
     const running = candidate.session.run(feeds, outputs)
     candidate.running = running.catch(() => undefined)
     return { results: await running, milliseconds: this.#clock.now() - start }
+  }
+
+  /** Counts what these requests would have taken here, one by one, wherever they were computed. */
+  note(model: ScheduledModel, requests: readonly { readonly rows: number }[]): void {
+    if (!this.#candidates.has(model)) return
+    let milliseconds = 0
+    for (const { rows } of requests) {
+      const expected = model.runTimes.expect(rows)
+      if (expected <= longestMilliseconds) milliseconds += expected
+    }
+    this.#share = this.#shareOf() + milliseconds / memory
+    this.#noted = this.#clock.now()
+  }
+
+  #shareOf(): number {
+    return this.#share * Math.exp((this.#noted - this.#clock.now()) / memory)
   }
 
   /** What runs is finished first. */

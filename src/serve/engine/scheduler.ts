@@ -27,6 +27,8 @@ export interface Place {
   /** false: this model is not loaded there, or should not be computed there in batches of `rows` */
   has(model: ScheduledModel, rows: number): boolean
   run(model: ScheduledModel, ...args: Parameters<RunBatch>): Promise<BatchResult>
+  /** told of the requests of every batch that was computed, here or elsewhere */
+  note?(model: ScheduledModel, requests: readonly { readonly rows: number }[]): void
 }
 
 export interface Timers {
@@ -250,6 +252,7 @@ export class Scheduler {
       const feeds = batch.length === 1 ? first!.feeds : joinFeeds(batch)
       const { results, milliseconds } = await place.run(model, feeds, first!.outputs)
       model.measured(rows, milliseconds, this.#clock.now() - startedAt)
+      for (const other of this.#all) other.note?.(model, batch)
       const parts = batch.length === 1 ? [results] : splitResults(results, batch)
       for (const [i, waiting] of batch.entries()) waiting.done(parts[i]!, milliseconds, startedAt)
     } catch (error) {
