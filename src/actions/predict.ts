@@ -33,17 +33,21 @@ export interface PredictedFile {
 
 const refers: ReadonlySet<string> = new Set(['image', 'audio'])
 
-/** The row with the bytes of the files that it names; what cannot be read stays a path, which is an error of its row. */
+/** The row with the bytes of the files that it names; what cannot be read stays a path, which is an error of its row, and is told. */
 async function withBytes(
   { input, folder = '.' }: NamedPredictInput,
   columns: readonly { readonly name: string }[],
   readFile: NonNullable<PredictFilesInput['readFile']>,
+  onUnread: (why: string) => void,
 ): Promise<PredictInput> {
   const row = { ...(input as Readonly<Record<string, unknown>>) }
   for (const { name } of columns) {
     const cell = row[name]
     if (typeof cell !== 'string' || cell === '' || cell.startsWith('data:')) continue
-    row[name] = await readFile(cell, folder).catch(() => cell)
+    row[name] = await readFile(cell, folder).catch((error: unknown) => {
+      onUnread(`column '${name}': ${cell} cannot be read: ${messageOf(error)}`)
+      return cell
+    })
   }
   return row
 }
@@ -57,17 +61,21 @@ export async function* predictFiles(
   const { preprocessing } = bundle.manifest
   const referring = preprocessing.kind === 'table' ? preprocessing.columns.filter(({ kind }) => refers.has(kind)) : []
   const names: string[] = []
+  /** why a file of a row cannot be read, by the row's place */
+  const unread = new Map<number, string>()
   async function* values(): AsyncGenerator<PredictInput> {
     for await (const input of inputs) {
       names.push(input.name)
-      yield referring.length > 0 && readFile ? await withBytes(input, referring, readFile) : input.input
+      const place = names.length - 1
+      const onUnread = (why: string): void => void unread.set(place, why)
+      yield referring.length > 0 && readFile ? await withBytes(input, referring, readFile, onUnread) : input.input
     }
   }
   try {
     for await (const outcome of pipeline.predictEach(values(), { topK })) {
       const input = names[outcome.index]!
       if ('predictions' in outcome) yield { input, predictions: outcome.predictions }
-      else yield { input, error: messageOf(outcome.error) }
+      else yield { input, error: unread.get(outcome.index) ?? messageOf(outcome.error) }
     }
     onUnseen?.(pipeline.unseen)
   } finally {

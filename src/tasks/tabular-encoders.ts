@@ -1,6 +1,6 @@
 /** Encoders: what makes a vector of a column that is an input of its own, a picture, a sound or a text. One for each column, by its name. */
 import { z } from 'zod'
-import { QuernError } from '../core/errors.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
 import type { OwnColumn } from '../data/features/table-encoder.ts'
 import {
   activation,
@@ -41,7 +41,7 @@ const section = z.strictObject({
 })
 const ownLayer = z.custom<Layer>(
   (value) => typeof value === 'function' && 'apply' in value && 'kind' in value,
-  `expected '${names.join("', '")}', { name: ..., size: 32 } or a layer made with quern/nn`,
+  'a layer made with quern/nn',
 )
 
 /** Encoders by the names of their columns; a column that is not named gets the one of its kind. */
@@ -93,6 +93,18 @@ function plainEncoder({ column, feature }: OwnColumn): Layer {
 }
 
 const vocabularyOf = (state: Record<string, unknown>): number => (state.values as readonly string[]).length + 2
+
+/** Throws `config` for an encoder of a column that is none of those that are inputs of their own. */
+export function checkEncoders(encoders: Encoders, columns: readonly OwnColumn[]): void {
+  const known = columns.map(({ column }) => column.name)
+  const other = Object.keys(encoders).find((name) => !known.includes(name))
+  if (other === undefined) return
+  throw new QuernError(
+    'config',
+    `encoders names '${other}', which is no column of pictures, sounds or words. ${known.length > 0 ? suggestion(other, known) : ''}`.trim(),
+    { hint: "A text is read word by word with data.columns: { note: { feature: 'words' } }." },
+  )
+}
 
 /** `[batch, size]` of what the column's feature gives. `linear`: for a model without hidden layers. */
 export function encoderOf(own: OwnColumn, encoders: Encoders, linear: boolean): Layer {

@@ -92,7 +92,7 @@ export const tabularModelNames: readonly string[] = [
 
 const ownModel = z.custom<Layer>(
   (value) => typeof value === 'function' && 'apply' in value && 'kind' in value,
-  `expected 'linear', '${tabularModelNames.join("', '")}', { name: 'mlp', ... } or a layer made with quern/nn`,
+  'a layer made with quern/nn',
 )
 
 /** The model of a configuration: a name, a name with settings, or layers. */

@@ -7,7 +7,7 @@ import { createTableEncoder, type OwnColumn, type TableEncoder } from '../data/f
 import type { Value } from '../graph/graph.ts'
 import { dense, type Layer, type LayerContext, layer } from '../nn/index.ts'
 import type { ColumnSpec } from '../train/network.ts'
-import { type Encoders, encoderOf } from './tabular-encoders.ts'
+import { checkEncoders, type Encoders, encoderOf } from './tabular-encoders.ts'
 import type { FeatureForm, TableLayers } from './tabular-models.ts'
 import type { TaskData } from './task.ts'
 
@@ -39,6 +39,7 @@ function encodedColumns(
 function tableFeatures(columns: readonly TableColumn[], inputs: readonly string[], of: TableForm): Layer {
   const encoder = createTableEncoder(columns)
   const { form, encoders } = of
+  checkEncoders(encoders, encoder.own)
   const own = encoder.own.map((column) => ({ own: column, encoder: encoderOf(column, encoders, form === 'linear') }))
   return layer({
     kind: 'features',

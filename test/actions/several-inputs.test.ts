@@ -32,8 +32,11 @@ async function rowsOf(file: string): Promise<Map<string, Readonly<Record<string,
 describe('the example: a number, a name, a picture and a text', () => {
   it('learns from all of them, and answers raw rows with the bits of evaluation', { timeout: 180_000 }, async () => {
     await writeParcels(folder.root, 800)
-    const raw = (await loadConfig(example)) as { train: object }
-    const quick = { ...raw, train: { ...raw.train, epochs: 8, batchSize: 32 } }
+    const raw = (await loadConfig(example)) as { train: object; data: { columns: { label: object } } }
+    // A quarter of the pixels is quicker.
+    const label = { ...raw.data.columns.label, options: { height: 14, width: 14, channels: 1 } }
+    const data = { ...raw.data, columns: { ...raw.data.columns, label } }
+    const quick = { ...raw, data, threads: 1, train: { ...raw.train, epochs: 8, batchSize: 32 } }
     const project = resolveProject(quick, { root: folder.root, what: 'parcels' })
     const { result } = await train(folder.services, project)
     // The deviation of the price is 3.7; without the picture nothing below 2.8 is possible, without the note below 1.8.
@@ -44,12 +47,12 @@ describe('the example: a number, a name, a picture and a text', () => {
       expect(inputs.map(({ name, dtype, shape }) => [name, dtype, ...shape.slice(1)])).toEqual([
         ['numbers', 'float64', 1],
         ['categories', 'int32', 1],
-        ['image:label', 'uint8', 1, 28, 28],
+        ['image:label', 'uint8', 1, 14, 14],
         ['text:note', 'int32', 12],
       ])
       expect(baselines!.linear!.test!.rootMeanSquaredError).toBeGreaterThan(result.scores.test!.rootMeanSquaredError!)
-      const data = await project.task.load(project.config, { root: folder.root })
-      const test = data.splits.test!
+      const loaded = await project.task.load(project.config, { root: folder.root })
+      const test = loaded.splits.test!
       const scored = await scoreDataset(model.pipeline, test)
       const rows = await rowsOf('parcels.csv')
       const three = await Promise.all(
@@ -83,6 +86,7 @@ describe('the example: a number, a name, a picture and a text', () => {
       found.push(one)
     }
     expect(found.map(({ error }) => error === undefined)).toEqual([true, false, true])
+    expect(found[1]!.error).toMatch(/column 'label': gone\.png cannot be read: ENOENT/)
   })
 
   it('names row and column of a picture that is not there', async () => {
@@ -96,6 +100,16 @@ describe('the example: a number, a name, a picture and a text', () => {
       /gone\.csv row 2, column 'label': .*none\.png cannot be read/,
     )
   })
+})
+
+it.each([
+  [{ lable: 'cnn' }, /encoders names 'lable', which is no column of pictures, sounds or words. Did you mean 'label'/],
+  [{ label: 'words' }, /encoder 'words' does not read column 'label', whose feature is pixels/],
+])('refuses the encoders %j', async (encoders, message) => {
+  await writeParcels(folder.root, 20)
+  const data = { source: 'parcels.csv', target: 'price', columns: { label: 'image' } }
+  const project = resolveProject({ task: 'tabular-regression', data, encoders }, { root: folder.root, what: 'test' })
+  await expect(train(folder.services, project)).rejects.toThrow(message)
 })
 
 /** 16-bit WAV of a tone. */
@@ -123,7 +137,7 @@ function tone(hertz: number, rate: number, seconds: number): Buffer {
 it('a transformer over sounds, sets and vectors', { timeout: 180_000 }, async () => {
   const random = createRandom(5)
   const lines: string[] = []
-  for (let i = 0; i < 120; i++) {
+  for (let i = 0; i < 100; i++) {
     const isHigh = i % 2 === 0
     const rate = i % 3 === 0 ? 16_000 : 8000
     await writeFile(
@@ -140,6 +154,8 @@ it('a transformer over sounds, sets and vectors', { timeout: 180_000 }, async ()
   const project = resolveProject(
     {
       task: 'tabular-classification',
+      threads: 1,
+      baselines: false,
       data: { source: 'sounds.csv', target: 'pitch', columns, split: { validation: 0, test: 0.25 } },
       model: { name: 'ftTransformer', size: 16, blocks: 1, heads: 2 },
       encoders: { sound: { name: 'cnn', filters: [8], size: 8 } },
