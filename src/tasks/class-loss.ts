@@ -33,7 +33,7 @@ export function classLoss(train: TrainSection, data: Dataset): Loss {
 }
 
 /** A factor for each class; undefined when nothing is asked for. */
-export function classWeights(given: ImbalanceSection['classWeights'], data: Dataset): number[] | undefined {
+function classWeights(given: ImbalanceSection['classWeights'], data: Dataset): number[] | undefined {
   if (given === undefined) return undefined
   const { labels } = data
   if (given !== 'balanced') {
