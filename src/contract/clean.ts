@@ -109,7 +109,7 @@ export function patternProblem(pattern: string, flags = ''): string | undefined 
   // A bundle may be a stranger's: what backtracks without end must not run. Repetition of what repeats or branches does.
   const bare = pattern.replaceAll(/\\[^\d]/g, 'x').replaceAll(/\[[^\]]*\]/g, 'x')
   if (/\\\d/.test(bare)) return 'refers back to a group, which can take without end'
-  if (/\((?:[^()]*[*+{|][^()]*|[^()]*\([^]*)\)(?:[*+]|\{)/.test(bare)) {
+  if (/\((?:[^()]*[*+{|][^()]*|[^()]*\([\s\S]*)\)(?:[*+]|\{)/.test(bare)) {
     return 'repeats a group that itself repeats or branches, which can take without end'
   }
   const unbounded = bare.match(/[*+]|\{\d+,\}/g)?.length ?? 0
