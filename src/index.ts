@@ -72,7 +72,7 @@ export function pipeline(
   options?: PipelineOptions,
 ): Promise<ImageClassifier>
 export function pipeline(
-  task: 'tabular-classification',
+  task: 'tabular-classification' | 'tabular-multilabel',
   model: string,
   options?: PipelineOptions,
 ): Promise<TablePredictor<Prediction>>
