@@ -32,10 +32,19 @@ export interface Look {
   readonly distinct: boolean
   /** places in `dateFormats` */
   readonly dates: readonly number[]
+  /** counts as `anyDate` what could be a date by its length and first sign: an upper bound that costs little */
+  readonly mayBeDates: boolean
 }
 
 const allDates = dateFormats.map((_, d) => d)
-export const everything: Look = { numbers: true, booleans: true, words: true, distinct: true, dates: allDates }
+export const everything: Look = {
+  numbers: true,
+  booleans: true,
+  words: true,
+  distinct: true,
+  dates: allDates,
+  mayBeDates: false,
+}
 
 export interface CountOptions {
   readonly connection: DuckDBConnection
@@ -61,6 +70,7 @@ export async function countKinds(
       ...(look.words ? [`coalesce(avg(length(${c}) - length(replace(${c}, ' ', '')) + 1), 0) AS w${i}`] : []),
       ...(look.numbers ? [`count(${asNumber(c)}) AS f${i}`] : []),
       ...(look.booleans ? [`count(${asBoolean(c)}) AS b${i}`] : []),
+      ...(look.mayBeDates ? [`count(${candidate}) AS a${i}`] : []),
       ...(dates.length > 0 ? [`count(coalesce(${dates.join(', ')})) AS a${i}`] : []),
       ...dates.map((date, k) => `count(${date}) AS d${i}_${look.dates[k]!}`),
     ]

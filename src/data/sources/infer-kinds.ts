@@ -102,17 +102,20 @@ async function countBySample(options: Inferring, names: readonly string[], sampl
 
 function lookOf({ count, numbers, booleans, dates, distinct }: Counts, { kind }: ColumnHint, isLarge: boolean): Look {
   const isFew = !isLarge || distinct < count / 2
-  const nothing: Look = { numbers: false, booleans: false, words: false, distinct: isFew, dates: [] }
+  const nothing: Look = { numbers: false, booleans: false, words: false, distinct: isFew, dates: [], mayBeDates: false }
   if (kind !== undefined && !parsedKinds.includes(kind)) return nothing
   if (count === 0) return everything
   if (numbers === count) return { ...nothing, numbers: true }
   if (booleans === count) return { ...nothing, booleans: true }
   const whole = [...dates.keys()].filter((d) => dates[d] === count)
-  return whole.length > 0 ? { ...nothing, dates: whole } : { ...everything, distinct: isFew }
+  if (whole.length > 0) return { ...nothing, dates: whole }
+  // Not all are true or false; whether nearly all are dates, their length and first sign tell for most columns.
+  return { ...nothing, numbers: true, words: true, mayBeDates: true }
 }
 
 /** Whether all cells are what the column was tried as. */
-function isSettled(look: Look, { count, numbers, booleans, dates }: Counts): boolean {
+function isSettled(look: Look, { count, numbers, booleans, dates, anyDate }: Counts): boolean {
+  if (look.mayBeDates) return numbers < most * count && anyDate < most * count
   if (look.words) return true
   if (look.numbers) return numbers === count
   if (look.booleans) return booleans === count
