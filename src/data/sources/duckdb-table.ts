@@ -231,9 +231,9 @@ class DuckDbTable implements TableSource {
     return missing === '' ? cell : `(CASE WHEN NOT list_contains([${missing}], ${cell}) THEN ${cell} END)`
   }
 
-  /** Whether a text for no value is a number itself, such as -999. */
-  #mayBeNumber(): boolean {
-    return (this.#options.missing ?? missingTexts).some((text) => text.trim() !== '' && Number.isFinite(Number(text)))
+  /** The cell for casts that give NULL for the usual texts for no value: only those of the configuration must be asked for. */
+  #castable(name: string): string {
+    return this.#options.missing === undefined ? `trim(CAST(${sqlName(name)} AS VARCHAR))` : this.#text(name)
   }
 
   #expression({ name, kind, format }: ColumnInfo, isNamed = true): string {
@@ -243,11 +243,11 @@ class DuckDbTable implements TableSource {
     switch (kind) {
       case 'number': {
         // All cells of a column of texts are known to be finite; what is not in a typed one is missing.
-        const number = isText ? `TRY_CAST(${this.#mayBeNumber() ? cell : sqlName(name)} AS DOUBLE)` : `${cell}::DOUBLE`
+        const number = isText ? `TRY_CAST(${this.#castable(name)} AS DOUBLE)` : `${cell}::DOUBLE`
         return `coalesce(${number}, 'NaN'::DOUBLE)${as}`
       }
       case 'date': {
-        const time = isText ? asDate(cell, format!) : `${cell}::TIMESTAMP`
+        const time = isText ? asDate(this.#castable(name), format!) : `${cell}::TIMESTAMP`
         return `coalesce(epoch_ms(${time})::DOUBLE, 'NaN'::DOUBLE)${as}`
       }
       case 'boolean':
