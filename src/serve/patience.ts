@@ -1,5 +1,4 @@
 /** How long a server waits for its clients. Whoever sends a byte a second, or never reads the answer, must not keep a connection, a model or the end of the server. */
-import type { ServerOptions } from 'node:http'
 
 /** ms */
 export interface Patience {
@@ -23,8 +22,16 @@ export const defaultPatience: Patience = {
   check: 1_000,
 }
 
+/** As Node's server names it. */
+export interface PatienceOptions {
+  readonly headersTimeout: number
+  readonly requestTimeout: number
+  readonly keepAliveTimeout: number
+  readonly connectionsCheckingInterval: number
+}
+
 /** For Node's server, which answers 408 to the first two. */
-export function patienceOptions({ headers, request, betweenRequests, check }: Patience): ServerOptions {
+export function patienceOptions({ headers, request, betweenRequests, check }: Patience): PatienceOptions {
   return {
     headersTimeout: headers,
     requestTimeout: request,
