@@ -1,4 +1,6 @@
 /** DuckDB, loaded when a table is first read: its native code takes half a second to load and 70 MB on the disk. */
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { messageOf, QuernError } from '../../core/errors.ts'
 
@@ -26,6 +28,8 @@ async function openDuckDb(): Promise<DuckDBInstance> {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     preserve_insertion_order: 'true',
+    // What does not fit into memory goes there, not into the folder that the user works in.
+    temp_directory: join(tmpdir(), `quern-duckdb-${process.pid}`),
   })
 }
 
