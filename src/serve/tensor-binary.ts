@@ -26,7 +26,10 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
     )
   }
   // A copy of its own begins at an address that every element type accepts, and can be transferred.
-  const data: NumericArray = new array(bytes.slice().buffer)
+  // Not by `slice`: what comes from a socket is a Buffer, whose slices are views on what lies around them.
+  const own = new Uint8Array(wanted)
+  own.set(bytes)
+  const data: NumericArray = new array(own.buffer)
   if (kind === 'bool') refuseWhere(data as Uint8Array, (value) => value > 1, what, '0 or 1')
   if (dtype === 'float32' || dtype === 'float64') {
     refuseWhere(data as Float32Array, (value) => !Number.isFinite(value), what, 'a finite number')

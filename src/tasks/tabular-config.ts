@@ -58,8 +58,13 @@ export interface CsvSection {
 }
 
 export interface TabularDataSection {
-  /** a .csv, .tsv, .json, .jsonl or .parquet file */
-  readonly source: string
+  /** a path, a pattern of paths, several, or an address: `sqlite:file.db`, `postgres://...`, `s3://bucket/key` */
+  readonly source: string | readonly string[]
+  /** of a database: the table, or a query in its place */
+  readonly table?: string | undefined
+  readonly query?: string | undefined
+  /** of a folder: a regular expression over the paths below it, whose named groups are columns */
+  readonly pattern?: string | undefined
   /** column that the model answers */
   readonly target: string
   readonly columns: Readonly<Record<string, ColumnSetting>>
@@ -146,7 +151,10 @@ export function tabularSchema(task: TabularConfig['task'], metrics: readonly str
     task: z.literal(task),
     ...commonSections,
     data: z.strictObject({
-      source: z.string().min(1),
+      source: z.union([named, z.array(named).min(1)]),
+      table: named.optional(),
+      query: named.optional(),
+      pattern: named.optional(),
       target: named,
       columns: z.record(z.string(), column).default({}),
       csv: z

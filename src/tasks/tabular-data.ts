@@ -13,12 +13,20 @@ import { columnSettings, type TabularConfig } from './tabular-config.ts'
 import type { LoadOptions, TaskData } from './task.ts'
 
 /** Reads the file of a configuration. */
-export async function loadTable(
-  config: TabularConfig,
-  answer: TargetForm,
-  options: LoadOptions,
-): Promise<TaskData> {
-  const { source, target, csv, missing, onBroken, onMissingTarget, clean, split } = config.data
+export async function loadTable(config: TabularConfig, answer: TargetForm, options: LoadOptions): Promise<TaskData> {
+  const {
+    source,
+    target,
+    table: from,
+    query,
+    pattern,
+    csv,
+    missing,
+    onBroken,
+    onMissingTarget,
+    clean,
+    split,
+  } = config.data
   const { hints, wishes, ignore } = columnSettings(config.data)
   // A class may be written as a number.
   const form = { number: { kind: 'number' }, set: { kind: 'set' }, class: {} } as const
@@ -26,6 +34,9 @@ export async function loadTable(
   const skip = options.skipBroken ? 'skip' : onBroken
   const file = await openTable(source, {
     root: options.root,
+    table: from,
+    query,
+    pattern,
     csv,
     missing,
     // What rules change is read as texts: what it holds is found out behind them.

@@ -102,6 +102,13 @@ describe('tensors as bytes', () => {
     )
   })
 
+  test('come out of what a socket brings, which is a part of something larger', () => {
+    const pool = Buffer.from(Float32Array.of(9, 1, 2, 9).buffer)
+    const { data } = tensorFromBytes('float32', [2], pool.subarray(4, 12), 'x')
+    expect([...data]).toEqual([1, 2])
+    expect((data as Float32Array).buffer.byteLength).toBe(8)
+  })
+
   test.each([
     ['float32', new Uint8Array(new Float32Array([1, Number.NaN]).buffer), [2], 'element 1 must be a finite number'],
     ['float16', Uint8Array.of(0, 0x7c), [1], 'element 0 must be a finite number'],
