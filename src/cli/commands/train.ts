@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { TrainResult } from '../../actions/train.ts'
 import { QuernError } from '../../core/errors.ts'
-import { type Command, type Context, configOption, type OptionValues } from '../command.ts'
+import { type Command, type Context, configOption, type OptionValues, wholeNumber } from '../command.ts'
 import { scoreParts } from '../render/epochs.ts'
 import { isAbort } from '../render/error.ts'
 import { foldLine, foldSummary } from '../render/folds.ts'
@@ -42,7 +42,13 @@ export const train: Command = {
   ],
   streams: true,
   async run(context, _, { config, resume, findLr, from, folds, repeats }) {
-    if (folds !== undefined) return validate(context, { config, resume, findLr, from }, Number(folds), Number(repeats))
+    if (folds !== undefined) {
+      const parts = {
+        folds: wholeNumber(folds, '--folds', 2, 1000),
+        repeats: wholeNumber(repeats, '--repeats', 1, 1000),
+      }
+      return validate(context, { config, resume, findLr, from }, parts)
+    }
     if (findLr === true) return findRate(context, config, resume)
     const { world, terminal } = context
     const project = await context.project(config)
@@ -88,8 +94,7 @@ export const train: Command = {
 async function validate(
   context: Context,
   { config, ...others }: OptionValues,
-  folds: number,
-  repeats: number,
+  { folds, repeats }: { readonly folds: number; readonly repeats: number },
 ): Promise<number> {
   const { terminal } = context
   const other = Object.entries(others).find(([, value]) => value !== undefined && value !== false)

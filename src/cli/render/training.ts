@@ -51,7 +51,8 @@ export function createTrainingView(terminal: Terminal, now: () => number): Train
       switch (event.type) {
         case 'data': {
           const counts = Object.entries(event.examples).map(([split, count]) => `${formatCount(count)} ${split}`)
-          terminal.print(`data   ${counts.join(', ')}; ${event.labels.length} classes`)
+          const classes = event.labels.length > 0 ? `; ${event.labels.length} classes` : ''
+          terminal.print(`data   ${counts.join(', ')}${classes}`)
           const { broken, warnings, cleaned } = event.report
           if (broken.length > 0)
             terminal.warn(`left out, as broken: ${formatCount(broken.length)} of the data; quern inspect lists them`)
