@@ -22,6 +22,11 @@ export interface SessionOptions {
   readonly externalData?: ReadonlyMap<string, Uint8Array> | string
   /** turns weights into copies that products run faster on; default true. False for a model that runs once. */
   readonly packWeights?: boolean
+  /**
+   * what `bind` gives memory to is not copied besides; default false. For sessions of large bound results, such as training steps: it costs a copy of the model's
+   * bytes once, and some 0.03 ms a run where results are large (runtime/refused-output.ts).
+   */
+  readonly inPlace?: boolean
   /** path prefix of a JSON profile (Chrome trace format) that is written when the session is released */
   readonly profile?: string
 }

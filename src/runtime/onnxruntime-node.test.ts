@@ -75,6 +75,46 @@ describe('a session', () => {
   })
 })
 
+describe('a session for results in place', () => {
+  const size = 1 << 20
+  const [x, w] = [float32([size, 2], new Float32Array(2 * size).fill(1)), float32([2, 3], [1, 2, 3, 4, 5, 6])]
+  const y = float32([size, 3], new Float32Array(3 * size))
+  let session: Session
+  beforeAll(async () => {
+    session = await backend.createSession(product(), { inPlace: true })
+  })
+  afterAll(() => session.release())
+
+  it('has the outputs of the model, and answers a run with all of them', async () => {
+    expect(session.outputs).toEqual([{ name: 'MatMul:out', dtype: 'float32', shape: ['batch', 3] }])
+    const found = await session.run({ x: float32([1, 2], [1, 1]), w })
+    expect(found).toEqual({ 'MatMul:out': float32([1, 3], [5, 7, 9]) })
+  })
+
+  it('writes to bound memory and makes no copy of it', async () => {
+    const bound = session.bind({ x, w }, { 'MatMul:out': y })
+    await bound.run()
+    const before = process.memoryUsage().arrayBuffers
+    for (const value of [1, 10]) {
+      ;(x.data as Float32Array).fill(value)
+      await bound.run()
+      expect(Array.from((y.data as Float32Array).subarray(-3))).toEqual([5 * value, 7 * value, 9 * value])
+    }
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(y.data.length)
+  })
+
+  it('writes few results as ever', async () => {
+    const one = float32([1, 3], new Float32Array(3))
+    await session.bind({ x: float32([1, 2], [1, 2]), w }, { 'MatMul:out': one }).run()
+    expect(Array.from(one.data as Float32Array)).toEqual([9, 12, 15])
+  })
+
+  it('says what a run fails from', async () => {
+    const cut = float32([size, 2], new Float32Array(2 * size))
+    await expect(session.bind({ x, w }, { 'MatMul:out': cut }).run()).rejects.toThrow(/the runtime failed: /)
+  })
+})
+
 describe('a device', () => {
   it.each(['cuda', 'coreml', 'dml', 'webgpu'] satisfies Device[])('that is not there is named: %s', async (device) => {
     const made = await backend.createSession(product(), { device }).catch((error: unknown) => error)

@@ -8,8 +8,12 @@ import { messageOf, QuernError } from '../core/errors.ts'
 import { formatShape, isStatic, unknownDim } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Backend, BoundRun, Device, NamedTensors, PortInfo, Session, SessionOptions } from './backend.ts'
+import { isRefusal, isRefusedOutput, refusedOutput, withRefusedOutput } from './refused-output.ts'
 
 type OrtModule = typeof Ort
+
+/** Results whose copies take less time than the error that spares them. */
+const freeBytes = 65_536
 
 let loading: Promise<OrtModule> | undefined
 
@@ -37,7 +41,8 @@ export function createNodeBackend(defaults: SessionOptions = {}): Backend {
       const ort = await loadRuntime()
       const merged = { ...defaults, ...options }
       requireDevice(ort, merged.device ?? 'cpu')
-      return new NodeSession(ort, await createSession(ort, model, merged))
+      const bytes = merged.inPlace ? withRefusedOutput(model) : model
+      return new NodeSession(ort, await createSession(ort, bytes, merged))
     },
   }
 }
@@ -105,19 +110,24 @@ class NodeSession implements Session {
   readonly outputs: readonly PortInfo[]
   readonly #ort: OrtModule
   readonly #session: Ort.InferenceSession
+  /** the model has an output that keeps results from being copied */
+  readonly #inPlace: boolean
 
   constructor(ort: OrtModule, session: Ort.InferenceSession) {
     this.#ort = ort
     this.#session = session
     this.inputs = session.inputMetadata.map(portInfo)
-    this.outputs = session.outputMetadata.map(portInfo)
+    const outputs = session.outputMetadata.map(portInfo)
+    this.outputs = outputs.filter(({ name }) => !isRefusedOutput(name))
+    this.#inPlace = this.outputs.length < outputs.length
   }
 
   async run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>> {
     this.#check(feeds)
     const native = this.#native(feeds)
     try {
-      const results = outputs ? await this.#session.run(native, [...outputs]) : await this.#session.run(native)
+      const asked = outputs ?? (this.#inPlace ? this.outputs.map(({ name }) => name) : undefined)
+      const results = asked ? await this.#session.run(native, [...asked]) : await this.#session.run(native)
       return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, tensorFromOrt(value)]))
     } catch (cause) {
       throw runError(cause)
@@ -127,13 +137,15 @@ class NodeSession implements Session {
   bind(feeds: NamedTensors, results: NamedTensors): BoundRun {
     this.#check(feeds)
     const inputs = this.#native(feeds)
-    const outputs = this.#native(results)
+    const bytes = Object.values(results).reduce((sum, { data }) => sum + (data as Uint8Array).byteLength, 0)
+    const isRefused = this.#inPlace && bytes > freeBytes
+    const outputs = { ...(isRefused && refusedOutput), ...this.#native(results) }
     return {
       run: async () => {
         try {
           await this.#session.run(inputs, outputs)
         } catch (cause) {
-          throw runError(cause)
+          if (!isRefused || !isRefusal(messageOf(cause))) throw runError(cause)
         }
       },
     }

@@ -282,6 +282,6 @@ export class StepSessions {
     const { graph, weights } = weightsAsInputs(whole)
     // The runtime cannot tell shapes behind the gates of copies, and reuses memory only where it knows them.
     const { model } = writeModel(graph, { intermediateTypes: recompute !== undefined })
-    return withWeights(await backend.createSession(model, { memoryPattern: false, ...session }), weights)
+    return withWeights(await backend.createSession(model, { memoryPattern: false, inPlace: true, ...session }), weights)
   }
 }
