@@ -13,6 +13,8 @@ interface Pass {
   /** of ours: batches of an epoch out of memory */
   readonly gather?: number
   readonly way?: string
+  /** of the peer: pictures a second of one pass in each of its ways, of which it takes the fastest */
+  readonly ways?: Readonly<Record<string, number>>
 }
 
 async function run(context: BenchContext): Promise<SpeedFigure> {
@@ -57,6 +59,7 @@ async function run(context: BenchContext): Promise<SpeedFigure> {
     training: { epochs, ours: rounded(training(first)), ratio: rounded(training(first) / theirs.median) },
     processorRatio: rounded(processor(peer) / processor(ours)),
     way: other.way,
+    ways: Object.fromEntries(Object.entries(other.ways ?? {}).map(([name, rate]) => [name, rounded(rate)])),
     means: { ours: rounded(first.mean), peer: rounded(other.mean) },
     rounds: context.number('rounds'),
     peerCommand: `${python} bench/peers/torch_image_loader.py FOLDER ${side} ${passes}`,

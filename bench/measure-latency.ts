@@ -5,9 +5,9 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { createPipeline } from '../src/bundle/index.ts'
 import { exampleData } from '../src/data/dataset.ts'
+import { createPictureDecoder } from '../src/data/picture-decoder.ts'
 import { loadPictures } from '../src/data/picture-source.ts'
 import { profileImages } from '../src/data/profile.ts'
-import { createSharpDecoder } from '../src/data/sharp-decoder.ts'
 import { encodePng } from '../src/data/sharp-encoder.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { mnistSource } from './mnist.ts'
@@ -57,7 +57,7 @@ export async function measureLatency(context: BenchContext): Promise<Figure> {
     preprocessing: { kind: 'image', ...form },
     profile: () => profileImages({ splits: { train } }),
   })
-  const images = await createSharpDecoder()
+  const images = await createPictureDecoder()
   const pipeline = await createPipeline(bundle, { backend: createNodeBackend(), images, session: { threads: 1 } })
   const bare = await InferenceSession.create(bundle.model, {
     intraOpNumThreads: 1,

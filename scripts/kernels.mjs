@@ -1,35 +1,34 @@
 /**
- * Builds the WebAssembly kernels when their source is newer than what was built from it. The builder itself stands beside
- * the kernels and decides what it writes; this file knows only when to call it.
+ * Builds WebAssembly kernels when their source is newer than what was built from it. The builders themselves stand beside
+ * the kernels and decide what they write; this file knows only when to call them.
  */
 
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { filesBelow, root, run } from './tools.mjs'
 
-const builders = ['src/runtime/kernels/build.mjs', 'scripts/build-kernels.mjs']
-const source = 'src/runtime/kernels/assembly'
-const generated = 'src/runtime/kernels/generated'
-const stamp = 'node_modules/.cache/quern/kernels.txt'
+const folders = ['src/runtime/kernels', 'src/data/jpeg']
+const stamps = 'node_modules/.cache/quern'
 
 /** A hash of the sources and of what was built: contents, since a fresh clone gives every file the same time. */
-function fingerprint(builder) {
-  const hash = createHash('sha256').update(readFileSync(`${root}/${builder}`))
-  for (const folder of [source, generated]) {
-    for (const name of filesBelow(`${root}/${folder}`).sort()) {
-      hash.update(`${folder}/${name}\n`).update(readFileSync(`${root}/${folder}/${name}`))
+function fingerprint(folder) {
+  const hash = createHash('sha256').update(readFileSync(`${root}/${folder}/build.mjs`))
+  for (const part of ['assembly', 'generated']) {
+    for (const name of filesBelow(`${root}/${folder}/${part}`).sort()) {
+      hash.update(`${part}/${name}\n`).update(readFileSync(`${root}/${folder}/${part}/${name}`))
     }
   }
   return hash.digest('hex')
 }
 
 export async function buildKernels() {
-  const builder = builders.find((path) => existsSync(`${root}/${path}`))
-  if (builder === undefined) return
-  const known = existsSync(`${root}/${stamp}`) ? readFileSync(`${root}/${stamp}`, 'utf8') : ''
-  if (known === fingerprint(builder)) return
-  const { code, output } = await run([process.execPath, builder], { quiet: true })
-  if (code !== 0) throw new Error(`${builder} failed:\n${output}`)
-  mkdirSync(`${root}/node_modules/.cache/quern`, { recursive: true })
-  writeFileSync(`${root}/${stamp}`, fingerprint(builder))
+  for (const folder of folders) {
+    const stamp = `${root}/${stamps}/kernels-${folder.replaceAll('/', '-')}.txt`
+    const known = existsSync(stamp) ? readFileSync(stamp, 'utf8') : ''
+    if (known === fingerprint(folder)) continue
+    const { code, output } = await run([process.execPath, `${folder}/build.mjs`], { quiet: true })
+    if (code !== 0) throw new Error(`${folder}/build.mjs failed:\n${output}`)
+    mkdirSync(`${root}/${stamps}`, { recursive: true })
+    writeFileSync(stamp, fingerprint(folder))
+  }
 }

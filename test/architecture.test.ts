@@ -9,7 +9,7 @@ import { filesBelow, readText, root, type SourceFile, scanFile } from './archite
 
 const globals = new Set(Object.keys(outsideNames))
 /** AssemblyScript looks like TypeScript and is another language. */
-const isKernel = (path: string) => path.startsWith('src/runtime/kernels/assembly/')
+const isKernel = (path: string) => /^src\/.*\/assembly\//.test(path)
 const sources = filesBelow('src', '.ts')
   .filter((path) => !isKernel(path))
   .map((path) => scanFile(path, globals))

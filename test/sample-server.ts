@@ -1,6 +1,6 @@
 /** The app of the server around the sample bundle, with a clock and ids that stand still. */
 import { createPipeline, type Pipeline } from '../src/bundle/index.ts'
-import { createSharpDecoder } from '../src/data/sharp-decoder.ts'
+import { createPictureDecoder } from '../src/data/picture-decoder.ts'
 import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
 import { type App, type AppOptions, createApp } from '../src/serve/app.ts'
 import { Catalog } from '../src/serve/catalog.ts'
@@ -11,7 +11,7 @@ import { keyScopes } from '../src/store/keys.ts'
 import { sampleBundle } from './sample-bundle.ts'
 
 export async function samplePipeline(): Promise<Pipeline> {
-  return createPipeline(await sampleBundle(), { backend: createNodeBackend(), images: await createSharpDecoder() })
+  return createPipeline(await sampleBundle(), { backend: createNodeBackend(), images: await createPictureDecoder() })
 }
 
 /** A model of this process by its address. */

@@ -62,4 +62,4 @@ way = min(times, key=times.get)
 start, before = time.perf_counter(), used()
 for _ in range(passes): pictures, mean = one_pass(ways[way])
 seconds, processor = (time.perf_counter() - start) / passes, (used() - before) / passes
-print(json.dumps(dict(seconds=seconds, pictures=pictures, mean=mean, processor=processor, way=way, version=f'torch {torch.__version__}, Pillow {PIL.__version__}')))
+print(json.dumps(dict(seconds=seconds, pictures=pictures, mean=mean, processor=processor, way=way, ways={name: pictures / spent for name, spent in times.items()}, version=f'torch {torch.__version__}, Pillow {PIL.__version__}')))

@@ -10,7 +10,7 @@ import {
 import type { Manifest } from '../contract/manifest.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { ImageDecoder } from '../data/image-decoder.ts'
-import { createSharpDecoder } from '../data/sharp-decoder.ts'
+import { createPictureDecoder } from '../data/picture-decoder.ts'
 import { conv2d, dense, flatten, globalAveragePooling, rescaling, sequential } from '../nn/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
 import type { Bundle } from './bundle.ts'
@@ -29,7 +29,7 @@ let images: ImageDecoder
 let bundle: Bundle
 let pipeline: Pipeline
 beforeAll(async () => {
-  images = await createSharpDecoder()
+  images = await createPictureDecoder()
   bundle = await sampleBundle()
   pipeline = await createPipeline(bundle, { backend, images })
 })

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { Services } from '../actions/services.ts'
 import type { Log } from '../core/ports.ts'
 import { prefetchBatches } from '../data/prefetch.ts'
-import { createSharpDecoder } from '../data/sharp-decoder.ts'
+import { createPictureDecoder } from '../data/picture-decoder.ts'
 import { encodePng } from '../data/sharp-encoder.ts'
 import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
@@ -28,7 +28,7 @@ export function createServices({ root, cwd, log, now = Date.now }: ServicesOptio
     runs: createRunStore(createFileBlobs(join(root, '.quern/runs')), clock),
     cache: createFileBlobs(join(root, '.quern/cache')),
     folder: (path) => createFileBlobs(resolve(cwd, path)),
-    images: createSharpDecoder,
+    images: createPictureDecoder,
     encodePng,
     batches: prefetchBatches,
     clock,

@@ -16,7 +16,7 @@ export interface DecodeOptions {
   readonly cache?: BlobStore | undefined
   /** tells this folder's cache from others: the folder's path */
   readonly cacheName: string
-  /** pictures decoded at the same time; default one more than the processors */
+  /** pictures decoded at the same time; default one more than twice the processors: some are read, or wait in their thread */
   readonly concurrency?: number | undefined
   readonly onProgress?: ((done: number, total: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -75,14 +75,22 @@ async function openCache(
   }
 }
 
-async function decodeFile(file: PictureFile, { decoder, form }: DecodeOptions): Promise<DecodedImage> {
+async function decodeFile(
+  { path }: PictureFile,
+  { decoder, form }: DecodeOptions,
+  into: Uint8Array,
+): Promise<DecodedImage> {
+  const decoded = await decoder.decodeFile?.(path, form, into)
+  if (decoded) return decoded
   let bytes: Uint8Array
   try {
-    bytes = await readFile(file.path)
+    bytes = await readFile(path)
   } catch (cause) {
     throw new QuernError('input', `cannot be opened (${messageOf(cause)})`, { cause })
   }
-  return decoder.decode(bytes, form)
+  const image = await decoder.decode(bytes, form)
+  into.set(image.pixels)
+  return image
 }
 
 function allocate(count: number, size: number): Uint8Array {
@@ -111,13 +119,12 @@ export async function decodeFiles(files: readonly PictureFile[], options: Decode
   let pixels = allocate(files.length, size)
   const pictures = new Array<CachedPicture | string>(files.length)
   let [done, cached] = [0, 0]
-  await eachBounded(files.length, options.concurrency ?? availableParallelism() + 1, async (i) => {
+  await eachBounded(files.length, options.concurrency ?? 2 * availableParallelism() + 1, async (i) => {
     signal?.throwIfAborted()
     const [file, place] = [files[i]!, places[i]]
     if (place === undefined) {
       try {
-        const image = await decodeFile(file, options)
-        pixels.set(image.pixels, i * size)
+        const image = await decodeFile(file, options, pixels.subarray(i * size, (i + 1) * size))
         pictures[i] = {
           name: file.name,
           stamp: file.stamp,

@@ -37,6 +37,10 @@ export interface ImageDecoder {
   readonly id: string
   /** Rejects with a QuernError of kind `input` that says why the bytes are no usable picture. */
   decode(bytes: Uint8Array, form: ImageForm): Promise<DecodedImage>
+  /**
+   * The same of a file, in a thread that reads it; the pixels are written to `into`. Undefined: this file is for `decode`.
+   */
+  decodeFile?(path: string, form: ImageForm, into: Uint8Array): Promise<DecodedImage | undefined>
 }
 
 export type ImageFormConfig = Partial<ImageForm> & Pick<ImageForm, 'height' | 'width'>

@@ -9,7 +9,7 @@ import { exampleName, labelsOf } from './dataset.ts'
 import { readIdxFile } from './idx-source.ts'
 import { decodeImage, type ImageDecoder } from './image-decoder.ts'
 import { loadImageFolder } from './image-folder-source.ts'
-import { createSharpDecoder } from './sharp-decoder.ts'
+import { createPictureDecoder } from './picture-decoder.ts'
 
 let root = ''
 beforeAll(async () => {
@@ -83,7 +83,7 @@ describe('loadImageFolder', () => {
       'b/2.png': picture(7),
       'b/3.webp': picture(8, 'webp'),
     })
-    const decoder = await createSharpDecoder()
+    const decoder = await createPictureDecoder()
     for (const options of [form, { height: 9, width: 5, channels: 1, fit: 'contain' }] as const) {
       const { all } = await loadImageFolder(path, options)
       const pixels = all!.columns.image!.data as Uint8Array
@@ -100,7 +100,7 @@ describe('loadImageFolder', () => {
     const png = await sharp(digits.slice(0, 784), { raw: { width: 28, height: 28, channels: 1 } })
       .png()
       .toBuffer()
-    const pixels = await decodeImage(await createSharpDecoder(), png, { height: 28, width: 28, channels: 1 })
+    const pixels = await decodeImage(await createPictureDecoder(), png, { height: 28, width: 28, channels: 1 })
     expect(Buffer.compare(pixels, digits.subarray(0, 784))).toBe(0)
   })
 
@@ -193,7 +193,7 @@ describe('broken pictures', () => {
     expect(report.broken[2]!.reason).toContain('truncated or damaged')
     expect(report.broken[3]!.reason).toMatch(/damaged/)
     expect(report.examples).toBe(2)
-    const alone = await decodeImage(await createSharpDecoder(), await readFile(join(path, 'a/4-good.png')), form)
+    const alone = await decodeImage(await createPictureDecoder(), await readFile(join(path, 'a/4-good.png')), form)
     expect(Buffer.compare((all!.columns.image!.data as Uint8Array).subarray(0, 192), alone)).toBe(0)
     expect(Array.from(labelsOf(all!))).toEqual([0, 1])
   })
@@ -205,7 +205,7 @@ describe('broken pictures', () => {
 
   it('names a file that vanishes while the folder is read', async () => {
     const path = await folder('vanishing', { 'a/1.png': picture(1), 'b/2.png': picture(2) })
-    const sharpDecoder = await createSharpDecoder()
+    const sharpDecoder = await createPictureDecoder()
     const decoder: ImageDecoder = {
       id: sharpDecoder.id,
       async decode(bytes, wanted) {

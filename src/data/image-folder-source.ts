@@ -18,7 +18,7 @@ import {
 } from './image-decoder.ts'
 import { type FileTable, fileTable, type Labelled, type LabelRule, labelFiles } from './labelled-files.ts'
 import { type Listing, listPictures, type PictureFile } from './list-pictures.ts'
-import { createSharpDecoder } from './sharp-decoder.ts'
+import { createPictureDecoder } from './picture-decoder.ts'
 import { type Loaded, type Skipped, type SplitName, splitNames } from './source.ts'
 
 export interface ImageFolderOptions extends ImageFormConfig {
@@ -105,7 +105,7 @@ export async function loadImageFolder(folder: string, options: ImageFolderOption
   const listing = await listPictures(folder)
   const { files, ignored, splits } = labelFiles(listing, { rule, table, root: folder, what: 'pictures' })
   refuseWithoutLabel(files, rule)
-  const decoder = options.decoder ?? (await createSharpDecoder())
+  const decoder = options.decoder ?? (await createPictureDecoder())
   const cacheName = resolve(folder)
   const decoded = await decodeFiles(
     files.map(({ file }) => file),

@@ -1,4 +1,5 @@
 /** Lists the files of a folder tree that have certain endings, and everything in it that has none, with the reason. */
+import type { Stats } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { missingPath } from './missing-path.ts'
@@ -66,6 +67,16 @@ export async function listFiles(root: string, wanted: Wanted): Promise<Listing> 
   return listing
 }
 
+/** What is known of the entries of a folder, some at a time: asking for one after another takes as long as decoding a tenth of them. */
+async function informed(folder: string, entries: readonly string[]): Promise<(Stats | undefined)[]> {
+  const found: (Stats | undefined)[] = []
+  for (let i = 0; i < entries.length; i += 64) {
+    const some = entries.slice(i, i + 64).map((entry) => stat(join(folder, entry)).catch(() => undefined))
+    found.push(...(await Promise.all(some)))
+  }
+  return found
+}
+
 async function walk(
   folder: string,
   prefix: string,
@@ -80,7 +91,9 @@ async function walk(
   } catch (error) {
     throw await missingPath(folder, 'folder', error)
   }
-  for (const entry of entries.sort(compare)) {
+  entries.sort(compare)
+  const infos = await informed(folder, entries)
+  for (const [i, entry] of entries.entries()) {
     const name = prefix + entry
     const path = join(folder, entry)
     const ignore = (reason: string): number => listing.ignored.push({ name, reason })
@@ -89,7 +102,7 @@ async function walk(
       ignore(hidden)
       continue
     }
-    const info = await stat(path).catch(() => undefined)
+    const info = infos[i]
     if (!info) ignore('a link that leads nowhere, or no permission')
     else if (info.isDirectory()) {
       if (visited.has(await realpath(path))) ignore('a link to a folder that is read already')

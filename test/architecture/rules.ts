@@ -73,6 +73,8 @@ export const outsideWorld: readonly RegExp[] = [
   /^data\/sources\//,
   // and the thread that makes batches ahead
   /^data\/prefetch(-thread)?\.ts$/,
+  // threads that read and decode pictures
+  /^data\/jpeg\/jpeg-threads?\.ts$/,
   /^data\/([\w-]+-source|missing-path|list-pictures|decode-files|image-cache)\.ts$/,
   // its test asks over a socket of this machine
   /^serve\/main(\.test)?\.ts$/,

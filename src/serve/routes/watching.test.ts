@@ -4,7 +4,7 @@ import { sampleFiles, sampleManifest, samplePixels, samplePng } from '../../../t
 import { answerOf, owner, sampleApp } from '../../../test/sample-server.ts'
 import { type Bundle, openBundle } from '../../bundle/index.ts'
 import { trainingProfile } from '../../bundle/profile/training-profile.ts'
-import { createSharpDecoder } from '../../data/sharp-decoder.ts'
+import { createPictureDecoder } from '../../data/picture-decoder.ts'
 import { createFeedbackStore } from '../../store/feedback.ts'
 import { createMemoryBlobs } from '../../store/memory-blobs.ts'
 import { createPayloadStore } from '../../store/payloads.ts'
@@ -55,7 +55,7 @@ beforeAll(async () => {
   })
   const bundle = await profiled()
   const open = async (): Promise<Bundle> => bundle
-  const images = await createSharpDecoder()
+  const images = await createPictureDecoder()
   const entry = { name: 'tiny', version: '1', manifest: bundle.manifest, open, engine, images }
   catalog.add(bundleEntry({ ...entry, onLoaded: watching.onLoaded }))
   let id = 0

@@ -1,0 +1,2 @@
+/** The text of generated/wasm.ts. */
+export function jpegModuleText(): Promise<string>
