@@ -18,13 +18,16 @@ const column = (name: string): TableColumn => ({
 export const riskLabels: readonly string[] = ['low', 'high', 'un,known']
 
 /** A classifier over `age` and `income`, or a regression that estimates `price`. */
-export async function sampleTableBundle(kind: 'classification' | 'regression'): Promise<Bundle> {
+export async function sampleTableBundle(
+  kind: 'classification' | 'regression',
+  columns: readonly string[] = ['age', 'income'],
+): Promise<Bundle> {
   const isClassifier = kind === 'classification'
   const units = isClassifier ? riskLabels.length : 1
   const layers = dense({ units, ...(isClassifier ? { activation: 'softmax' as const } : {}) })
   const model = sequential([rescaling({ scale: 1 / 50 }), layers])
-  const inputs = [{ name: 'numbers', dtype: 'float64' as const, shape: [2] }]
-  const symbolic = { name: 'numbers', type: { dtype: 'float64' as const, shape: ['batch', 2] } }
+  const inputs = [{ name: 'numbers', dtype: 'float64' as const, shape: [columns.length] }]
+  const symbolic = { name: 'numbers', type: { dtype: 'float64' as const, shape: ['batch', columns.length] } }
   const { parameters } = trace(model, [symbolic], { table, training: false })
   const values = initialParameters(parameters, createRandom(5))
   const output = isClassifier ? 'probabilities' : 'estimate'
@@ -33,15 +36,15 @@ export async function sampleTableBundle(kind: 'classification' | 'regression'): 
     ...sampleManifest,
     task: `tabular-${kind}`,
     name,
-    inputs: [{ name: 'numbers', dtype: 'float64', shape: ['batch', 2] }],
+    inputs: [{ name: 'numbers', dtype: 'float64', shape: ['batch', columns.length] }],
     outputs: [{ name: output, dtype: 'float32', shape: ['batch', units] }],
-    preprocessing: { kind: 'table', columns: [column('age'), column('income')], target: name, missing: ['', 'NA'] },
+    preprocessing: { kind: 'table', columns: columns.map(column), target: name, missing: ['', 'NA'] },
     labels: isClassifier ? [...riskLabels] : [],
   }
   const bytes = exportGraph({ model, inputs, output, parameters: values, table, name })
   return openBundle(await sampleFiles(manifest, bytes), name)
 }
 
-export async function sampleTablePipeline(kind: 'classification' | 'regression'): Promise<Pipeline> {
-  return createPipeline(await sampleTableBundle(kind), { backend: createNodeBackend() })
+export async function sampleTablePipeline(...given: Parameters<typeof sampleTableBundle>): Promise<Pipeline> {
+  return createPipeline(await sampleTableBundle(...given), { backend: createNodeBackend() })
 }

@@ -105,6 +105,24 @@ describe('bodies and headers', () => {
     expect((await infer(server.url)).status).toBe(200)
   })
 
+  test('of many connections at once take no more memory than all may have, and give it back when they leave', async () => {
+    const live = await liveServer({ limits: { maxBodiesBytes: 20 * 2 ** 20 } })
+    closing.push(live.close)
+    const piece = 'x'.repeat(9 * 2 ** 20)
+    const lines = Array.from({ length: 6 }, () => {
+      const line = dial(live.server.url)
+      // Each is within its limit, and stops before its end.
+      line.socket.write(`${head([`content-length: ${10 * 2 ** 20}`])}${piece}`)
+      return line
+    })
+    await until(() => live.passages.length === 4)
+    expect(live.passages.map(({ status }) => status)).toEqual([503, 503, 503, 503])
+    for (const { socket } of lines) socket.destroy()
+    await until(() => live.passages.length === 6)
+    const again = await infer(live.server.url)
+    expect(again.status).toBe(200)
+  })
+
   test('of too many or too long headers are 431', async () => {
     const { server, passages } = await setUp()
     const flood = Array.from({ length: 2000 }, (_, i) => `x-header-${i}: ${'a'.repeat(20)}`)

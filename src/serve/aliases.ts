@@ -16,11 +16,15 @@ export interface ShadowReport {
   readonly version: string
   /** that looked on */
   readonly shadow: string
-  readonly rows: number
-  /** the largest difference of two numbers at one place, over all outputs; Infinity when sizes differ */
+  /** that were compared */
+  readonly examples: number
+  /** of them: the same best class, or a number that differs by no more than a hundredth */
+  readonly agreeing: number
+  /** how far scores or numbers lie apart: for each example the largest difference, summed up */
+  readonly differences: number
   readonly largestDifference: number
-  /** share of the examples whose largest number of the first output stands at the same place: the same class */
-  readonly agreement: number
+  /** why nothing could be compared */
+  readonly failure?: string
 }
 
 /**

@@ -7,6 +7,7 @@ import { errorBody } from './error-body.ts'
 import { createGate, type Gated, type GateOptions, type Traffic } from './gate.ts'
 import { Jobs, type JobsOptions } from './jobs/jobs.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { methodsAt } from './routes/endpoints.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inferenceProtocolRoutes } from './routes/inference-protocol.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -77,6 +78,11 @@ export function createApp(options: AppOptions): App {
   for (const routes of resources) app.route('/', routes(context))
   app.notFound((c) => {
     const path = c.req.path.slice(0, 100)
+    const others = methodsAt(c.req.path)
+    if (others.length > 0) {
+      const message = `${path} takes ${others.join(' and ')}, received ${c.req.method}`
+      return c.json(errorBody(path, 405, message), 405, { allow: others.join(', ') })
+    }
     const message = `there is nothing at ${c.req.method} ${path}; GET / lists what can be asked`
     return c.json(errorBody(path, 404, message), 404)
   })

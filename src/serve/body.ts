@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { messageOf } from '../core/errors.ts'
 import { type Incoming, incomingOf } from './end-of-answer.ts'
 import type { Gated } from './gate.ts'
+import type { Passage } from './passage.ts'
 import { RequestError } from './request-error.ts'
 
 export function refuseLongBody(c: Context<Gated>, limit: number): void {
@@ -20,9 +21,7 @@ export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
   const incoming = incomingOf(c)
   try {
     // With a length, the HTTP parser hands out no more than that, and the gate has compared it.
-    const chunks = incoming
-      ? await collectEvents(incoming, passage.maxBodyBytes)
-      : await collect(c.req.raw.body ?? [], passage.maxBodyBytes)
+    const chunks = incoming ? await collectEvents(incoming, passage) : await collect(c.req.raw.body ?? [], passage)
     const bytes = joined(chunks)
     passage.bytesIn = bytes.length
     return bytes
@@ -55,28 +54,40 @@ export async function* bodyChunks(c: Context<Gated>, limit: number): AsyncGenera
   }
 }
 
-async function collect(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, limit: number): Promise<Uint8Array[]> {
+async function collect(
+  stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  passage: Passage,
+): Promise<Uint8Array[]> {
   const chunks: Uint8Array[] = []
-  let total = 0
   for await (const chunk of stream) {
-    total += chunk.length
-    if (total > limit) throw tooLong(limit, 'more')
+    take(passage, chunk.length)
     chunks.push(chunk)
   }
   return chunks
 }
 
 /** By events: leaving a `for await` would destroy the connection on which the refusal has to be answered. */
-function collectEvents(incoming: Incoming, limit: number): Promise<Uint8Array[]> {
+/** Room for the next part of a body. */
+function take(passage: Passage, bytes: number): void {
+  const { maxBodyBytes } = passage
+  if (passage.bodyBytes + bytes > maxBodyBytes) throw tooLong(maxBodyBytes, 'more')
+  passage.takeBody(bytes)
+}
+
+function collectEvents(incoming: Incoming, passage: Passage): Promise<Uint8Array[]> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = []
-    let total = 0
+    let isRefused = false
     incoming.on('data', (chunk) => {
-      total += chunk.length
-      if (total > limit) {
+      if (isRefused) return
+      try {
+        take(passage, chunk.length)
+        chunks.push(chunk)
+      } catch (error) {
+        isRefused = true
         chunks.length = 0
-        reject(tooLong(limit, 'more'))
-      } else chunks.push(chunk)
+        reject(error)
+      }
     })
     incoming.on('end', () => resolve(chunks))
     incoming.on('error', reject)

@@ -34,6 +34,8 @@ export interface ServeConfig {
   readonly memory?: number | undefined
   /** the largest body, in MB */
   readonly maxBody: number
+  /** the bodies of all requests that run, in MB; more are answered 503 */
+  readonly maxBodies: number
   /** seconds that requests may go on after a stop */
   readonly drain: number
   /** seconds that a request may take */
@@ -103,6 +105,7 @@ export const serveConfigSchema: z.ZodType<ServeConfig, unknown> = z.strictObject
   workers: count.max(256).optional(),
   memory: z.number().positive().optional(),
   maxBody: z.number().positive().max(4096).default(16),
+  maxBodies: z.number().positive().max(65_536).default(256),
   drain: z.number().min(0).max(3600).default(10),
   timeout: z.number().positive().max(3600).default(60),
   maxRunning: count.default(1000),

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { samplePng } from '../../test/sample-bundle.ts'
 import { owner, type SampleApp, sampleApp, samplePipeline } from '../../test/sample-server.ts'
 import type { Pipeline } from '../bundle/index.ts'
@@ -44,6 +44,22 @@ describe('every request', () => {
     const answer = await fresh().app.request('/predikt', { method: 'POST' })
     expect(answer.status).toBe(404)
     expect(await answer.json()).toEqual({ error: 'there is nothing at POST /predikt; GET / lists what can be asked' })
+  })
+
+  test('by another method than an address takes gets 405 and those that it takes', async () => {
+    const { app } = fresh()
+    for (const [method, path, allow] of [
+      ['PUT', '/predict/tiny', 'POST'],
+      ['GET', '/predict', 'POST'],
+      ['POST', '/v2/health/live', 'GET, HEAD'],
+      ['PATCH', '/jobs/7', 'GET, DELETE, HEAD'],
+    ] as const) {
+      const answer = await app.request(path, { method })
+      expect([path, answer.status, answer.headers.get('allow')]).toEqual([path, 405, allow])
+    }
+    expect((await app.request('/v2/health/live', { method: 'HEAD' })).status).toBe(200)
+    const refused = await app.request('/v1/embeddings')
+    expect([refused.status, await refused.json()]).toMatchObject([405, { error: { type: 'invalid_request_error' } }])
   })
 
   test('that fails inside tells the client nothing but the id', async () => {
@@ -104,6 +120,41 @@ describe('bodies', () => {
     const answer = await post({ body, headers: { 'content-type': 'image/png' } })
     expect(answer.status).toBe(413)
     expect(sent).toBeLessThan(400_000)
+  })
+
+  test('of all requests together have a limit too: who comes then is sent away, and finds room later', async () => {
+    const { app, traffic } = sampleApp([{ name: 'tiny', version: '1', pipeline }], { maxBodiesBytes: 250_000 })
+    const half = new Uint8Array(150_000)
+    const send = (body: Uint8Array<ArrayBuffer> | ReadableStream) =>
+      app.request('/predict', {
+        method: 'POST',
+        headers: { 'content-type': 'image/png' },
+        body,
+        duplex: 'half',
+      } as RequestInit)
+    let finish = (): void => undefined
+    const slow = new ReadableStream({
+      start(c) {
+        c.enqueue(half)
+        finish = () => c.close()
+      },
+    })
+    const first = send(slow)
+    await vi.waitFor(() => expect(traffic.bodyBytes).toBe(150_000))
+    const second = await send(half)
+    expect(second.status).toBe(503)
+    expect(await second.json()).toEqual({ error: 'the server holds as many bodies as it may' })
+    expect([second.headers.get('retry-after'), second.headers.get('connection')]).toEqual(['1', 'close'])
+    expect(traffic.bodyBytes).toBe(150_000)
+    finish()
+    const answer = await first
+    expect(answer.status).toBe(422)
+    await answer.text()
+    expect(traffic.bodyBytes).toBe(0)
+    const third = await send(half)
+    expect(third.status).toBe(422)
+    await third.text()
+    expect(traffic).toMatchObject({ bodyBytes: 0, running: 0 })
   })
 
   test('that lie about their length are counted too', async () => {

@@ -20,6 +20,8 @@ export type Observer = (passage: Passage) => void
 export interface GateOptions {
   /** requests with a longer body are refused, before it is read where the length is told */
   readonly maxBodyBytes: number
+  /** of the bodies of all requests that run; more are answered 503. Default 256 MiB, or the largest body */
+  readonly maxBodiesBytes?: number | undefined
   /** the same for the files of jobs, which are written to the disk as they come; default: as other bodies */
   readonly maxFileBytes?: number | undefined
   /** what failed inside is told to it, and what observers throw */
@@ -47,6 +49,8 @@ export interface Gated {
 export interface Traffic {
   readonly running: number
   readonly draining: boolean
+  /** of the bodies that are in memory */
+  readonly bodyBytes: number
   drain(): void
 }
 
@@ -76,7 +80,8 @@ const jobPriority = -10
 export function createGate(options: GateOptions): Gate {
   const { maxBodyBytes, log, clock, newId, authenticate, observers } = options
   const { maxRunning = 1000, maxMilliseconds = 60_000, maxFileBytes = maxBodyBytes } = options
-  const state = { running: 0, draining: false }
+  const most = Math.max(options.maxBodiesBytes ?? 2 ** 28, maxBodyBytes)
+  const state = { running: 0, draining: false, bodyBytes: 0 }
   const runningOf = new Map<string, number>()
 
   /** Throws when the request may not go on. */
@@ -113,6 +118,7 @@ export function createGate(options: GateOptions): Gate {
   const leave = (passage: Passage, { isWhole, bytes }: AnswerEnd): void => {
     if (passage.state === 'ended') return
     state.running--
+    state.bodyBytes -= passage.bodyBytes
     passage.bytesOut = bytes
     if (!isWhole) {
       passage.status = 499
@@ -135,7 +141,7 @@ export function createGate(options: GateOptions): Gate {
     passage.failure = status === 500 ? messageOf(error) : message
     if (status === 500) log.warn(`request ${passage.id} failed: ${passage.failure}`)
     // The rest of a body that nobody reads would be taken for the next request.
-    if (status === 413) c.header('connection', 'close')
+    if (status === 413 || error instanceof NoRoomForBody) c.header('connection', 'close')
     if (status === 401) c.header('www-authenticate', challengeFor(c.req.path, c.req.header('accept')))
     if (retryAfterSeconds !== undefined) c.header('retry-after', String(Math.max(1, Math.ceil(retryAfterSeconds))))
     return c.json(errorBody(c.req.path, status, message), status as 400)
@@ -152,10 +158,25 @@ export function createGate(options: GateOptions): Gate {
       }
     })
 
+  const takeBodyBytes = (bytes: number): void => {
+    if (state.bodyBytes + bytes > most) throw new NoRoomForBody()
+    state.bodyBytes += bytes
+  }
+
   const begin = (kind: Passage['kind'], id: string, what: string, limit: number, traceparent?: string): Passage => {
     const started = clock.now()
     state.running++
-    return new Passage({ id, kind, what, started, deadline: started + limit, maxBodyBytes, traceparent, onResults })
+    return new Passage({
+      id,
+      kind,
+      what,
+      started,
+      deadline: started + limit,
+      maxBodyBytes,
+      traceparent,
+      onResults,
+      takeBodyBytes,
+    })
   }
 
   return {
@@ -165,6 +186,9 @@ export function createGate(options: GateOptions): Gate {
       },
       get draining() {
         return state.draining
+      },
+      get bodyBytes() {
+        return state.bodyBytes
       },
       drain() {
         state.draining = true
@@ -213,6 +237,13 @@ export function createGate(options: GateOptions): Gate {
         leave(passage, { isWhole: true, bytes: 0 })
       }
     },
+  }
+}
+
+/** Many large bodies at once: each is within its limit, all together would fill the memory. */
+class NoRoomForBody extends RequestError {
+  constructor() {
+    super(503, 'the server holds as many bodies as it may')
   }
 }
 

@@ -25,7 +25,7 @@ export interface ServerOptions {
   /** metrics, drift, quality, traces */
   readonly watching?: Watching | undefined
   /** limits of what runs at once and how long; see GateOptions */
-  readonly limits?: Pick<GateOptions, 'maxRunning' | 'maxMilliseconds'>
+  readonly limits?: Pick<GateOptions, 'maxRunning' | 'maxMilliseconds' | 'maxBodiesBytes'>
   /** default 127.0.0.1: this machine alone */
   readonly host?: string
   /** default 8080; 0 takes any free one */

@@ -2,8 +2,8 @@
 import type { Manifest } from '../contract/manifest.ts'
 import { chanceOf } from './aliases.ts'
 import type { Catalog, ModelPipeline } from './catalog.ts'
-import type { OnResults, Passage } from './passage.ts'
-import { shadowOf } from './shadow.ts'
+import type { Passage } from './passage.ts'
+import { withShadow } from './shadow.ts'
 
 /** A model in use by one passage. */
 export interface ModelInUse {
@@ -34,17 +34,8 @@ export async function useModel(
   passage.hold(release)
   passage.model = entry.name
   passage.version = entry.version
+  const own = model.pipeline(passage.runOptions())
   // Who names a version wants that one; what the others get is what a shadow is compared with.
-  const shadow = version === undefined ? shadowOf(catalog, entry.name, entry.version) : undefined
-  const options = passage.runOptions()
-  const pipeline = model.pipeline(shadow ? { ...options, onResults: both(options.onResults, shadow) } : options)
+  const pipeline = version === undefined ? withShadow(own, catalog, entry.name, entry.version) : own
   return { name: entry.name, version: entry.version, manifest: entry.manifest, pipeline }
-}
-
-function both(first: OnResults | undefined, second: OnResults): OnResults {
-  if (!first) return second
-  return (feeds, outputs, results) => {
-    first(feeds, outputs, results)
-    second(feeds, outputs, results)
-  }
 }

@@ -47,6 +47,8 @@ export interface PassageStart {
   /** the W3C header of the same name, as it came */
   readonly traceparent?: string | undefined
   readonly onResults?: ResultObserver | undefined
+  /** asks for memory for so many bytes of the body; throws when all bodies together have too many. Default: there is always enough */
+  readonly takeBodyBytes?: ((bytes: number) => void) | undefined
 }
 
 export type PassageState = 'running' | 'ended'
@@ -85,12 +87,25 @@ export class Passage implements PassageStart {
   /** from the first byte of the request to the last of the answer */
   milliseconds = 0
   state: PassageState = 'running'
+  /** of its body, in memory until it ends */
+  bodyBytes = 0
+  readonly #takeBodyBytes: ((bytes: number) => void) | undefined
   readonly #held: (() => void)[] = []
   readonly #onResults: ResultObserver | undefined
   #abort: AbortController | undefined
   readonly #leaving = new Leaving()
 
-  constructor({ id, kind, what, started, deadline, maxBodyBytes, traceparent, onResults }: PassageStart) {
+  constructor({
+    id,
+    kind,
+    what,
+    started,
+    deadline,
+    maxBodyBytes,
+    traceparent,
+    onResults,
+    takeBodyBytes,
+  }: PassageStart) {
     this.id = id
     this.kind = kind
     this.what = what
@@ -99,6 +114,13 @@ export class Passage implements PassageStart {
     this.maxBodyBytes = maxBodyBytes
     this.traceparent = traceparent
     this.#onResults = onResults
+    this.#takeBodyBytes = takeBodyBytes
+  }
+
+  /** Before so much more of the body is kept in memory. Throws RequestError 503 when there is no room for it now. */
+  takeBody(bytes: number): void {
+    this.#takeBodyBytes?.(bytes)
+    this.bodyBytes += bytes
   }
 
   /** fires when the client leaves, or the job is cancelled */

@@ -15,6 +15,8 @@ describe('a key', () => {
     ['/predict', { authorization: basic('me:qk_a') }, basic('me:qk_a')],
     ['/docs', { authorization: basic('me:qk_a') }, 'qk_a'],
     ['/docs', { authorization: basic(':qk:a') }, 'qk:a'],
+    ['/v2/models/cats', { authorization: basic(':qk_a') }, 'qk_a'],
+    ['/v2/models/cats/infer', { authorization: basic(':qk_a') }, basic(':qk_a')],
     ['/', { authorization: 'Basic %%%' }, 'Basic %%%'],
     ['/docs', { authorization: 'Bearer qk_a' }, 'qk_a'],
   ])('at %s with %j', (path, headers, expected) => {

@@ -24,7 +24,7 @@ export function scopeOf(method: string, path: string): KeyScope | undefined {
   if (path.startsWith('/v2/health/') || path === '/healthz') return undefined
   // A browser asks first whether it may ask, and sends no key with that.
   if (method === 'OPTIONS') return undefined
-  if (path === '/metrics' || /^\/models\/[^/]+\/(?:drift|quality)$/.test(path)) return 'metrics'
+  if (path === '/metrics' || /^\/models\/[^/]+\/(?:drift|quality|shadow)$/.test(path)) return 'metrics'
   if (path.startsWith('/admin/')) return 'admin'
   if (method === 'POST' && /^\/v2\/repository\/models\/[^/]+\/(?:load|unload)$/.test(path)) return 'admin'
   return 'infer'
@@ -32,18 +32,20 @@ export function scopeOf(method: string, path: string): KeyScope | undefined {
 
 /** What people look at with a browser, which can send a key as a password only. Nothing that a foreign page could make a browser do is among it. */
 const pages: ReadonlySet<string> = new Set(['/', '/docs', '/openapi.json'])
+/** The page at / links to what its models take. */
+const isPage = (path: string): boolean => pages.has(path) || /^\/v2\/models\/[^/]+$/.test(path)
 
 /** The key of `Authorization: Bearer KEY` or `X-Api-Key: KEY`; for pages also the password that a browser was given. */
 export function keyFrom(path: string, header: (name: string) => string | undefined): string | undefined {
   const given = header('authorization')
   if (given === undefined) return header('x-api-key')
-  const password = pages.has(path) ? passwordOf(given) : undefined
+  const password = isPage(path) ? passwordOf(given) : undefined
   return password ?? /^bearer +(\S+)$/i.exec(given)?.[1] ?? given
 }
 
 /** How a client is told to bring a key: a browser that asks for a page is to ask its user. */
 export function challengeFor(path: string, accept: string | undefined): string {
-  return pages.has(path) && accept?.includes('text/html')
+  return isPage(path) && accept?.includes('text/html')
     ? 'Basic realm="Quern: any name, a key as the password"'
     : 'Bearer'
 }

@@ -52,7 +52,8 @@ export function errorAnswer(error: unknown, id: string): ErrorAnswer {
   if (status === 500 || !(error instanceof QuernError)) {
     return { status: 500, message: `the server failed; its log says more about request ${id}` }
   }
-  return { status, message: error.hint === undefined ? error.message : `${error.message}. ${error.hint}` }
+  const { message, hint } = error
+  return { status, message: hint === undefined ? message : `${message.replace(/\.$/, '')}. ${hint}` }
 }
 
 /** Runs `body`; what it says about wrong input is answered with the status. */

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os'
-import type { ShadowReport } from '../../serve/aliases.ts'
 import type { ServeConfig } from '../../serve/config.ts'
 import type { StructuredLog } from '../../serve/watch/passage-log.ts'
 import type { Access } from '../access.ts'
@@ -65,13 +64,13 @@ export const serve: Command = {
     const clock = { now: () => performance.now() }
     const memoryBytes = config.memory === undefined ? {} : { memoryBytes: config.memory * 2 ** 20 }
     const engine = new Engine({ workers: config.workers ?? availableParallelism(), clock, log })
-    const onShadow = ({ name, version, shadow, largestDifference, agreement }: ShadowReport): void =>
-      log.info(
-        `shadow ${name}/${shadow} of ${version}: agreement ${agreement}, largest difference ${largestDifference}`,
-      )
-    const catalog = new Catalog({ clock, log, ...memoryBytes, isAble: () => engine.alive > 0, onShadow })
-    const stopped = firstStop(context)
     let served: ServedWatching | undefined
+    const catalog = new Catalog({
+      ...{ clock, log, ...memoryBytes },
+      isAble: () => engine.alive > 0,
+      onShadow: (report) => served?.watching.shadows.add(report),
+    })
+    const stopped = firstStop(context)
     try {
       const { watchingFor } = await import('../served-watching.ts')
       served = watchingFor(world, config, { catalog, log, version: versions.quern ?? '' })
@@ -88,7 +87,11 @@ export const serve: Command = {
         ...{ catalog, authenticate: access.authenticate, host, port, tls, cors, log, reload, jobs },
         maxBodyBytes: config.maxBody * 2 ** 20,
         drainMilliseconds: config.drain * 1000,
-        limits: { maxRunning: config.maxRunning, maxMilliseconds: config.timeout * 1000 },
+        limits: {
+          maxRunning: config.maxRunning,
+          maxMilliseconds: config.timeout * 1000,
+          maxBodiesBytes: config.maxBodies * 2 ** 20,
+        },
         version: versions.quern ?? '',
         ...{ watching, requestLog: structured?.observer },
       })

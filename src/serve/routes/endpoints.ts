@@ -44,7 +44,7 @@ const predictions: readonly Endpoint[] = ['/predict', '/predict/{model}'].map((p
   body: predictBody,
   answer: 'Predictions',
   answers: { 'text/csv': 'CsvResults' },
-  query: ['topK'],
+  query: ['topK', 'version'],
   headers: ['x-timeout-ms'],
   statuses: [404, 415, 422, 499, 501, 504],
 }))
@@ -195,6 +195,14 @@ const watching: readonly Endpoint[] = [
   },
   {
     method: 'get',
+    path: '/models/{model}/shadow',
+    summary: 'What a version that only looks on would have answered, beside what was answered',
+    tag: 'Watching',
+    answer: 'ModelReports',
+    statuses: [409],
+  },
+  {
+    method: 'get',
     path: '/models/{model}/quality',
     summary: 'How good the answers were for which labels came',
     tag: 'Watching',
@@ -247,3 +255,14 @@ export const endpoints: readonly Endpoint[] = [
   ...watching,
   ...server,
 ]
+
+const forms = endpoints.map(({ method, path }) => ({
+  method: method.toUpperCase(),
+  form: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+}))
+
+/** Methods that are answered at an address; HEAD where GET is. */
+export function methodsAt(path: string): string[] {
+  const found = forms.filter(({ form }) => form.test(path)).map(({ method }) => method)
+  return found.includes('GET') ? [...found, 'HEAD'] : found
+}

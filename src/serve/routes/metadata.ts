@@ -45,13 +45,27 @@ function listing({ catalog, version, maxBodyBytes }: AppContext): Record<string,
 
 type Page = HtmlEscapedString | Promise<HtmlEscapedString>
 
+const authorization = '-H "Authorization: Bearer $KEY"'
+
+const pictureExample = (
+  address: string,
+): string => `curl ${authorization} -H 'content-type: image/png' --data-binary @picture.png '${address}?topK=3'
+curl ${authorization} -F file=@picture.png ${address}`
+
+const rowExample = (
+  address: string,
+): string => `curl ${authorization} -H 'content-type: text/csv' --data-binary @rows.csv ${address}
+curl ${authorization} -F file=@rows.csv ${address}`
+
 /** `html` escapes every value that is put in. */
 function page({ catalog, version }: AppContext, origin: string): Page {
   const row = ({ name, version, manifest }: VersionInfo): Page =>
     html`<tr><td><a href="/v2/models/${name}">${name}</a></td><td>${version}</td><td>${manifest.task}</td><td>${manifest.labels.length}</td></tr>`
   const line = ({ method, path, summary }: Endpoint): Page =>
     html`<tr><td><code>${method.toUpperCase()} ${path}</code></td><td>${summary}</td></tr>`
-  const first = catalog.names[0] ?? 'MODEL'
+  const first = catalog.all[0]
+  const address = `${origin}/predict/${first?.name ?? 'MODEL'}`
+  const isTable = first?.manifest.preprocessing.kind === 'table'
   return html`<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -64,8 +78,7 @@ table { border-collapse: collapse } td, th { text-align: left; padding: .2rem 1r
 <h2>Models</h2>
 <table><tr><th>name</th><th>version</th><th>task</th><th>labels</th></tr>${catalog.all.map(row)}</table>
 <h2>Try it</h2>
-<pre>curl -H "Authorization: Bearer $KEY" -H 'content-type: image/png' --data-binary @picture.png '${origin}/predict/${first}?topK=3'
-curl -H "Authorization: Bearer $KEY" -F file=@picture.png ${origin}/predict/${first}</pre>
+<pre>${isTable ? rowExample(address) : pictureExample(address)}</pre>
 <h2>What can be asked</h2>
 <table>${endpoints.map(line)}</table>
 <p><a href="/docs">Documentation</a> <a href="/openapi.json">OpenAPI</a></p>

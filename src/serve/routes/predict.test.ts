@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { labels, samplePixels, samplePng } from '../../../test/sample-bundle.ts'
 import { type Answer, answerOf, type SampleApp, sampleApp, samplePipeline } from '../../../test/sample-server.ts'
+import { sampleTablePipeline } from '../../../test/sample-table.ts'
 import type { Pipeline } from '../../bundle/index.ts'
 
 let pipeline: Pipeline
@@ -126,6 +127,20 @@ describe('what cannot be used', () => {
     expect(answer.status).toBe(status)
   })
 
+  test('a version that there is not; one that there is answers whoever names it', async () => {
+    const two = sampleApp([
+      { name: 'tiny', version: '1', pipeline },
+      { name: 'tiny', version: '2', pipeline },
+    ])
+    two.catalog.setAliases('tiny', { stable: '2', shadow: '1' })
+    const ask = async (query: string): Promise<Answer> =>
+      answerOf(await two.app.request(`/predict/tiny${query}`, { method: 'POST', body: png }))
+    expect((await ask('?version=1')).status).toBe(200)
+    expect((await ask('?version=shadow')).status).toBe(200)
+    const { status, body } = await ask('?version=3')
+    expect([status, body.error]).toEqual([404, "model 'tiny' has no version '3'. Known: 1, 2."])
+  })
+
   test('several models and no name', async () => {
     const two = sampleApp(['a', 'b'].map((name) => ({ name, version: '1', pipeline }))).app
     const answer = await answerOf(await two.request('/predict', { method: 'POST', body: png }))
@@ -168,6 +183,17 @@ describe('the front page', () => {
     expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'")
     expect(text).toContain('<a href="/v2/models/tiny">tiny</a>')
     expect(text).toContain('POST /v2/models/{model}/infer')
+  })
+
+  test('tries what the first model takes', async () => {
+    const pageOf = async (name: string, pipeline: Pipeline): Promise<string> =>
+      (
+        await sampleApp([{ name, version: '1', pipeline }]).app.request('/', { headers: { accept: 'text/html' } })
+      ).text()
+    const risk = await sampleTablePipeline('classification')
+    expect(await pageOf('risk', risk)).toContain('--data-binary @rows.csv http://localhost/predict/risk')
+    await risk.release()
+    expect(await pageOf('tiny', pipeline)).toContain('/predict/tiny?topK=3')
   })
 
   test('as OpenAPI', async () => {

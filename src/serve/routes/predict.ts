@@ -17,7 +17,8 @@ type Answers = Awaited<ReturnType<Pipeline['predict']>>
 
 export function predictRoutes({ catalog }: AppContext): Hono<Gated> {
   const app = new Hono<Gated>()
-  const use = (c: Context<Gated>, name: string): Promise<ModelInUse> => useModel(catalog, c.get('passage'), name)
+  const use = (c: Context<Gated>, name: string): Promise<ModelInUse> =>
+    useModel(catalog, c.get('passage'), name, c.req.query('version'))
   app.post('/predict', async (c) => predict(c, await use(c, catalog.only())))
   app.post('/predict/:model', async (c) => predict(c, await use(c, c.req.param('model'))))
   return app

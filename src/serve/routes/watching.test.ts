@@ -153,7 +153,7 @@ describe('a model at work', () => {
 })
 
 test('scopes keep models, measurements and labels apart; what is not there is said', async () => {
-  for (const path of ['/metrics', '/models/tiny/drift', '/models/tiny/quality']) {
+  for (const path of ['/metrics', '/models/tiny/drift', '/models/tiny/quality', '/models/tiny/shadow']) {
     expect([path, (await ask(path, 'shop')).status, (await ask(path, '')).status]).toEqual([path, 403, 401])
   }
   expect((await ask('/feedback', 'prometheus', { request: 'x', label: 'y' })).status).toBe(403)
@@ -162,7 +162,7 @@ test('scopes keep models, measurements and labels apart; what is not there is sa
 
 test('a server that watches nothing says so', async () => {
   const { app } = sampleApp([])
-  for (const path of ['/metrics', '/models/tiny/drift', '/models/tiny/quality']) {
+  for (const path of ['/metrics', '/models/tiny/drift', '/models/tiny/quality', '/models/tiny/shadow']) {
     expect([path, (await app.request(path)).status]).toEqual([path, 409])
   }
 })

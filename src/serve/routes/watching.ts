@@ -50,6 +50,12 @@ export function watchingRoutes({ catalog, gate, watching }: AppContext): Hono<Ga
       .map(({ version }) => drift.report(model, version) ?? { model, version, state: 'unloaded' })
     return c.json({ model, versions })
   })
+  app.get('/models/:model/shadow', (c) => {
+    if (!watching) throw off('anything')
+    const model = c.req.param('model')
+    catalog.versions(model)
+    return c.json({ model, versions: watching.shadows.report(model) })
+  })
   app.get('/models/:model/quality', (c) => {
     if (!watching?.quality) throw off('quality')
     const { quality } = watching

@@ -49,6 +49,7 @@ export function createMetrics({ catalog, sources = [], process = true }: Metrics
   const reports = sources.map((source) => source.register(registry))
   const running = gauge('requests_running', 'Requests on their way now')
   const draining = gauge('draining', '1 while the server finishes and takes nothing new')
+  const bodies = gauge('body_bytes', 'Bytes of the bodies that are in memory now')
   const able = gauge('able', '1 when a model could be run now')
   const loaded = gauge('model_loaded', '1 for versions that are loaded', ofVersion)
   const memory = gauge('model_memory_bytes', 'Estimated memory of a loaded version', ofVersion)
@@ -60,6 +61,7 @@ export function createMetrics({ catalog, sources = [], process = true }: Metrics
   const look = (traffic: Traffic): void => {
     running.set(traffic.running)
     draining.set(Number(traffic.draining))
+    bodies.set(traffic.bodyBytes)
     able.set(Number(catalog.isAble))
     for (const each of [loaded, memory, users, queued, computing]) each.reset()
     const listed = new Set(catalog.all.map(keyOf))

@@ -10,6 +10,7 @@ import { type DriftSettings, DriftWatch } from './drift-watch.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPayloadSampler } from './payload-sampler.ts'
 import { type QualitySettings, QualityWatch } from './quality-watch.ts'
+import { ShadowWatch } from './shadow-watch.ts'
 import { traceObserver } from './traces.ts'
 import type { Webhook } from './webhook.ts'
 
@@ -40,6 +41,8 @@ export interface Watching {
   readonly metrics: Metrics
   readonly drift: DriftWatch | undefined
   readonly quality: QualityWatch | undefined
+  /** to be told what the catalog's `onShadow` is told */
+  readonly shadows: ShadowWatch
 }
 
 export function createWatching(options: WatchingOptions): Watching {
@@ -62,7 +65,8 @@ export function createWatching(options: WatchingOptions): Watching {
       keep: (content) => payloads.store.add(content),
       ...{ clock: wallClock, log },
     })
-  const sources = [drift, quality].filter((source) => source !== undefined)
+  const shadows = new ShadowWatch(log)
+  const sources = [drift, quality, shadows].filter((source) => source !== undefined)
   const metrics = createMetrics({ catalog, sources, ...(options.process === false ? { process: false } : {}) })
   const traces = traceObserver({ origin: wallClock.now() - clock.now(), version })
   return {
@@ -79,11 +83,11 @@ export function createWatching(options: WatchingOptions): Watching {
         (name === loaded.name && of === loaded.version) ||
         catalog.all.some((info) => info.name === name && info.version === of)
       metrics.onLoaded(loaded)
-      for (const each of [drift, quality]) {
+      for (const each of [drift, quality, shadows]) {
         each?.keep(isThere)
         each?.onLoaded(loaded)
       }
     },
-    ...{ metrics, drift, quality },
+    ...{ metrics, drift, quality, shadows },
   }
 }
