@@ -11,11 +11,13 @@ export interface InitInput {
   readonly name?: string
   /** where the data is, relative to the folder; default: what the task's own starter says */
   readonly source?: string
+  /** the column to be answered, of tasks on tables */
+  readonly target?: string
 }
 
 /** Writes the starting files. Files that are there already are never replaced: an error names them. */
 export async function initProject(services: Services, input: InitInput): Promise<{ files: string[] }> {
-  const { folder, source } = input
+  const { folder, source, target } = input
   const base = folder.split(/[\\/]/).findLast((part) => part !== '' && part !== '.') ?? 'my-app'
   const name = input.name ?? (base.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '') || 'my-app')
   if (!modelName.test(name)) {
@@ -25,7 +27,7 @@ export async function initProject(services: Services, input: InitInput): Promise
     )
   }
   const files = services.folder(folder)
-  const starter = taskNamed(input.task).starter({ source, name })
+  const starter = taskNamed(input.task).starter({ source, name, target })
   const present: string[] = []
   for (const path of Object.keys(starter)) if (await files.exists(path)) present.push(path)
   if (present.length > 0) {

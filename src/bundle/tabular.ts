@@ -67,7 +67,13 @@ async function prepare(input: unknown, { manifest, onUnseen, images }: PrepareCo
   const preprocessing = tablePreprocessing(manifest, 'the bundle')
   const { columns, missing, target } = preprocessing
   const row = input as Readonly<Record<string, unknown>>
-  if (typeof input !== 'object' || input === null || ArrayBuffer.isView(input) || Array.isArray(input)) {
+  if (ArrayBuffer.isView(input)) {
+    throw new QuernError(
+      'input',
+      `model '${manifest.name}' takes rows of a table (.csv, .tsv, .json, .jsonl, .parquet), received bytes of something else`,
+    )
+  }
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new QuernError('input', `model '${manifest.name}' takes rows: objects with a value for each column`)
   }
   const names = columns.map(({ name }) => name)
@@ -76,14 +82,10 @@ async function prepare(input: unknown, { manifest, onUnseen, images }: PrepareCo
   if (absent.length > 0) {
     const [first] = absent
     const others = absent.length > 1 ? ` (and ${absent.length - 1} more)` : ''
-    const near = extra.length > 0 ? suggestion(first!, extra.slice(0, 20)) : ''
-    throw new QuernError(
-      'input',
-      `the row has no column '${first}'${others}, which the model was trained on. ${near}`.trim(),
-      {
-        hint: 'Give null where a value is not known.',
-      },
-    )
+    const near = extra.length > 0 ? `. ${suggestion(first!, extra.slice(0, 20))}` : ''
+    throw new QuernError('input', `the row has no column '${first}'${others}, which the model was trained on${near}`, {
+      hint: 'Give null where a value is not known.',
+    })
   }
   const clean = cleanerOf(preprocessing)
   const made = columns.map(({ name, kind, state }) => {

@@ -57,6 +57,10 @@ describe.sequential('journey', () => {
     expect(again.code).toBe(2)
     expect(again.stderr).toContain('already has quern.config.ts')
     expect(await quern(['init', 'other', '--json'], { cwd: root })).toMatchObject({ code: 0 })
+    expect(await quern(['init', 'third', '--target', 'x'], { cwd: root })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("pictures have labels and no target: leave out '--target'"),
+    })
     expect((await run('init', 'x', '--task', 'image-clasification')).stderr).toContain(
       "Did you mean 'image-classification'?",
     )

@@ -51,7 +51,7 @@ const absent: Rule = ({ labels, splits }) => {
     const names = labels.filter((_, label) => classes[label] === 0)
     return names.length > 0 ? [`'${split}' has no example of ${list(names)}`] : []
   })
-  return gaps.length > 0 ? `${gaps.join('; ')}. Split with stratify: 'label', or add examples.` : undefined
+  return gaps.length > 0 ? `${gaps.join('; ')}. Set data.split.stratified, or add examples.` : undefined
 }
 
 const oneClass: Rule = ({ labels }) =>

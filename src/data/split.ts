@@ -97,7 +97,7 @@ function groupsOf(dataset: Dataset, stratify: string | undefined, parts: number)
     throw new QuernError(
       'input',
       `class '${first[0]}'${others} has one example, ${exampleName(dataset, first[1][0]!)}, which cannot be in more than one split`,
-      { hint: 'Add examples of it, remove the class, or leave out split.stratify.' },
+      { hint: 'Add examples of it, remove the class, or set data.split.stratified to false.' },
     )
   }
   return new Map(named)

@@ -22,7 +22,7 @@ const leaks: Rule = ({ columns, majority }) =>
 const shared: Rule = ({ duplicates, splits }) =>
   Object.entries(duplicates.shared).map(
     ([split, count]) =>
-      `${count} of ${splits[split]!.rows} rows of '${split}' are in 'train' too, so results on them look better than they are. Remove repeated rows, or keep them together: data.split by 'group'.`,
+      `${count} of ${splits[split]!.rows} rows of '${split}' are in 'train' too, so results on them look better than they are. Remove repeated rows (data.clean: { rule: 'dedupe' }), or keep them together: data.split by 'group'.`,
   )
 
 const contradictions: Rule = ({ duplicates: { contradictions: count } }) =>
@@ -79,15 +79,35 @@ const mostlyMissing: Rule = ({ columns, rows }) => {
   return names.length > 0 ? [`More than half of the values are missing: ${list(names)}.`] : []
 }
 
+const decimalCommas: Rule = ({ columns }) =>
+  columns.flatMap(({ name, decimalComma }) =>
+    decimalComma === undefined
+      ? []
+      : [
+          `Column '${name}' holds numbers with a decimal comma (${decimalComma}), which are taken for names. data.clean makes numbers of them: ${decimalComma.includes('.') ? `{ rule: 'regex', columns: '${name}', pattern: '[.]' }, ` : ''}{ rule: 'regex', columns: '${name}', pattern: ',', replace: '.' }; texts that mean no value stand in data.missing.`,
+        ],
+  )
+
+/** From this share of different values on a column may name the rows. */
+const mostlyDifferent = 0.9
+
 const manyValues: Rule = ({ columns, rows }) =>
   columns
     .filter(
-      ({ kind, distinct, alone, missing }) =>
-        kind === 'category' && alone === undefined && distinct > 50 && distinct < rows - missing,
+      ({ kind, distinct, alone, missing, decimalComma }) =>
+        decimalComma === undefined &&
+        kind === 'category' &&
+        alone === undefined &&
+        distinct > 50 &&
+        distinct < rows - missing,
     )
     .map(
-      ({ name, distinct }) =>
-        `Column '${name}' has ${distinct} different values, most of them rare: they teach little.`,
+      ({ name, distinct, missing }) =>
+        `Column '${name}' has ${distinct} different values${
+          distinct >= mostlyDifferent * (rows - missing)
+            ? ` in ${rows - missing} rows: if it names the rows, set data.columns['${name}'] to 'ignore'.`
+            : ', most of them rare: they teach little.'
+        }`,
     )
 
 const counting: Rule = ({ columns, rows, target }) =>
@@ -117,6 +137,7 @@ const rules: readonly Rule[] = [
   absent,
   imbalance,
   counting,
+  decimalCommas,
   mostlyMissing,
   manyValues,
   repeated,

@@ -27,6 +27,8 @@ export interface ColumnProfile {
   readonly top?: readonly { readonly value: string; readonly count: number }[]
   /** how well this column alone tells the target of training rows: share of right classes, or of the variance */
   readonly alone?: number
+  /** a value, where nearly all are numbers with a decimal comma */
+  readonly decimalComma?: string
   /** 'constant': one value in every row; 'identifier': a different one in each */
   readonly role?: 'constant' | 'identifier'
 }
@@ -74,6 +76,8 @@ export interface TableProfileInput {
   readonly used: readonly string[]
 }
 
+/** Kinds whose commonest values say nothing: plots say more of numbers, prose and the paths of files are all different. */
+const withoutTop: ReadonlySet<ColumnKind> = new Set(['number', 'date', 'text', 'image', 'audio'])
 const bins = 20
 const listed = 10
 
@@ -88,11 +92,10 @@ export function profileTable(input: TableProfileInput): TableProfile {
     return {
       ...{ name, kind: column.kind, missing, distinct },
       ...(column.kind === 'number' || column.kind === 'date' ? { numbers: numbersOf(column, table.rows) } : {}),
-      ...(column.kind === 'number' || column.kind === 'date' || column.kind === 'text'
-        ? {}
-        : { top: topOf(column, table.rows) }),
+      ...(withoutTop.has(column.kind) ? {} : { top: topOf(column, table.rows) }),
       ...(alone === undefined ? {} : { alone }),
       ...roleOf({ kind: column.kind, distinct, missing }, table.rows),
+      ...decimalCommaOf(column),
     }
   })
   const divided = Object.fromEntries(
@@ -121,6 +124,21 @@ export function profileTable(input: TableProfileInput): TableProfile {
     notes,
   }
   return { ...profile, advice: [...report.warnings, ...tableAdvice(profile)] }
+}
+
+/** Of the values, each counted once, this share must be numbers with a comma. */
+const mostWithComma = 0.9
+const withComma = /^[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+$/
+
+/** Texts such as 1.234,56 are no numbers to a reader that knows points only: they become names, and teach nothing. */
+function decimalCommaOf(column: Column): Pick<ColumnProfile, 'decimalComma'> {
+  if (column.kind !== 'category' && column.kind !== 'text') return {}
+  const found = column.dictionary.filter((text) => withComma.test(text))
+  const numbers = column.dictionary.filter((text) => withComma.test(text) || /^[+-]?\d+$/.test(text))
+  const [first] = found
+  return first !== undefined && numbers.length >= mostWithComma * column.dictionary.length
+    ? { decimalComma: first }
+    : {}
 }
 
 /** Numbers and dates may well be all different; names that are tell rows apart and teach nothing. */

@@ -67,8 +67,9 @@ export interface Meter<Batch> {
   load(states: readonly unknown[]): void
 }
 
-function keyOf(spec: MetricSpec): string {
-  if (typeof spec === 'string') return keyOf({ name: spec })
+/** The key under which a metric's value stands. */
+export function metricKey(spec: MetricSpec): string {
+  if (typeof spec === 'string') return metricKey({ name: spec })
   if (spec.name === 'topKAccuracy') return `top${spec.k ?? 5}Accuracy`
   if (spec.name === 'sensitivityAtSpecificity') {
     return `sensitivityAt${Number(((spec.specificity ?? 0.9) * 100).toFixed(2))}Specificity`
@@ -89,7 +90,7 @@ function keyOf(spec: MetricSpec): string {
 export function createMeter<Batch>(table: readonly NumberMetric<Batch>[], specs: readonly MetricSpec[]): Meter<Batch> {
   const entries = specs.map((spec) => {
     const metric = metricNamed(table, typeof spec === 'string' ? spec : spec.name)
-    return { key: keyOf(spec), metric, state: metric.start(typeof spec === 'string' ? undefined : spec) }
+    return { key: metricKey(spec), metric, state: metric.start(typeof spec === 'string' ? undefined : spec) }
   })
   return {
     add(batch) {

@@ -218,7 +218,12 @@ export const imageClassification: Task<ImageClassificationConfig> = {
   report: reportClasses,
   checkPreprocessing,
   pictures: 'image',
-  starter: ({ source = './photos', name }) => imageStarter({ source, name }),
+  starter: ({ source = './photos', name, target }) => {
+    if (target === undefined) return imageStarter({ source, name })
+    throw new QuernError('config', "pictures have labels and no target: leave out '--target'", {
+      hint: 'Tasks on tables have one: tabular-classification, tabular-regression, tabular-multilabel.',
+    })
+  },
 }
 
 /** Pictures that were made otherwise would be scored as if the model were worse than it is. */

@@ -119,6 +119,15 @@ export interface Baseline {
   readonly train: Partial<TrainSection>
 }
 
+/** What a new project is begun with. */
+export interface StarterOptions {
+  /** default: the task's own */
+  readonly source: string | undefined
+  readonly name: string
+  /** the column to be answered, of tasks on tables */
+  readonly target?: string | undefined
+}
+
 /** The answers of a model for a whole split. */
 export interface SplitAnswers {
   /** [examples, ...], row-major */
@@ -154,5 +163,5 @@ export interface Task<Config extends TaskConfig = TaskConfig> {
   /** absent: none are trained */
   baselines?(config: Config, data: TaskData): readonly Baseline[]
   /** the files of a new project, by path: configuration (TypeScript source) and README */
-  starter(options: { source: string | undefined; name: string }): Readonly<Record<string, string>>
+  starter(options: StarterOptions): Readonly<Record<string, string>>
 }

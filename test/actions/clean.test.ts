@@ -112,3 +112,41 @@ it('says in the configuration what is wrong with a rule, and inspects what is le
     expect(page).toContain(text)
   }
 }, 60_000)
+
+it('names numbers with a decimal comma and near identifiers, and the rules that it advises work', async () => {
+  const random = createRandom(7)
+  const lines = Array.from({ length: 200 }, (_, i) => {
+    const price = `${1 + random.integer(9)}.${100 + random.integer(900)},${random.integer(10)}5`
+    const rate = i % 40 === 0 ? 'k.A.' : `${random.integer(100)},${random.integer(10)}`
+    // Ten customers come twice.
+    return `C${i % 190};${price};${rate};${i % 3 ? 'ja' : 'nein'}`
+  })
+  await writeFile(join(folder.root, 'german.csv'), `nummer;preis;satz;bleibt\n${lines.join('\n')}\n`)
+  const look = async (more: object) => {
+    const data = { source: 'german.csv', target: 'bleibt', ...more }
+    const raw = { task: 'tabular-classification', name: 'x', data }
+    const found = await inspectData(
+      folder.services,
+      resolveProject(raw, { root: folder.root, what: 'the configuration' }),
+    )
+    if (found.kind !== 'table') throw new Error('no table')
+    return { advice: found.advice.join('\n'), kinds: found.columns.map(({ name, kind }) => `${name} ${kind}`) }
+  }
+  const before = await look({})
+  expect(before.kinds).toEqual(['nummer category', 'preis category', 'satz category', 'bleibt category'])
+  expect(before.advice).toContain("Column 'nummer' has 190 different values in 200 rows: if it names the rows")
+  const [preis, satz] = ['preis', 'satz'].map((name) => {
+    const rules = new RegExp(`'${name}' holds numbers with a decimal comma \\([\\d.,]+\\).*?: (\\{.*\\}); texts`).exec(
+      before.advice,
+    )![1]!
+    return new Function(`return [${rules}]`)() as object[]
+  })
+  expect([preis!.length, satz!.length]).toEqual([2, 1])
+  const after = await look({
+    columns: { nummer: 'ignore' },
+    clean: [...preis!, ...satz!],
+    missing: ['', 'k.A.', 'k.A'],
+  })
+  expect(after.kinds).toEqual(['preis number', 'satz number', 'bleibt category'])
+  expect(after.advice).not.toContain('comma')
+}, 60_000)

@@ -306,7 +306,7 @@ describe('what cannot be learnt from', () => {
   it('text for a regression, and rows without a target when they may go', async () => {
     const text = `a,y\n${twenty((i) => `${i},${i % 4 === 3 ? '' : i % 2 ? 'p' : 'q'}`)}\n`
     await expect(load(text, { target: 'y' }, 'tabular-regression')).rejects.toThrow(
-      /column 'y' holds numbers but for 30 of 30/,
+      /column 'y' must hold numbers, and 30 of 30 values are something else: "\w+" in row 1/,
     )
     const data = await load(text, { target: 'y', onMissingTarget: 'skip' })
     expect(data.report.examples).toBe(30)

@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { TrainResult } from '../../actions/train.ts'
 import { QuernError } from '../../core/errors.ts'
+import { type MetricSpec, metricKey } from '../../metrics/index.ts'
 import { type Command, type Context, configOption, type OptionValues, wholeNumber } from '../command.ts'
-import { scoreParts } from '../render/epochs.ts'
 import { isAbort } from '../render/error.ts'
 import { foldLine, foldSummary } from '../render/folds.ts'
 import { rateLines } from '../render/learning-rate.ts'
 import { progressLine } from '../render/progress-line.ts'
+import { scoreLine } from '../render/score-line.ts'
 import { createTrainingView } from '../render/training.ts'
 import { type StopReason, stopCodes } from '../world.ts'
 
@@ -73,7 +74,8 @@ export const train: Command = {
         next = await events.next()
       }
       terminal.record({ type: 'result', ...next.value })
-      return conclude(context, next.value, project.root, stop.reason())
+      const asked = (project.config as { readonly metrics?: readonly MetricSpec[] }).metrics ?? []
+      return conclude(context, next.value, { root: project.root, asked: asked.map(metricKey) }, stop.reason())
     } catch (error) {
       const reason = stop.reason()
       if (reason === undefined || !isAbort(error)) throw run === undefined ? error : withResumption(error, run)
@@ -195,7 +197,12 @@ function stopper(
 }
 
 /** Says where the results are, or how to go on. */
-function conclude({ terminal }: Context, result: TrainResult, root: string, reason: StopReason | undefined): number {
+function conclude(
+  { terminal }: Context,
+  result: TrainResult,
+  { root, asked }: { readonly root: string; readonly asked: readonly string[] },
+  reason: StopReason | undefined,
+): number {
   const { run, state, bundle, scores, baselines = {}, report } = result
   const { bold, dim } = terminal.colors
   if (state === 'interrupted') {
@@ -205,20 +212,12 @@ function conclude({ terminal }: Context, result: TrainResult, root: string, reas
   const simple = Object.entries(baselines)
   const width = Math.max(10, ...simple.map(([name]) => name.length + 2))
   const lines = Object.entries(scores).flatMap(([split, values]) => [
-    bold(scoreLine(split, values, width)),
-    ...simple.map(([name, of]) => dim(scoreLine(`  ${name}`, of[split] ?? {}, width))),
+    bold(scoreLine(split, values, asked, width)),
+    ...simple.map(([name, of]) => dim(scoreLine(`  ${name}`, of[split] ?? {}, asked, width))),
   ])
   terminal.print('', ...lines, '')
   if (bundle !== undefined) terminal.print(`model   ${join(root, bundle)}`)
   if (report !== undefined) terminal.print(`report  ${join(root, report)}`)
   terminal.print('', 'next: quern predict FILE, quern evaluate, quern export, quern serve')
   return 0
-}
-
-/** 'test       accuracy 0.8500  loss 0.3047': the first three scores, or those of a classifier. */
-function scoreLine(name: string, values: Readonly<Record<string, number>>, width: number): string {
-  const { accuracy, crossEntropy, ...others } = values
-  const shown =
-    accuracy === undefined ? others : { accuracy, ...(crossEntropy === undefined ? {} : { loss: crossEntropy }) }
-  return `${name.padEnd(width)} ${scoreParts(shown).slice(0, 3).join('  ')}`
 }

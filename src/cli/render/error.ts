@@ -18,7 +18,7 @@ export function reportError(error: unknown, terminal: Terminal, how: { isStream:
   const isOurs = error instanceof QuernError
   const kind = isAbort(error) ? 'interrupted' : isOurs ? error.kind : 'unexpected'
   const message = isAbort(error) ? 'interrupted' : messageOf(error)
-  const hint = isOurs ? error.hint : undefined
+  const hint = isOurs && error.hint !== '' ? error.hint : undefined
   const value = { kind, message, ...(hint === undefined ? {} : { hint }) }
   if (how.isStream) terminal.record({ type: 'error', ...value })
   else terminal.document({ error: value })

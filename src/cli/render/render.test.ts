@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatBytes, formatDuration, formatName, formatPercent, formatScore } from './numbers.ts'
 import { progressLine } from './progress-line.ts'
+import { scoreLine } from './score-line.ts'
 import { table } from './table.ts'
 import { cut, harmless, pad, textWidth } from './text-width.ts'
 
@@ -113,5 +114,26 @@ describe('tables', () => {
   })
   test('a value cannot break the line', () => {
     expect(table(columns, [['a\nb', 1]])).toHaveLength(2)
+  })
+})
+
+describe('the scores of a split', () => {
+  const values = { accuracy: 0.75, crossEntropy: 0.5, f1: 0.7, areaUnderRoc: 0.83, sensitivityAt90Specificity: 0.4 }
+  test.each([
+    [['accuracy'], 'test    accuracy 0.7500  loss 0.5000'],
+    [
+      ['areaUnderRoc', 'sensitivityAt90Specificity'],
+      'test    area under roc 0.8300  sensitivity at 90 % specificity 0.4000  loss 0.5000',
+    ],
+    [
+      ['crossEntropy'],
+      'test    accuracy 0.7500  f1 0.7000  area under roc 0.8300  sensitivity at 90 % specificity 0.4000  loss 0.5000',
+    ],
+    [['top3Accuracy', 'f1'], 'test    f1 0.7000  loss 0.5000'],
+  ])('are those that were asked for: %j', (asked, expected) => {
+    expect(scoreLine('test', values, asked, 7)).toBe(expected)
+  })
+  test('of numbers have no loss', () => {
+    expect(scoreLine('mean', { r2: 0.5, meanAbsoluteError: 2 }, ['r2'], 4)).toBe('mean r2 0.5000')
   })
 })

@@ -74,6 +74,20 @@ describe('several files', () => {
   })
 })
 
+it.each([
+  ['\\r\\n, then \\n', 'a;b\r\n1;"x\ny"\r\n2;"q"\n3;z\n', 'line 4: it ends in \\n, the lines before it in \\r\\n'],
+  ['\\n, then \\r\\n', 'a;b\n1;x\n2;y\r\n', 'line 3: it ends in \\r\\n, the lines before it in \\n'],
+  ['\\n, then \\r', 'a;b\n1;x\r2;y\n', 'line 2: it ends in \\r, the lines before it in \\n'],
+])('lines that end in %s are refused, and the first is named', async (_, text, message) => {
+  await writeFile(join(root, 'ends.csv'), text)
+  await expect(readAll('ends.csv', { root })).rejects.toThrow(`ends.csv ${message}`)
+})
+
+it('a quote that is never closed is still told as one', async () => {
+  await writeFile(join(root, 'quote.csv'), 'a,b\n1,"x\n2,y\n')
+  await expect(readAll('quote.csv', { root })).rejects.toThrow('a quote is opened and never closed')
+})
+
 it('ten thousand columns are read, and the one that is wrong is named', async () => {
   const columns = 10_000
   const row = (of: (i: number) => unknown): string => Array.from({ length: columns }, (_, i) => of(i)).join(',')

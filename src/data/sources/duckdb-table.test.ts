@@ -80,7 +80,7 @@ describe('a CSV file', () => {
       'a column of the configuration',
       'a\n1\n',
       { columns: { age: { kind: 'number' as const } } },
-      /data\.columns names 'age'/,
+      /the configuration names the column 'age'/,
     ],
   ])('with %s is refused', async (_, text, options, message) => {
     await expect(read('bad.csv', text, options)).rejects.toThrow(message)

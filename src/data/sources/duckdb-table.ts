@@ -180,7 +180,7 @@ class DuckDbTable implements TableSource {
       if (known.includes(name)) continue
       throw new QuernError(
         'config',
-        `data.columns names '${name}', which ${this.what} does not have. ${suggestion(name, known)}`,
+        `the configuration names the column '${name}', which ${this.what} does not have. ${suggestion(name, known)}`,
       )
     }
   }

@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { QuernError } from '../../core/errors.ts'
 import type { SkippedRow } from '../table/table-source.ts'
 import { type DuckDBConnection, query } from './duckdb.ts'
+import { lineEndsError, mayBeLineEnds, otherLineEnd } from './line-ends.ts'
 import { fileError } from './read-error.ts'
 import { relationOf, type TableFile } from './table-file.ts'
 import type { OriginOptions, TableOrigin } from './table-origin.ts'
@@ -50,6 +51,8 @@ export function filesOrigin(files: readonly TableFile[], what: string, options: 
     asError(message, cause) {
       // DuckDB names the file by its path.
       const named = files.length === 1 ? first : files.find(({ path }) => message.includes(path))
+      const other = named && mayBeLineEnds(message) ? otherLineEnd(named.path) : undefined
+      if (other) return lineEndsError(named!.name, other, cause)
       return fileError(message, named?.name ?? what, cause)
     },
     release: async () => undefined,

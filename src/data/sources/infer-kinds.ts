@@ -193,6 +193,16 @@ async function mixed(
 ): Promise<QuernError> {
   const found = await examples(options, name, `${parsed} IS NULL`)
   const rest = count - good
+  // Looking at the values alone nobody would say so: the configuration does.
+  if (good < rest) {
+    return new QuernError(
+      'input',
+      `${options.file}: column '${name}' must hold ${what}, and ${rest} of ${count} values are something else: ${found.join(', ')}`,
+      {
+        hint: `Look at data.columns['${name}'] and at the task: ${what === 'numbers' ? 'a regression answers with a number, a classification with a name.' : 'the configuration asks for it.'}`,
+      },
+    )
+  }
   return new QuernError(
     'input',
     `${options.file}: column '${name}' holds ${what} but for ${rest} of ${count} values: ${found.join(', ')}`,
