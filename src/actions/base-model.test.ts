@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { float32 } from '../core/tensor.ts'
+import { float32, tensor } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
 import { writeModel } from '../onnx/write.ts'
 import { Emitter } from '../ops/emitter.ts'
@@ -137,6 +137,21 @@ describe('external data', () => {
       /lies at '..\/ghts.bin', expected a relative path inside the model's folder/,
     )
   })
+})
+
+it('a file with Dropout in training mode is compared without its chance', async () => {
+  const g = new Emitter(table, new GraphBuilder('training'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 16] })
+  const isTraining = g.constant(tensor('bool', [], Uint8Array.of(1)))
+  const [dropped] = g.ops('Dropout', [x, g.constant(float32([], [0.5])), isTraining], {}, 2)
+  const { model } = writeModel(g.builder.finish([g.mul(dropped!, g.constant(float32([1], [3]), 'scale'))]))
+  const ones = float32([1, 16], new Float32Array(16).fill(1))
+  const answers = async (file: Uint8Array | ModelFile) =>
+    (await answersOfFile(file, { x: ones }, createNodeBackend()))[0]!.data as Float32Array
+  expect([...(await answers(model))].filter((value) => value === 0).length).toBeGreaterThan(0)
+  const base = await openBase(await services({ 'm.onnx': model }), 'm.onnx')
+  expect([...(await answers(await base.untouched()))]).toEqual(new Array(16).fill(3))
+  expect(base.graph.nodes[0]!.inputs).toHaveLength(2)
 })
 
 describe('compareAnswers', () => {

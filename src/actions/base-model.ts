@@ -5,7 +5,9 @@ import type { BlobStore } from '../core/ports.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { substituteAll } from '../graph/substitute.ts'
 import { importedLayers, importedWeights } from '../nn/index.ts'
+import { dropoutOffBytes } from '../onnx/dropout-off.ts'
 import { readModel } from '../onnx/read.ts'
+import { dropoutOff } from '../passes/dropout-off.ts'
 import { foldConstants } from '../passes/fold.ts'
 import type { SessionOptions } from '../runtime/backend.ts'
 import { graphEvaluator } from '../runtime/evaluate-graph.ts'
@@ -14,9 +16,9 @@ import { imagePreprocessingFrom, labelsFrom, tokenizerFrom } from './hugging-fac
 import { findBundle, type ModelPlaces } from './open-model.ts'
 import type { Services } from './services.ts'
 
-/** `graph`: what follows from constants alone is computed. */
+/** `graph`: what follows from constants alone is computed, and no Dropout drops. */
 export interface BaseModel extends TaskBase {
-  /** The file for the runtime, as it came. */
+  /** The file for the runtime, as it came; where it had Dropout in training mode, which answers by chance, with that alone switched off. */
   untouched(): Promise<ModelFile>
 }
 
@@ -110,12 +112,14 @@ async function fromBytes(
       return file
     },
   }
-  const { graph } = await readModel(bytes, { table: services.table, ...options })
+  const { graph: read } = await readModel(bytes, { table: services.table, ...options })
+  const graph = dropoutOff(read)
+  const model = graph === read ? again : async () => dropoutOffBytes(await again())
   return {
     name,
     graph: await folded(services, graph),
     hash: await hashOf(bytes, files),
-    untouched: async () => ({ model: await again(), ...(files.size > 0 && { externalData: beside ?? files }) }),
+    untouched: async () => ({ model: await model(), ...(files.size > 0 && { externalData: beside ?? files }) }),
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Tensor } from '../core/tensor.ts'
 import type { Attributes, Value } from '../graph/graph.ts'
 
-/** A node on its way: what it does to which inputs. Its outputs stay the same values. */
+/** A node on its way: what it does to which inputs. Its outputs stay the same values, but that it may lose the last ones. */
 export interface NodeForm {
   readonly op: string
   readonly inputs: readonly (Value | undefined)[]

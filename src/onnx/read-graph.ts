@@ -166,7 +166,7 @@ class GraphReader {
     const isCurrent = domain !== '' || upgraded || isCurrentForm(op, version ?? 0)
     const types = isCurrent ? this.#infer(current, domain, name) : []
     const containers = isCurrent ? this.#inferContainers(current, domain, name) : []
-    const outputs = message.output.map((output, i) => {
+    const outputs = message.output.slice(0, current.outputCount).map((output, i) => {
       if (output === '') return undefined
       if (this.symbols.own.has(output)) this.#fail(`${where} computes '${output}', which exists already`)
       const value = this.#value(output, types[i], containers[i])

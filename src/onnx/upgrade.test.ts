@@ -127,6 +127,20 @@ describe('upgrades', () => {
     expect(opsets).toEqual({ '': opset })
   })
 
+  it('a normalisation of five outputs, as before opset 14, is one in training mode', async () => {
+    const more = [float32([2], [1, 2]), float32([2], [0.5, 0]), float32([2], [3, 3]), float32([2], [1, 2])]
+    const bytes = oldModel({ op: 'BatchNormalization', opset: 9, shape: [4, 2], more, outputs: 5 })
+    const { graph } = await readModel(bytes)
+    expect(graph.nodes.map(({ outputs, attributes }) => [outputs.length, attributes])).toEqual([
+      [3, { training_mode: int(1) }],
+    ])
+    const [before, after] = [await run(bytes, [4, 2]), await run(writeModel(graph).model, [4, 2])]
+    // y: of each channel the mean is the shift.
+    expect(after[0]).toEqual(before[0])
+    const [first, second] = [0, 1].map((k) => after[0]!.data.filter((_, i) => i % 2 === k).reduce((a, b) => a + b) / 4)
+    expect([first, second]).toEqual([expect.closeTo(0.5, 5), expect.closeTo(0, 5)])
+  })
+
   it('broadcasts from an axis as before opset 7', async () => {
     const more = [float32([3], [1, 2, 3])]
     const bytes = oldModel({

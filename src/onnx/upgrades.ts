@@ -255,8 +255,15 @@ export const upgrades: readonly Upgrade[] = [
   {
     ops: ['BatchNormalization'],
     since: 14,
-    apply: (node, c) =>
-      node.outputCount > 1 ? c.fail('it is written for training (it has more than one output)') : node,
+    // What had more than one output used the statistics of the batch. Of the outputs that an implementation kept for its gradient nothing is left.
+    apply: (node) =>
+      node.outputCount > 1
+        ? {
+            ...node,
+            attributes: { ...node.attributes, training_mode: int(1) },
+            outputCount: Math.min(3, node.outputCount),
+          }
+        : node,
   },
   {
     ops: ['RoiAlign'],

@@ -86,6 +86,11 @@ export function isRearranging(node: Node): boolean {
   return rearranging.has(nameOf(node))
 }
 
+/** Rearranges all of its inputs, not the first alone. */
+export function isJoining(node: Node): boolean {
+  return nameOf(node) === 'Concat'
+}
+
 export function isFollowing(node: Node): boolean {
   return following.has(nameOf(node))
 }
@@ -96,6 +101,12 @@ export function isQuantizedOperator(node: Node): boolean {
 
 export function isBatchNormalization(node: Node): boolean {
   return nameOf(node) === 'BatchNormalization'
+}
+
+/** Batch normalisation that uses the statistics of the batch, and computes running ones. */
+export function isBatchTraining(node: Node): boolean {
+  const mode = node.attributes.training_mode
+  return isBatchNormalization(node) && mode?.kind === 'int' && mode.value === 1
 }
 
 export function isConvolution(node: Node): boolean {

@@ -14,7 +14,7 @@ import {
   valuesUsedBy,
 } from '../../graph/graph.ts'
 import { substitute } from '../../graph/substitute.ts'
-import { isBatchNormalization, isDropout } from '../../ops/weight-inputs.ts'
+import { isBatchNormalization, isBatchTraining, isDropout } from '../../ops/weight-inputs.ts'
 import { inferGraph } from '../../passes/infer-graph.ts'
 import type { LayerContext, ParameterSpec } from '../layer.ts'
 
@@ -44,7 +44,9 @@ export function writeImported(c: LayerContext, given: readonly Value[], parts: I
     const constants = changes ? constantsRead({ ...node, inputs: node.inputs.slice(0, 3) }) : constantsRead(node)
     for (const value of constants) written.set(value, placed(c, value, parts, origin.constants))
     const moved = substitute(node, written)
-    const outputs = (changes && special(c, moved, original, parts)) || repeated(c, moved)
+    const outputs =
+      (changes && special(c, moved, original, parts)) ||
+      (isBatchTraining(moved) ? byBatch(c, moved) : repeated(c, moved))
     for (const [i, value] of node.outputs.entries()) {
       const output = outputs[i]
       if (value && output) written.set(value, dropped(c, output, original?.outputs[i], parts))
@@ -210,12 +212,17 @@ function trainedValues(graph: Graph, weights: ImportedParts['weights']): Readonl
 /** Whether a node does something else while training: where nothing before it is trained, it stays as it is. */
 function whileTraining(original: Node, parts: ImportedParts, trained: ReadonlySet<Value>): boolean {
   if (!original.inputs.some((value) => value && trained.has(value))) return false
-  if (isDropout(original)) return parts.restoresDropout && !original.outputs[1]
+  if (isDropout(original)) return parts.restoresDropout && !isRead(original.outputs[1], parts.graph)
   return (
     parts.momentum !== undefined &&
     isBatchNormalization(original) &&
+    !isBatchTraining(original) &&
     original.inputs.every((v, i) => i < 3 || v?.constant)
   )
+}
+
+function isRead(value: Value | undefined, { nodes, outputs }: Graph): boolean {
+  return value !== undefined && (outputs.includes(value) || nodes.some((node) => valuesUsedBy(node).includes(value)))
 }
 
 function special(
@@ -239,22 +246,46 @@ function normalized(c: LayerContext, node: Node, original: Node, momentum: numbe
     const initializer = { name: 'given', elements: elements.data as Float32Array } as const
     return { name: value!.name, state: c.state(value!.name, { shape: elements.shape, initializer }) }
   })
-  const epsilon = node.attributes.epsilon?.kind === 'float' ? node.attributes.epsilon.value : 1e-5
+  const epsilon = floatOf(node, 'epsilon', 1e-5)
   if (!c.training) return g.op('BatchNormalization', [x, scale, shift, mean!.state, variance!.state], { epsilon })
-  const axes = shapeOf(x!).flatMap((_, axis) => (axis === 1 ? [] : [axis]))
-  const perChannel = [1, shapeOf(mean!.state)[0]!, ...axes.slice(1).map(() => 1)]
-  const now = g.mean(x!, axes, true)
-  const centred = g.sub(x!, now)
-  const spread = g.mean(g.mul(centred, centred), axes, true)
-  const factor = g.mul(g.reciprocal(g.sqrt(g.add(spread, epsilon))), g.reshape(scale!, perChannel))
+  const batch = ofBatch(g, x!, scale!, shift!, epsilon)
   for (const [old, fresh] of [
-    [mean!, now],
-    [variance!, spread],
+    [mean!, batch.mean],
+    [variance!, batch.variance],
   ] as const) {
-    const flat = g.reshape(fresh, shapeOf(old.state))
-    c.update(old.name, g.add(g.mul(old.state, momentum), g.mul(flat, 1 - momentum)), flat)
+    c.update(old.name, g.add(g.mul(old.state, momentum), g.mul(fresh, 1 - momentum)), fresh)
   }
-  return g.add(g.mul(centred, factor), g.reshape(shift!, perChannel))
+  return batch.y
+}
+
+/**
+ * A normalisation that the file has in training mode: it answers by the statistics of the batch, and goes on doing so. In single operators, since the
+ * runtime's would write its running statistics over its inputs, constants of the graph, which others may read.
+ */
+function byBatch({ g }: LayerContext, node: Node): readonly Value[] {
+  const [x, scale, shift, mean, variance] = node.inputs as Value[]
+  const momentum = floatOf(node, 'momentum', 0.9)
+  const batch = ofBatch(g, x!, scale!, shift!, floatOf(node, 'epsilon', 1e-5))
+  const moved = (old: Value, now: Value) => g.add(g.mul(old, momentum), g.mul(now, 1 - momentum))
+  return [batch.y, moved(mean!, batch.mean), moved(variance!, batch.variance)].slice(0, node.outputs.length)
+}
+
+/** y = scale (x - mean) / sqrt(variance + epsilon) + shift with mean and variance `[channels]` of the batch. */
+function ofBatch(g: LayerContext['g'], x: Value, scale: Value, shift: Value, epsilon: number) {
+  const axes = shapeOf(x).flatMap((_, axis) => (axis === 1 ? [] : [axis]))
+  const channels = shapeOf(scale)
+  const perChannel = [1, ...channels, ...axes.slice(1).map(() => 1)]
+  const mean = g.mean(x, axes, true)
+  const centred = g.sub(x, mean)
+  const variance = g.mean(g.mul(centred, centred), axes, true)
+  const factor = g.mul(g.reciprocal(g.sqrt(g.add(variance, epsilon))), g.reshape(scale, perChannel))
+  const y = g.add(g.mul(centred, factor), g.reshape(shift, perChannel))
+  return { y, mean: g.reshape(mean, channels), variance: g.reshape(variance, channels) }
+}
+
+function floatOf({ attributes }: Node, name: string, fallback: number): number {
+  const found = attributes[name]
+  return found?.kind === 'float' ? found.value : fallback
 }
 
 function dropped(c: LayerContext, output: Value, original: Value | undefined, { dropout }: ImportedParts): Value {

@@ -6,7 +6,7 @@ import { isFloat } from '../../core/dtype.ts'
 import { sizeOf } from '../../core/shape.ts'
 import type { Tensor } from '../../core/tensor.ts'
 import type { Graph, Node, Value } from '../../graph/graph.ts'
-import { isFollowing, isRearranging, weightUse } from '../../ops/weight-inputs.ts'
+import { isFollowing, isJoining, isRearranging, weightUse } from '../../ops/weight-inputs.ts'
 
 /** A constant of the graph that can be trained. */
 export interface ImportedWeight {
@@ -41,18 +41,25 @@ interface Growing {
  * normalisation, sizes, axes and scalars of formulas are no weights; nor is what lies inside of If, Loop and Scan.
  */
 export function importedLayers(graph: Graph): readonly ImportedLayer[] {
-  const origin = new Map<Value, Value>()
+  const origins: Origins = new Map()
   const layers: Growing[] = []
   const owner = new Map<Value, Growing>()
   for (const node of graph.nodes) {
     const [first] = node.inputs
     if (isRearranging(node)) {
-      const weight = first && weightAt(first, origin)
-      if (weight && node.outputs[0]) origin.set(node.outputs[0], weight)
-      else if (first && owner.has(first) && node.outputs[0]) owner.set(node.outputs[0], owner.get(first)!)
-      continue
+      const moved = isJoining(node) ? node.inputs : [first]
+      const found = moved.map((value) => weightsAt(value, origins))
+      const outputs = node.outputs.filter((value): value is Value => value !== undefined)
+      if (found.every((weights) => weights.length > 0)) {
+        for (const output of outputs) origins.set(output, [...new Set(found.flat())])
+        continue
+      }
+      const before = first && owner.get(first)
+      if (before) for (const output of outputs) owner.set(output, before)
+      // A weight that is joined to what flows, such as the token of a class in front of the pieces of a picture, is a layer.
+      if (found.every((weights) => weights.length === 0)) continue
     }
-    const weights = weightsOf(node, origin)
+    const weights = weightsOf(node, origins)
     if (weights.length === 0 || !node.outputs[0]) continue
     const before = isFollowing(node) ? node.inputs.map((value) => value && owner.get(value)).find(Boolean) : undefined
     const layer = before ?? { first: node, weights: new Map(), output: node.outputs[0] }
@@ -69,23 +76,34 @@ export function importedWeights(layers: readonly ImportedLayer[]): readonly Impo
   return [...new Map(layers.flatMap(({ weights }) => weights.map((weight) => [weight.value, weight]))).values()]
 }
 
-function weightAt(value: Value, origin: ReadonlyMap<Value, Value>): Value | undefined {
-  if (value.constant) return isFloat(value.constant.dtype) ? value : undefined
-  return origin.get(value)
+/** Constants of real numbers that a value was made of by rearranging alone. */
+type Origins = Map<Value, readonly Value[]>
+
+function weightsAt(value: Value | undefined, origins: Origins): readonly Value[] {
+  if (value?.constant) return isFloat(value.constant.dtype) ? [value] : []
+  return (value && origins.get(value)) ?? []
 }
 
-function weightsOf(node: Node, origin: ReadonlyMap<Value, Value>): ImportedWeight[] {
-  const use = weightUse(node)
+function weightsOf(node: Node, origins: Origins): ImportedWeight[] {
+  const joins = isJoining(node)
+  const use = joins ? { slots: node.inputs.map((_, i) => i), elementwise: true } : weightUse(node)
   if (!use) return []
-  const found = use.slots.flatMap((slot) => {
-    const input = node.inputs[slot]
-    const value = input && weightAt(input, origin)
-    const elements = value?.constant
-    if (!elements || (use.elementwise && elements.data.length < 2)) return []
-    return [{ name: value.name, value, elements }]
-  })
+  const found = use.slots.map((slot) =>
+    weightsAt(node.inputs[slot], origins).flatMap((value) => {
+      const elements = value.constant!
+      if (use.elementwise && elements.data.length < 2) return []
+      return joins && isFilling(elements) ? [] : [{ name: value.name, value, elements }]
+    }),
+  )
   // A product of constants alone is a formula.
-  return found.length === node.inputs.length ? [] : found
+  return found.filter((weights) => weights.length > 0).length === node.inputs.length ? [] : found.flat()
+}
+
+/** The same number everywhere: what something is padded with. */
+function isFilling({ data }: Tensor): boolean {
+  const numbers = data as ArrayLike<unknown>
+  for (let i = 1; i < numbers.length; i++) if (numbers[i] !== numbers[0]) return false
+  return true
 }
 
 function named(layers: readonly Growing[]): readonly ImportedLayer[] {

@@ -11,6 +11,7 @@ import { table as everyOperator } from '../../ops/index.ts'
 import type { OpTable } from '../../ops/op.ts'
 import { isQuantizedOperator } from '../../ops/weight-inputs.ts'
 import { cut } from '../../passes/cut.ts'
+import { dropoutOff } from '../../passes/dropout-off.ts'
 import { type CommonOptions, type InputSpec, type Layer, layer, type ParameterSpec } from '../layer.ts'
 import { type Blocked, blockedValues, whyBlocking } from './blockers.ts'
 import { writeImported } from './emit.ts'
@@ -70,10 +71,8 @@ export interface ImportedModel extends Layer {
  */
 export function importedModel(graph: Graph, options: ImportedOptions = {}): ImportedModel {
   const { train = 'all', output, inputs, hash, table = everyOperator, dropout = {} } = options
-  const part = cut(graph, {
-    ...(output === undefined ? {} : { outputs: [output] }),
-    ...(inputs === undefined ? {} : { inputs }),
-  })
+  const ends = { ...(output !== undefined && { outputs: [output] }), ...(inputs && { inputs }) }
+  const part = dropoutOff(cut(graph, ends))
   checkInputs(part)
   const layers = importedLayers(part)
   const trained = selectWeights(layers, train, 'train')
