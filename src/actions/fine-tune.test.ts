@@ -2,11 +2,16 @@ import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { packedFile } from '../../test/package-files.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
+import { GraphBuilder } from '../graph/builder.ts'
 import { conv2d, dense, flatten, sequential } from '../nn/index.ts'
 import { readModel } from '../onnx/read.ts'
+import { writeModel } from '../onnx/write.ts'
+import { Emitter } from '../ops/emitter.ts'
+import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
 import { type FineTuned, type FineTuneOptions, fineTune } from './fine-tune.ts'
 import { fit } from './fit.ts'
+import { withTrainedWeights } from './forgetting.ts'
 
 /** Points in four clouds, two numbers each; the class is the cloud. */
 function clouds(count: number, shift = 0): { x: Tensor<Float32Array>; y: Tensor<Int32Array> } {
@@ -189,6 +194,89 @@ describe('normalisation that was folded into convolutions', () => {
   })
 })
 
+describe('a model of several inputs', () => {
+  /** Token ids and their mask to two numbers, by the mean of the vectors of the tokens that are shown. */
+  const tokens = () => {
+    const g = new Emitter(table, new GraphBuilder('text'))
+    const ids = g.builder.input('input_ids', { dtype: 'int64', shape: ['batch', 'length'] })
+    const mask = g.builder.input('attention_mask', { dtype: 'int64', shape: ['batch', 'length'] })
+    const wave = (shape: readonly [number, number]) =>
+      float32(
+        shape,
+        Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(i * 1.7)),
+      )
+    const vectors = g.op('Gather', [g.constant(wave([10, 6]), 'embeddings.weight'), ids], { axis: 0 })
+    const shown = g.unsqueeze(g.cast(mask, 'float32'), [2])
+    const pooled = g.div(g.sum(g.mul(vectors, shown), [1]), g.sum(shown, [1]))
+    const hidden = g.tanh(g.matMul(pooled, g.constant(wave([6, 8]), 'dense.weight')))
+    return writeModel(g.builder.finish([g.matMul(hidden, g.constant(wave([8, 2]), 'classifier.weight'))])).model
+  }
+  const int64 = (shape: readonly [number, number], of: (i: number) => number) =>
+    ({
+      dtype: 'int64',
+      shape,
+      data: BigInt64Array.from({ length: shape[0] * shape[1] }, (_, i) => BigInt(of(i))),
+    }) as const
+  // A text is of the second class when it holds the token 7, where it is shown.
+  const [count, length] = [120, 5]
+  const x = {
+    attention_mask: int64([count, length], (i) => (i % length < 4 ? 1 : 0)),
+    input_ids: int64([count, length], (i) => {
+      const [row, at] = [Math.floor(i / length), i % length]
+      return at === row % 4 && row % 2 ? 7 : (row * 5 + at * 3) % 7
+    }),
+  }
+  const y = { dtype: 'int32', shape: [count], data: Int32Array.from({ length: count }, (_, i) => i % 2) } as const
+
+  it.each(['none', 'all'] as const)('given by name, in any order; trained: %s', async (train) => {
+    const options = { x, y, train, epochs: 25, optimizer: { name: 'adam', learningRate: 0.02 }, old: { x, y } } as const
+    const { events, result } = await drained(tokens(), options)
+    expect(events[0]).toMatchObject({ trained: train === 'all' ? 108 : 0 })
+    expect((events[0] as { difference: number }).difference).toBeLessThan(1e-5)
+    expect((events[0] as { features?: unknown }).features !== undefined).toBe(train === 'none')
+    expect(result.old!.before).toBeLessThan(0.9)
+    const session = await createNodeBackend().createSession(result.onnx)
+    expect(session.inputs.map(({ name }) => name)).toEqual(['input_ids', 'attention_mask'])
+    const [answer] = Object.values(await session.run(x))
+    await session.release()
+    const scores = answer!.data as Float32Array
+    const right = y.data.filter((label, i) => (scores[2 * i + 1]! > scores[2 * i]! ? 1 : 0) === label)
+    expect(right.length / count).toBeGreaterThan(train === 'all' ? 0.95 : 0.6)
+  })
+
+  it('names what is missing or of another number of examples', async () => {
+    await expect(drained(tokens(), { x: { input_ids: x.input_ids }, y })).rejects.toThrow(
+      /the model takes the inputs input_ids, attention_mask, received input_ids/,
+    )
+    await expect(drained(tokens(), { x: x.input_ids, y })).rejects.toThrow(/takes the inputs input_ids, attention_mask/)
+    const short = int64([7, length], () => 1)
+    await expect(drained(tokens(), { x: { ...x, attention_mask: short }, y })).rejects.toThrow(
+      /must have the same number of examples/,
+    )
+  })
+})
+
+describe('what is forgotten', () => {
+  it('counts statistics of normalisation that moved along', () => {
+    const g = new Emitter(table, new GraphBuilder('normalised'))
+    const image = g.builder.input('x', { dtype: 'float32', shape: ['N', 2] })
+    const of = (name: string, a: number, b: number) => g.constant(float32([2], [a, b]), name)
+    const inputs = [image, of('bn.weight', 1, 1), of('bn.bias', 0, 0), of('bn.mean', 0, 0), of('bn.var', 1, 1)]
+    const graph = g.builder.finish([g.op('BatchNormalization', inputs)])
+    const moved = new Map([
+      ['base/bn.mean', float32([2], [5, 6])],
+      ['base/bn.weight', float32([2], [2, 3])],
+    ])
+    const [node] = withTrainedWeights(graph, moved).nodes
+    expect(node!.inputs.slice(1).map((value) => [...(value!.constant!.data as Float32Array)])).toEqual([
+      [2, 3],
+      [0, 0],
+      [5, 6],
+      [1, 1],
+    ])
+  })
+})
+
 describe('what cannot be', () => {
   it.each([
     [{ train: 'dense_9' }, /from.train: no weight or layer of the model matches 'dense_9'. Did you mean/],
@@ -208,6 +296,18 @@ describe('what cannot be', () => {
     await expect(drained(onnx, { x: wide, y })).rejects.toThrow(
       /takes float32 \[batch, 2\], received float32 \[4, 3\]: axis 1 is fixed/,
     )
+  })
+
+  it('a file that the runtime cannot run', async () => {
+    const g = new Emitter(table, new GraphBuilder('packed'))
+    const packed = g.builder.input('qkv', { dtype: 'float32', shape: ['N', 2, 1, 3, 2] })
+    const y = g.op('MultiHeadAttention', [packed], { num_heads: 1 }, 'com.microsoft')
+    const file = writeModel(g.builder.finish([g.matMul(y, g.constant(float32([2, 2], [1, 2, 3, 4]), 'w'))])).model
+    const y2 = { dtype: 'int32', shape: [2], data: Int32Array.of(0, 1) } as const
+    await expect(drained(file, { x: float32([2, 2, 1, 3, 2], new Float32Array(24)), y: y2 })).rejects.toMatchObject({
+      message: expect.stringMatching(/cannot be compared .* the file itself does not run: .*Packed QKV/),
+      hint: expect.stringContaining('importedModel and fit()'),
+    })
   })
 
   it('a file that is not there, or no model', async () => {

@@ -12,17 +12,17 @@ import { createRunStore } from '../store/file-runs.ts'
 import { cacheFeatures } from '../train/feature-cache.ts'
 import { type FrozenPrefix, frozenPrefix } from '../train/frozen-prefix.ts'
 import { type BaseModel, type BaseServices, baseFromBytes, openBase } from './base-model.ts'
-import { type FitOptions, type FittedModel, fit } from './fit.ts'
+import { type FitOptions, type FittedModel, fit, inputsOf, isTensor, type NamedColumns } from './fit.ts'
 import { accuracyOn, withTrainedWeights } from './forgetting.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
-import { columnSpec } from './run-fit.ts'
+import { checkExamples, columnSpec } from './run-fit.ts'
 import { type BaseEvent, baseEvent, fewExamples, verifyExport, verifyStart } from './start-from.ts'
 
 export interface FineTuneOptions
   extends Omit<FitOptions, 'x' | 'y' | 'loss' | 'losses'>,
     Omit<TransferOptions, 'hash' | 'table'> {
-  /** what the model takes, examples along the first axis */
-  readonly x: Tensor
+  /** what the model takes, examples along the first axis; several inputs by the names that the file gives them */
+  readonly x: Tensor | NamedColumns
   /** class numbers int32 `[n]`, or what the loss compares with */
   readonly y: Tensor
   /** default: sparseCategoricalCrossentropy for class numbers, meanSquaredError else */
@@ -35,7 +35,7 @@ export interface FineTuneOptions
    */
   readonly restoreNormalization?: boolean | Pattern | readonly Pattern[]
   /** examples of what the model could do before, with class numbers: how much of it is forgotten is measured */
-  readonly old?: { readonly x: Tensor; readonly y: Tensor }
+  readonly old?: { readonly x: Tensor | NamedColumns; readonly y: Tensor }
 }
 
 export interface FineTuned extends FittedModel {
@@ -64,9 +64,9 @@ export async function* fineTune(
   const { x, y, head, train, output, unfreeze, dropout, batchNormalization, old, ...rest } = options
   const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, restoreNormalization, ...training } = rest
   const wanted = restoreNormalization ?? false
-  const few = fewExamples(createDataset({ columns: { x } }), ['x'], restoringExamples)
+  const given = isTensor(x) ? { x } : x
   const base =
-    wanted === false ? file : await restoredBase(services, file, { wanted, examples: few, prepare: undefined })
+    wanted === false ? file : await restoredBase(services, file, { wanted, ...fewOf(given, restoringExamples) })
   const isClasses = y.dtype === 'int32' && y.shape.length === 1
   const start = transfer(base.graph, {
     ...{ head, train, output, unfreeze, dropout, batchNormalization, learningRateFactor, layerDecay },
@@ -74,18 +74,19 @@ export async function* fineTune(
     activation: options.activation ?? (isClasses ? 'softmax' : undefined),
     hash: base.hash,
   })
-  const inputs = [columnSpec('x', x)]
-  const examples = fewExamples(createDataset({ columns: { x } }), ['x'])
+  const columns = inputsOf(start.base, given)
+  checkExamples({ ...columns, y })
+  const inputs = Object.entries(columns).map(([name, column]) => columnSpec(name, column))
+  const { examples } = fewOf(columns)
   const checked = { start: { base: start.base, prepare: undefined }, examples, parameters: new Map<string, Tensor>() }
   const difference = await verifyStart(services, base, checked)
   const prefix = keeps ? frozenPrefix(start.model, inputs, table) : undefined
-  const kept =
-    prefix && (await cacheFeatures({ all: createDataset({ columns: { x } }) }, { prefix, inputs, ...services }))
+  const kept = prefix && (await cacheFeatures({ all: createDataset({ columns }) }, { prefix, inputs, ...services }))
   yield baseEvent(base, start, difference, kept && { bytes: kept.bytes, found: kept.found, seconds: 0 })
   const fitted = yield* fit(prefix?.suffix ?? start.model, {
     ...training,
     groups: [...(options.groups ?? []), ...start.groups],
-    x: kept ? featuresOf(kept.datasets.all.columns, prefix!) : x,
+    x: kept ? featuresOf(kept.datasets.all.columns, prefix!) : columns,
     y,
     loss: options.loss ?? (isClasses ? 'sparseCategoricalCrossentropy' : 'meanSquaredError'),
   })
@@ -108,11 +109,18 @@ async function finished(
   const onnx = exportGraph({ model, inputs, output: 'y', parameters, table, name: 'model' })
   const difference = await verifyExport(services, onnx, { model, examples, parameters })
   if (!old) return { onnx, parameters, difference }
-  const dataset = createDataset({ columns: { x: old.x, label: old.y } })
+  const columns = inputsOf(start.base, isTensor(old.x) ? { x: old.x } : old.x)
+  const dataset = createDataset({ columns: { ...columns, label: old.y } })
   const [before, after] = [base.graph, withTrainedWeights(base.graph, parameters)].map((graph) =>
-    accuracyOn(services, { graph, prepare: undefined, dataset, inputs: ['x'], name: base.name }),
+    accuracyOn(services, { graph, prepare: undefined, dataset, inputs: Object.keys(columns), name: base.name }),
   )
   return { onnx, parameters, difference, old: { before: await before!, after: await after! } }
+}
+
+/** A few examples, as `restoredBase` and the comparisons take them. */
+function fewOf(columns: NamedColumns, most?: number) {
+  const examples = fewExamples(createDataset({ columns }), Object.keys(columns), most)
+  return { examples, prepare: undefined }
 }
 
 function featuresOf(columns: Readonly<Record<string, Tensor>>, { features }: FrozenPrefix): Record<string, Tensor> {

@@ -73,12 +73,12 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
   )
 }
 
-function isTensor(given: Tensor | NamedColumns): given is Tensor {
+export function isTensor(given: Tensor | NamedColumns): given is Tensor {
   return typeof given.dtype === 'string'
 }
 
 /** The inputs in the order in which the model takes them. */
-function inputsOf(model: Layer, given: NamedColumns): NamedColumns {
+export function inputsOf(model: Layer, given: NamedColumns): NamedColumns {
   const specs = (model as { readonly inputs?: readonly { readonly name: string }[] }).inputs
   const names = Object.keys(given)
   if (!specs || (names.length === 1 && names[0] === 'x' && specs.length === 1)) return given

@@ -5,19 +5,24 @@ import type { Dataset } from '../data/dataset.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { substituteAll } from '../graph/substitute.ts'
 import { importedLayers, importedModel, importedWeights, type Layer, sequential } from '../nn/index.ts'
+import { isBatchNormalization } from '../ops/weight-inputs.ts'
 import type { TaskNetwork } from '../tasks/task.ts'
 import type { BaseModel } from './base-model.ts'
 import { answersOf } from './compare-answers.ts'
 import type { Project, Services } from './services.ts'
 import { fewExamples } from './start-from.ts'
 
-/** The graph with trained weights in the place of the file's, under the same names. */
+/** The graph with trained weights, and statistics that moved along, in the place of the file's, under the same names. */
 export function withTrainedWeights(graph: Graph, parameters: ReadonlyMap<string, Tensor>): Graph {
   const replaced = new Map<Value, Value>()
-  for (const { name, value, elements } of importedWeights(importedLayers(graph))) {
+  const weights = importedWeights(importedLayers(graph)).map(({ value }) => value)
+  const statistics = graph.nodes.filter(isBatchNormalization).flatMap(({ inputs }) => inputs.slice(3))
+  for (const value of [...weights, ...statistics]) {
+    const elements = value?.constant
+    if (!elements) continue
+    const { name } = value
     const found = [...parameters].find(([path]) => path === name || path.endsWith(`base/${name}`))?.[1]
-    if (!found) continue
-    if (found.data.length !== elements.data.length) continue
+    if (found?.data.length !== elements.data.length) continue
     replaced.set(value, { ...value, constant: { ...found, shape: elements.shape } })
   }
   return substituteAll(graph, replaced)

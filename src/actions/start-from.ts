@@ -1,5 +1,5 @@
 /** Training that starts from another model: it is opened, checked against its file before the first step, and after the last one. */
-import { QuernError } from '../core/errors.ts'
+import { messageOf, QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { columnOf, type Dataset } from '../data/dataset.ts'
 import { countImported, importedModel, type Layer } from '../nn/index.ts'
@@ -116,14 +116,23 @@ export async function verifyStart(
   const columns =
     of.examples && (prepare ? await answersOf(prepare, of.examples, services) : Object.values(of.examples))
   const inputs = graph.inputs.map(({ name, type }, i) => {
-    const given = columns?.[i]
+    const given = of.examples?.[name] ?? columns?.[i]
     const fitting = given && type?.shape?.[0] === 1 ? firstRow(given) : given
     return [name, fitting ?? probeInput({ dtype: type!.dtype, shape: type!.shape ?? [] })] as const
   })
   const parameters = new Map([...whole.trained].map((name) => [name, initialOf(of.parameters, name)] as const))
   const found = new Map([...parameters].filter((entry): entry is [string, Tensor] => entry[1] !== undefined))
   const ours = await answersOf(whole, Object.fromEntries(inputs), { backend, table, parameters: found })
-  const theirs = await answersOfFile(await base.untouched(), Object.fromEntries(inputs), backend)
+  const theirs = await answersOfFile(await base.untouched(), Object.fromEntries(inputs), backend).catch((cause) => {
+    throw new QuernError(
+      'unsupported',
+      `${base.name} cannot be compared with what is trained, since the file itself does not run: ${messageOf(cause)}`,
+      {
+        hint: 'Export it for this device. From code, importedModel and fit() of quern/nn train it without the comparison.',
+        cause,
+      },
+    )
+  })
   return compareAnswers(ours, theirs, ['the imported model', `the untouched file ${base.name}`])
 }
 

@@ -1,7 +1,8 @@
 /** Attention of the runtime's own domain: with its projection (BERT, GPT-2) and of given queries, keys and values. */
-import { type Dim, formatShape } from '../core/shape.ts'
+import { type Dim, formatShape, type Shape } from '../core/shape.ts'
 import { shapeOf, type TensorType, type Value } from '../graph/graph.ts'
 import { attend, causalBias, joinHeads, lengthBias, maskBias, splitHeads } from './attention-form.ts'
+import type { Emitter } from './emitter.ts'
 import { lowered } from './lower.ts'
 import type { InferContext, LowerContext, Op, Sample } from './op.ts'
 
@@ -173,11 +174,16 @@ function inferMultiHead(c: InferContext): readonly TensorType[] {
   const heads = c.attributes.int('num_heads')
   const { dtype } = query
   const [batch, positions] = query.shape as [Dim, Dim]
+  const packed = packedInput(query.shape, key?.shape)
+  if (packed) {
+    // Of [batch, keys, heads, parts, size]; everything else is made of it.
+    const [keys, own] = [packed[1]!, packed[4]!]
+    const state: TensorType = { dtype, shape: [batch, heads, keys, own] }
+    return [{ dtype, shape: [batch, positions, typeof own === 'number' ? heads * own : '?'] }, state, state]
+  }
   if (!key || !value || query.shape.length !== 3) {
-    const size = query.shape.at(-1)!
-    const features = query.shape.length === 5 && typeof size === 'number' ? heads * size : size
     const state: TensorType = { dtype, shape: undefined }
-    return [{ dtype, shape: [batch, positions, features] }, state, state]
+    return [{ dtype, shape: [batch, positions, query.shape.at(-1)!] }, state, state]
   }
   const size = (features: Dim): Dim => (typeof features === 'number' ? features / heads : '?')
   const isSplit = key.shape.length === 4
@@ -191,20 +197,42 @@ function inferMultiHead(c: InferContext): readonly TensorType[] {
   ]
 }
 
+/** The shape of queries, keys and values, or of keys and values, that are one input of five axes; undefined where each is an input of its own. */
+function packedInput(query: Shape, key: Shape | undefined): Shape | undefined {
+  return query.length === 5 ? query : key?.length === 5 ? key : undefined
+}
+
+/** [batch, positions, heads, parts, size] -> parts times [batch, positions, heads * size] */
+function unpacked(g: Emitter, x: Value, parts: number): Value[] {
+  const [batch, positions, heads, , size] = shapeOf(x)
+  const shape = [batch!, positions!, (heads as number) * (size as number)]
+  const split = g.ops('Split', [x, g.integers(new Array<number>(parts).fill(1))], { axis: 3 }, parts)
+  return split.map((part) => g.reshape(part, shape))
+}
+
+/** Queries, keys and values as three values. */
+function threeInputs({ g, input, optional, fail }: LowerContext): readonly Value[] {
+  const [query, key, value] = [input(0), optional(1), optional(2)]
+  if (shapeOf(query).length === 5) return unpacked(g, query, 3)
+  if (key && shapeOf(key).length === 5) return [query, ...unpacked(g, key, 2)]
+  if (key && value && shapeOf(query).length === 3) return [query, key, value]
+  return fail(
+    `queries have the shape ${formatShape(shapeOf(query))} and keys ${key ? formatShape(shapeOf(key)) : 'are left out'}`,
+  )
+}
+
 function lowerMultiHead(c: LowerContext): (Value | undefined)[] {
-  const { g, input, optional, attributes, fail } = c
-  if (shapeOf(input(0)).length !== 3 || !optional(1) || !optional(2)) {
-    fail('queries, keys and values are packed into one input, covered are three inputs')
-  }
+  const { g, optional, attributes, fail } = c
   for (const index of [8, 9]) if (optional(index)) fail(`input ${index} (a shared cache) is given`)
   const heads = attributes.int('num_heads')
   const bias = optional(3)
-  const features = [input(0), input(1), input(2)].map((v) => {
+  const inputs = threeInputs(c)
+  const features = inputs.map((v) => {
     const shape = shapeOf(v)
     return (shape.length === 4 ? (shape[3] as number) * heads : shape[2]) as number
   })
   const biases = bias ? g.ops('Split', [bias, g.integers(features)], { axis: 0 }, 3) : []
-  const [query, own, given] = [input(0), input(1), input(2)].map((part, i) => {
+  const [query, own, given] = inputs.map((part, i) => {
     if (shapeOf(part).length === 4) return part
     return splitHeads(g, biases[i] ? g.add(part, biases[i]) : part, heads)
   }) as [Value, Value, Value]
@@ -255,6 +283,8 @@ const multiHeadAttention = lowered(
       unidirectional: { kind: 'int', default: 0 },
     },
     infer: inferMultiHead,
+    // "Packed QKV of shape (B, L, N, 3, H) not implemented for CPU", "Packed KV not implemented for CPU"
+    lacksKernel: ([query, key]) => packedInput(query?.type?.shape ?? [], key?.type?.shape) !== undefined,
     smooth: true,
     samples: multiHeadSamples,
   },

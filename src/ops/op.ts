@@ -179,6 +179,8 @@ export interface Op {
   readonly grad: GradientRule | { readonly none: string }
   /** writes standard operators that compute the same, for fused operators; passes/lower.ts puts them in its place */
   readonly lower?: LowerRule
+  /** forms of the inputs for which the runtime's build for processors has no kernel: a graph that is to run there has their lowering */
+  readonly lacksKernel?: (inputs: readonly (Value | undefined)[]) => boolean
   /** integers that come out stand for real numbers: they carry a gradient, of a floating-point type, to whatever computes with them */
   readonly quantizes?: true
   /** the function has a second derivative worth testing */

@@ -23,6 +23,7 @@ const slots: Readonly<Record<string, readonly number[]>> = {
   'com.microsoft.FusedGemm': [0, 1, 2],
   'com.microsoft.FusedConv': [1, 2],
   'com.microsoft.Attention': [1, 2],
+  'com.microsoft.MultiHeadAttention': [3],
   'com.microsoft.BiasGelu': [1],
   'com.microsoft.FastGelu': [1],
   'com.microsoft.SkipLayerNormalization': [2, 3, 4],

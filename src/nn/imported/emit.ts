@@ -14,6 +14,7 @@ import {
   valuesUsedBy,
 } from '../../graph/graph.ts'
 import { substitute } from '../../graph/substitute.ts'
+import { lowerNode } from '../../ops/lower.ts'
 import { isBatchNormalization, isBatchTraining, isDropout } from '../../ops/weight-inputs.ts'
 import { inferGraph } from '../../passes/infer-graph.ts'
 import type { LayerContext, ParameterSpec } from '../layer.ts'
@@ -189,6 +190,10 @@ function repeated(c: LayerContext, node: Node): readonly (Value | undefined)[] {
     )
   }
   const { op, domain, inputs, attributes } = node
+  const record = c.g.table.get(domain, op)
+  if (record?.lower && record.lacksKernel?.(inputs)) {
+    return c.g.builder.within(node.name, () => lowerNode(c.g, { ...record, lower: record.lower! }, node))
+  }
   const outputs = node.outputs.map((value) => value?.type)
   const containers = node.outputs.map((value) => value?.container)
   const names = node.outputs.map((value) => value?.name)

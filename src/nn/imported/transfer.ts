@@ -4,7 +4,7 @@ import type { Graph } from '../../graph/graph.ts'
 import type { OpTable } from '../../ops/op.ts'
 import { cut } from '../../passes/cut.ts'
 import type { Layer } from '../layer.ts'
-import { sequential } from '../model.ts'
+import { input, model, sequential } from '../model.ts'
 import { defaultHeadPlace, head } from './head.ts'
 import { importedLayers } from './layers.ts'
 import { type ImportedModel, type ImportedOptions, importedModel } from './model.ts'
@@ -78,11 +78,19 @@ export function transfer(graph: Graph, options: TransferOptions = {}): Transfer 
     throw new QuernError('config', "nothing is trained: the head is kept and from.train is 'none'")
   }
   return {
-    model: sequential(keeps ? [base] : [base, headFrom(given, units, activation)]),
+    model: behind(base, keeps ? undefined : headFrom(given, units, activation)),
     base,
     groups: groupsOf(base, begins, options),
     output: output ?? part.outputs[0]!.name,
   }
+}
+
+/** The base, and what stands behind it. */
+function behind(base: ImportedModel, last: Layer | undefined): Layer {
+  if (base.inputs.length === 1) return sequential(last ? [base, last] : [base])
+  const inputs = base.inputs.map((spec) => input(spec))
+  const features = base(inputs)
+  return model({ inputs, outputs: last ? last(features) : features })
 }
 
 const escaped = (text: string): string => text.replaceAll(/[\\^$.|?*+()[\]{}/-]/g, '\\$&')
