@@ -2,6 +2,7 @@
 import { createRandom } from '../core/random.ts'
 import { plot } from '../evaluate/html/plot.ts'
 import { createOptimizer, type NamedConfig } from '../optim/index.ts'
+import { epochSampler } from '../tasks/class-loss.ts'
 import { findLearningRate, type RateTest } from '../train/find-learning-rate.ts'
 import { createStep } from './create-step.ts'
 import type { Project, Services } from './services.ts'
@@ -44,6 +45,7 @@ export async function findProjectRate(
       train: data.splits.train,
       batchSize: config.train.batchSize,
       random: createRandom(config.seed),
+      sampler: epochSampler(config.train, data.splits.train),
       augment: task.augment(config),
       signal,
       onProgress,

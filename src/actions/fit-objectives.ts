@@ -101,7 +101,7 @@ export async function* fitObjectives(
   )
 }
 
-/** What can be compared of an objective; its function cannot. */
+/** What is plain data of an objective; what its function writes is told apart by the graph. */
 function plain({ name, parameters, optimizer, every }: Objective): unknown {
   return [name, parameters === undefined ? undefined : [parameters].flat().map(String), optimizer?.config, every]
 }

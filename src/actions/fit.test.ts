@@ -250,6 +250,43 @@ test('resumes from checkpoints of the same call, and refuses those of another', 
   }
 })
 
+test('a run is not resumed with other functions of the user: activations, layers, losses', async () => {
+  const options = { x: features, y: sums, epochs: 2, loss: 'meanSquaredError' } as const
+  const leaky = (slope: number) =>
+    nn.sequential([nn.dense({ units: 3, activation: (g, x) => g.max(x, g.mul(x, slope)) }), nn.dense({ units: 1 })])
+  const shifted = (by: Float32Array) =>
+    nn.sequential([
+      nn.layer({ kind: 'shift', config: {}, apply: ({ g }, [x]) => g.add(x!, g.builder.constant(float32([9], by))) }),
+      nn.dense({ units: 1 }),
+    ])
+  const wide = {
+    ...options,
+    x: float32(
+      [200, 9],
+      Float32Array.from({ length: 1800 }, (_, i) => (i % 7) / 7),
+    ),
+  }
+  const power = (n: number): nn.Loss => ({
+    ...nn.meanSquaredError(),
+    apply: (g, predictions, targets) => g.mean(g.pow(g.abs(g.sub(predictions, targets)), n)),
+  })
+  for (const [net, given, other] of [
+    [leaky(0.1), options, { net: leaky(0.2) }],
+    [shifted(new Float32Array(9)), wide, { net: shifted(new Float32Array(9).fill(1)) }],
+    [leaky(0.1), { ...options, loss: power(2) }, { loss: power(4) }],
+  ] as const) {
+    const checkpoints = memoryCheckpoints()
+    await run(net, { ...given, checkpoints, signal: AbortSignal.abort() })
+    const { net: changed = net, ...change } = other as { net?: nn.Layer }
+    const again = run(changed, { ...given, ...change, checkpoints, resume: true })
+    await expect(again).rejects.toThrow('the configuration or the data changed')
+  }
+  // The same function, made anew.
+  const checkpoints = memoryCheckpoints()
+  await run(leaky(0.1), { ...options, checkpoints, signal: AbortSignal.abort() })
+  expect((await run(leaky(0.1), { ...options, checkpoints, resume: true })).fitted.onnx).toBeDefined()
+})
+
 test('data that does not fit is refused', async () => {
   const short = float32([10, 1], new Float32Array(10))
   const net = nn.sequential([nn.dense({ units: 1 })])

@@ -15,6 +15,7 @@ import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
 import { type CheckpointStore, memoryCheckpoints } from '../train/checkpoint.ts'
 import { type EarlyStopping, runLoop } from '../train/loop.ts'
 import type { ColumnSpec, JointNetwork, Network } from '../train/network.ts'
+import { networkDigest } from '../train/network-digest.ts'
 import { optimizerFrom, type ParameterGroup } from '../train/parameter-groups.ts'
 import type { Scorer } from '../train/scores.ts'
 import { createTrainingStep, type TrainingStep } from '../train/step.ts'
@@ -123,7 +124,12 @@ export async function* runFit<Result>(
       clock: Date,
       device,
       fingerprint: options.checkpoints
-        ? await fingerprint(options, [run.identity, optimizer.config, await digestDatasets(splits)])
+        ? await fingerprint(options, [
+            run.identity,
+            optimizer.config,
+            await networkDigest(run.network, step.partSize),
+            await digestDatasets(splits),
+          ])
         : '',
       resume: options.resume ?? false,
       signal: options.signal,

@@ -15,6 +15,7 @@ import { epochSampler } from '../tasks/class-loss.ts'
 import type { TaskData, TaskNetwork } from '../tasks/task.ts'
 import { runLoop } from '../train/loop.ts'
 import type { Network } from '../train/network.ts'
+import { networkDigest } from '../train/network-digest.ts'
 import type { TrainingStep } from '../train/step.ts'
 import { createStep } from './create-step.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
@@ -89,7 +90,8 @@ export async function* trainModel(
   checkOutput(network, described.answer)
   const { start, model, inputs } = described
   const kept = start && (await keepFeatures(services, project, { model, inputs, splits: data.splits, signal }))
-  const step = await createStep(services, config, { ...network, ...kept?.network }, { groups: start?.groups, data })
+  const trained: Network = { ...network, ...kept?.network }
+  const step = await createStep(services, config, trained, { groups: start?.groups, data })
   try {
     const shown = fewExamples(
       data.splits.train,
@@ -109,7 +111,7 @@ export async function* trainModel(
         run,
         input,
         target: described.target.name,
-        fingerprint: await fingerprint(resolved, digest),
+        fingerprint: await fingerprint(resolved, digest, await networkDigest(trained, step.partSize)),
       })
       if (done.reason === 'interrupted') return interrupted(run)
       return writeResults(services, project, { data, step, run, described, resolved, digest, done, base, signal })
@@ -148,10 +150,10 @@ function newRun(services: Services, { name, task }: Project, config: unknown): P
   return services.runs.create({ name, task: task.name, config, environment: services.versions })
 }
 
-/** What must be equal for a resumed run to be the same run: configuration and data, not the machine. */
-function fingerprint(resolved: Record<string, unknown>, digest: string): Promise<string> {
+/** What must be equal for a resumed run to be the same run: configuration, data and network, not the machine. */
+function fingerprint(resolved: Record<string, unknown>, ...digests: readonly string[]): Promise<string> {
   const { device, threads, ...rest } = resolved
-  return sha256OfText(JSON.stringify([rest, digest]))
+  return sha256OfText(JSON.stringify([rest, ...digests]))
 }
 
 async function* loop(

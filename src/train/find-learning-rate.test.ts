@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { bytesOf, digits, linear, prepare } from '../../test/run-training.ts'
 import { createRandom } from '../core/random.ts'
-import { findLearningRate, suggestions } from './find-learning-rate.ts'
+import type { EpochSampler } from '../data/class-sampling.ts'
+import { findLearningRate, type RateTestOptions, suggestions } from './find-learning-rate.ts'
 
 const point = (learningRate: number, smoothed: number) => ({ learningRate, loss: smoothed, smoothed })
 
@@ -34,6 +35,20 @@ test('a convolutional network: the loss falls, then runs away; everything is put
   // The same again, since it began from the same place.
   expect((await findLearningRate(test)).points).toEqual(found.points)
   await step.release()
+})
+
+test('a sampler chooses the examples: as on the data that it leaves over', async () => {
+  const [few, all] = [digits(0, 64), digits(0, 320)]
+  const points = async (of: Pick<RateTestOptions, 'train' | 'sampler'>) => {
+    const { step } = await prepare({ train: all })
+    const found = await findLearningRate({ step, batchSize: 16, random: createRandom(1), steps: 10, ...of })
+    await step.release()
+    return found.points
+  }
+  const sampler: EpochSampler = { length: few.length, draw: (_, into) => into.set(few.rows) }
+  const sampled = await points({ train: all, sampler })
+  expect(sampled).toEqual(await points({ train: few }))
+  expect(sampled).not.toEqual(await points({ train: all }))
 })
 
 test('plain gradient descent diverges: it stops there and restores', async () => {

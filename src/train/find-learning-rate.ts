@@ -6,6 +6,7 @@ import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import type { Augment } from '../data/augment.ts'
 import { createBatches } from '../data/batches.ts'
+import type { EpochSampler } from '../data/class-sampling.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { arraysOf } from './evaluate-dataset.ts'
 import type { TrainingStep } from './step.ts'
@@ -15,6 +16,8 @@ export interface RateTestOptions {
   readonly train: Dataset
   readonly batchSize: number
   readonly random: Random
+  /** examples of an epoch; default: each of `train` once */
+  readonly sampler?: EpochSampler | undefined
   readonly augment?: { readonly column: string; readonly apply: Augment } | undefined
   /** first rate; default 1e-7 */
   readonly from?: number | undefined
@@ -82,12 +85,12 @@ function checkOptions({ from = 1e-7, to = 10, steps = 100, smoothing = 0.9, dive
 }
 
 async function ramp(options: RateTestOptions, test: Test): Promise<Pick<RateTest, 'points' | 'reason'>> {
-  const { step, train, batchSize, random, augment, signal, onProgress } = options
+  const { step, train, batchSize, random, sampler, augment, signal, onProgress } = options
   const into = arraysOf(step)
   const source = random.fork('batches')
-  const batches = createBatches(train, { batchSize, into, random: source, ...(augment ? { augment } : {}) })
+  const batches = createBatches(train, { batchSize, into, random: source, sampler, ...(augment ? { augment } : {}) })
   // A smaller last batch would need a graph of its own, and its loss is noisier.
-  const whole = Math.max(1, Math.floor(train.length / batchSize))
+  const whole = Math.max(1, Math.floor((sampler ?? train).length / batchSize))
   const points: RatePoint[] = []
   let [average, least] = [0, Infinity]
   for (let i = 0; i < test.steps; i++) {

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { findProjectRate } from '../../src/actions/find-learning-rate.ts'
 import { resolveProject } from '../../src/actions/project.ts'
 import { trainModel } from '../../src/actions/train.ts'
 import { createRandom } from '../../src/core/random.ts'
@@ -21,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => folder.remove())
 
-async function train(more: object, task = 'tabular-classification') {
+function projectOf(more: object, task = 'tabular-classification') {
   const target = task === 'tabular-classification' ? 'state' : 'sum'
   const config = {
     task,
@@ -36,7 +37,11 @@ async function train(more: object, task = 'tabular-classification') {
     baselines: false,
     train: { epochs: 6, optimizer: { name: 'adam', learningRate: 0.05 }, ...more },
   }
-  const events = trainModel(folder.services, resolveProject(config, { root: folder.root, what: 'test' }))
+  return resolveProject(config, { root: folder.root, what: 'test' })
+}
+
+async function train(more: object, task?: string) {
+  const events = trainModel(folder.services, projectOf(more, task))
   let steps = 0
   for (;;) {
     const next = await events.next()
@@ -62,6 +67,14 @@ it('finds rare examples that plain training overlooks, by weights and by other e
   expect(focal.scores.areaUnderRoc!).toBeCloseTo(plain.scores.areaUnderRoc!, 1)
   expect(focal.scores.crossEntropy!).toBeGreaterThan(plain.scores.crossEntropy!)
 }, 60_000)
+
+it('tries learning rates on the epochs that training would see', async () => {
+  const points = async (more: object) => (await findProjectRate(folder.services, projectOf(more))).points
+  const [plain, over] = [await points({}), await points({ sampling: 'over' })]
+  // The batches hold other rows.
+  expect(over[0]!.loss).not.toBe(plain[0]!.loss)
+  expect(await points({ sampling: { name: 'under', ratio: 1 } })).not.toEqual(over)
+})
 
 it('refuses what does not fit, and says what there is', async () => {
   await expect(train({ classWeights: { il: 3 } })).rejects.toThrow("Did you mean 'ill'?")
