@@ -79,7 +79,7 @@ export async function evaluateAndReport(
   const { task } = input.project
   const dataset = splitOf(task, data, split, model.bundle)
   const outputs = await scoreDataset(model.pipeline, dataset, input)
-  const report = task.report({ outputs, dataset, labels: data.labels })
+  const report = task.report({ outputs, dataset, ...data })
   const described = await describe(services, input, dataset, report)
   const text = new TextEncoder()
   await files.write('metrics.json', text.encode(`${JSON.stringify(metricsFileFrom(described), null, 2)}\n`))

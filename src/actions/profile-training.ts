@@ -3,7 +3,7 @@
 import type { Pipeline } from '../bundle/pipeline.ts'
 import { trainingProfile } from '../bundle/profile/training-profile.ts'
 import type { TrainingProfile } from '../contract/training-profile.ts'
-import { columnOf, type Dataset, exampleSize, subset } from '../data/dataset.ts'
+import { columnType, copyOfExamples, type Dataset, exampleSize, subset } from '../data/dataset.ts'
 import { scoreDataset } from './score-dataset.ts'
 
 /** Spread evenly over the split: quantiles of more examples are the same to the eye, and training should end. */
@@ -24,12 +24,11 @@ export async function profileTraining(
   signal?: AbortSignal,
 ): Promise<TrainingProfile> {
   const { manifest } = pipeline
-  const cells = manifest.inputs.reduce((sum, input) => sum + exampleSize(columnOf(train, input.name)), 0)
+  const cells = manifest.inputs.reduce((sum, input) => sum + exampleSize(columnType(train, input.name)), 0)
   const count = profiledCount(train.length, cells)
-  const part = subset(
-    train,
-    Int32Array.from({ length: count }, (_, i) => Math.floor((i * train.length) / count)),
-  )
+  const spread = Int32Array.from({ length: count }, (_, i) => Math.floor((i * train.length) / count))
+  const names = manifest.inputs.map((input) => input.name)
+  const part = train.stored ? copyOfExamples(train, names, spread) : subset(train, spread)
   const data = await scoreDataset(pipeline, part, { signal })
   const { name, dtype } = manifest.outputs[0]!
   const answers = { [name]: { dtype: dtype as 'float32', shape: [count, data.length / Math.max(1, count)], data } }

@@ -2,7 +2,7 @@
 import type { Pipeline } from '../bundle/pipeline.ts'
 import { dtypes, type NumericArray } from '../core/dtype.ts'
 import { createBatches } from '../data/batches.ts'
-import { columnOf, type Dataset, exampleShape, exampleSize } from '../data/dataset.ts'
+import { columnType, type Dataset, exampleShape, exampleSize } from '../data/dataset.ts'
 import type { NamedTensors } from '../runtime/backend.ts'
 
 /** Examples in one run of the graph. */
@@ -21,7 +21,7 @@ export async function scoreDataset(
   const capacity = Math.min(batchSize, dataset.length)
   const into = Object.fromEntries(
     inputs.map(({ name }): [string, NumericArray] => {
-      const column = columnOf(dataset, name)
+      const column = columnType(dataset, name)
       return [name, new dtypes[column.dtype].array!(capacity * exampleSize(column))]
     }),
   )
@@ -32,7 +32,7 @@ export async function scoreDataset(
     const count = batches.fill(step)
     const feeds: NamedTensors = Object.fromEntries(
       inputs.map(({ name }) => {
-        const column = columnOf(dataset, name)
+        const column = columnType(dataset, name)
         const data = into[name]!.subarray(0, count * exampleSize(column))
         return [name, { dtype: column.dtype, shape: [count, ...exampleShape(column)], data }]
       }),

@@ -1,7 +1,7 @@
 /** Training that starts from another model: it is opened, checked against its file before the first step, and after the last one. */
 import { messageOf, QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
-import { columnOf, type Dataset } from '../data/dataset.ts'
+import { copyOfExamples, type Dataset } from '../data/dataset.ts'
 import { countImported, importedModel, type Layer } from '../nn/index.ts'
 import type { TaskData, TaskNetwork, TaskStart } from '../tasks/task.ts'
 import { cacheFeatures, featureBytes } from '../train/feature-cache.ts'
@@ -78,19 +78,11 @@ async function placeOf(services: Services, name: string, root: string): Promise<
 /** A few examples of a dataset, as columns `[count, ...]`. */
 export function fewExamples(dataset: Dataset, names: readonly string[], most = 4): Readonly<Record<string, Tensor>> {
   const count = Math.min(most, dataset.length)
-  return Object.fromEntries(
-    names.map((name) => {
-      const column = columnOf(dataset, name)
-      const size = column.data.length / column.shape[0]!
-      const rows = Array.from({ length: count }, (_, i) => {
-        const at = dataset.rows[i]! * size
-        return (column.data as Float32Array).subarray(at, at + size)
-      })
-      const data = new (column.data.constructor as Float32ArrayConstructor)(count * size)
-      for (const [i, row] of rows.entries()) data.set(row, i * size)
-      return [name, { dtype: column.dtype, shape: [count, ...column.shape.slice(1)], data }]
-    }),
-  )
+  return copyOfExamples(
+    dataset,
+    names,
+    Int32Array.from({ length: count }, (_, i) => i),
+  ).columns
 }
 
 /**

@@ -80,7 +80,7 @@ export async function trainAndScore(
       for (const [split, dataset] of Object.entries(data.splits)) {
         if (split === 'train') continue
         const outputs = await scoreDataset(pipeline, dataset)
-        found[split] = { ...task.report({ outputs, dataset, labels: data.labels }).metrics }
+        found[split] = { ...task.report({ outputs, dataset, ...data }).metrics }
       }
       return found
     } finally {

@@ -1,5 +1,5 @@
 /** Rows of named values in; labels with probabilities, or an estimate, out. */
-import type { Manifest, TablePreprocessing } from '../contract/manifest.ts'
+import { type Manifest, numberNames, type TablePreprocessing, targetsOf } from '../contract/manifest.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { formatShape, sameShape } from '../core/shape.ts'
 import { createRowCleaner, type RowCleaner } from '../data/clean/clean-row.ts'
@@ -78,7 +78,7 @@ async function prepare(input: unknown, { manifest, onUnseen, images }: PrepareCo
   }
   const names = columns.map(({ name }) => name)
   const absent = names.filter((name) => !Object.hasOwn(row, name))
-  const extra = Object.keys(row).filter((name) => name !== target && !names.includes(name))
+  const extra = Object.keys(row).filter((name) => !targetsOf(target).includes(name) && !names.includes(name))
   if (absent.length > 0) {
     const [first] = absent
     const others = absent.length > 1 ? ` (and ${absent.length - 1} more)` : ''
@@ -156,9 +156,9 @@ export const tabularRegression: TaskPipeline = {
   answers(outputs, row, manifest) {
     const { data, shape } = outputs[manifest.outputs[0]!.name]!
     const size = shape[1]!
-    const { target } = tablePreprocessing(manifest, 'the bundle')
+    const names = numberNames(tablePreprocessing(manifest, 'the bundle'), size)
     return Array.from((data as Float32Array).subarray(row * size, (row + 1) * size), (value, i) => {
-      if (Number.isFinite(value)) return { target: size === 1 ? target : `${target}[${i}]`, value }
+      if (Number.isFinite(value)) return { target: names[i]!, value }
       throw new QuernError('numeric', `model '${manifest.name}' answered ${value}`, {
         hint: 'Its parameters are not finite, or a value of the row is far beyond those of training.',
       })

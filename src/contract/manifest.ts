@@ -38,12 +38,24 @@ export interface TableColumn {
 export interface TablePreprocessing {
   kind: 'table'
   columns: TableColumn[]
-  /** what the model answers: not read, but it may stand in a row */
-  target: string
+  /** what the model answers, one column or several: not read, but it may stand in a row */
+  target: string | string[]
   /** texts that mean that there is no value */
   missing: string[]
   /** rules that change values before anything else, in this order */
   clean?: ValueRule[] | undefined
+}
+
+/** Columns that are answered, however they are written. */
+export function targetsOf(target: string | readonly string[]): readonly string[] {
+  return typeof target === 'string' ? [target] : target
+}
+
+/** What the numbers of an answer are called: by their columns, those of one column by their places. */
+export function numberNames({ target }: Pick<TablePreprocessing, 'target'>, width: number): readonly string[] {
+  const targets = targetsOf(target)
+  if (targets.length === width) return targets
+  return Array.from({ length: width }, (_, i) => `${targets[0]}[${i}]`)
 }
 
 export type Preprocessing = ImagePreprocessing | TablePreprocessing
@@ -110,7 +122,7 @@ const tablePreprocessing = z.strictObject({
       }),
     )
     .min(1),
-  target: z.string(),
+  target: z.union([z.string(), z.array(z.string()).min(1)]),
   missing: z.array(z.string()),
   clean: keptRules.optional(),
 })

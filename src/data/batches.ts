@@ -3,15 +3,16 @@
  * epoch), so a resumed run sees the batches that the uninterrupted one would have seen.
  */
 
-import type { NumericArray } from '../core/dtype.ts'
+import { dtypes, type NumericArray } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import type { Augment, AugmentConfig } from './augment.ts'
+import { type Blocks, blocksOf, shuffleBlocks } from './block-order.ts'
 import type { EpochSampler } from './class-sampling.ts'
-import { columnOf, type Dataset, exampleShape, exampleSize } from './dataset.ts'
-import { createGather } from './gather.ts'
+import { columnOf, columnType, type Dataset, exampleShape, exampleSize } from './dataset.ts'
+import { createGather, gatherStored } from './gather.ts'
 
-/** Storage rows in the order of an epoch (Fisher-Yates), written into `into` when it is given. */
+/** Storage rows in the order of an epoch (Fisher-Yates; by blocks where they lie in a file), written into `into` when it is given. */
 export function epochOrder(
   dataset: Dataset,
   random: Random,
@@ -19,14 +20,33 @@ export function epochOrder(
   into: Int32Array = new Int32Array(dataset.length),
 ): Int32Array {
   into.set(dataset.rows)
-  return random.fork('epoch').fork(epoch).shuffle(into)
+  return shuffled(dataset, into, random.fork('epoch').fork(epoch))
+}
+
+function shuffled(dataset: Dataset, rows: Int32Array, random: Random): Int32Array {
+  const blocks = storedBlocks(dataset)
+  return blocks ? shuffleBlocks(rows, blocks, random) : random.shuffle(rows)
+}
+
+/** How a dataset's rows are read where they lie in a file: in blocks of as many rows for every column; undefined where all is in memory. */
+function storedBlocks({ stored }: Dataset): Blocks | undefined {
+  const columns = Object.values(stored ?? {})
+  if (columns.length === 0) return undefined
+  const widths = columns.map((column) => exampleSize(column) * dtypes[column.dtype].array!.BYTES_PER_ELEMENT)
+  return blocksOf(widths.reduce((sum, width) => sum + width, 0))
 }
 
 /** As `epochOrder`, of the examples that a sampler draws. */
-export function sampledOrder(sampler: EpochSampler, random: Random, epoch: number, into: Int32Array): Int32Array {
+export function sampledOrder(
+  dataset: Dataset,
+  sampler: EpochSampler,
+  random: Random,
+  epoch: number,
+  into: Int32Array,
+): Int32Array {
   const ofEpoch = random.fork('epoch').fork(epoch)
   sampler.draw(ofEpoch, into)
-  return ofEpoch.shuffle(into)
+  return shuffled(dataset, into, ofEpoch)
 }
 
 export interface BatchesConfig {
@@ -96,7 +116,7 @@ export function createBatches(dataset: Dataset, config: BatchesConfig): Batches 
       epoch = next
       started = true
       if (!random) return
-      if (sampler) sampledOrder(sampler, random, epoch, order)
+      if (sampler) sampledOrder(dataset, sampler, random, epoch, order)
       else epochOrder(dataset, random, epoch, order)
     },
     fill(step) {
@@ -125,8 +145,9 @@ export function createFill(
     readonly repeats: boolean
   },
 ): Fill {
+  const blocks = storedBlocks(dataset)
   const gathers = Object.entries(of.into).map(([name, target]) => {
-    const column = columnOf(dataset, name)
+    const column = columnType(dataset, name)
     const needed = of.capacity * exampleSize(column)
     if (target.length < needed) {
       throw new QuernError(
@@ -134,7 +155,10 @@ export function createFill(
         `a batch of ${of.capacity} of column '${name}' needs ${needed} elements, the target holds ${target.length}`,
       )
     }
-    return createGather(name, column, target)
+    const stored = dataset.stored?.[name]
+    if (!stored || !blocks) return createGather(name, columnOf(dataset, name), target)
+    // In the file's own order a block is done when the next one begins.
+    return gatherStored(name, stored, target, of.random ? blocks : { ...blocks, window: 4 })
   })
   const change = of.augment && createChange(dataset, of.augment, of.into, of.random, of.repeats)
   return (order, first, count, epoch) => {

@@ -18,6 +18,9 @@ export async function digestDatasets(datasets: Readonly<Record<string, Dataset>>
       }
       parts.push(`${name}.${column} ${dtype}[${shape}] ${hash}`)
     }
+    for (const [column, { dtype, shape, digest }] of Object.entries(dataset.stored ?? {})) {
+      parts.push(`${name}.${column} ${dtype}[${shape}] ${digest}`)
+    }
     parts.push(`${name} rows ${await sha256(bytesOf(dataset.rows))} classes ${JSON.stringify(dataset.labels)}`)
   }
   return sha256OfText(parts.join('\n'))

@@ -5,7 +5,8 @@
 import { dtypes, type NumericArray } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
-import { exampleSize } from './dataset.ts'
+import type { Blocks } from './block-order.ts'
+import { exampleSize, type StoredColumn } from './dataset.ts'
 
 /** Copies `count` rows, `rows[from]` and on, to the beginning of the target. */
 export type Gather = (rows: Int32Array, from: number, count: number) => void
@@ -79,5 +80,49 @@ export function createGather(name: string, column: Tensor, target: NumericArray)
     }
     if (long) copyLongRows(from, to, rowBytes, rows, first, count)
     else copyShortRows(source, target, rowLength, rows, first, count)
+  }
+}
+
+/**
+ * As `createGather`, from a file. The last `window` blocks that were read are kept, so that rows in the order of `shuffleBlocks`, and rows one after
+ * the other, read each block once.
+ */
+export function gatherStored(
+  name: string,
+  column: StoredColumn,
+  target: NumericArray,
+  { rows: size, window }: Blocks,
+): Gather {
+  if (!(target instanceof dtypes[column.dtype].array!)) {
+    throw new QuernError('input', `column '${name}' is ${column.dtype}, received ${target.constructor.name}`)
+  }
+  const rowBytes = exampleSize(column) * target.BYTES_PER_ELEMENT
+  const stored = column.shape[0]!
+  const to = bytesOf(target)
+  /** place in `kept` by block; -1: not read */
+  const places = new Int32Array(Math.ceil(stored / size)).fill(-1)
+  const kept: { block: number; bytes: Uint8Array }[] = []
+  let oldest = 0
+  const read = (block: number): Uint8Array => {
+    const first = block * size
+    const isFull = kept.length >= window
+    const place = isFull ? oldest : kept.length
+    const slot = kept[place] ?? { block, bytes: new Uint8Array(size * rowBytes) }
+    if (isFull) [places[slot.block], oldest] = [-1, (oldest + 1) % window]
+    column.read(first, Math.min(size, stored - first), slot.bytes)
+    slot.block = block
+    kept[place] = slot
+    places[block] = place
+    return slot.bytes
+  }
+  return (rows, first, count) => {
+    for (let i = 0; i < count; i++) {
+      const row = rows[first + i]!
+      const block = Math.floor(row / size)
+      const place = places[block]!
+      const bytes = place < 0 ? read(block) : kept[place]!.bytes
+      const start = (row - block * size) * rowBytes
+      to.set(bytes.subarray(start, start + rowBytes), i * rowBytes)
+    }
   }
 }

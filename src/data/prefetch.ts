@@ -26,8 +26,9 @@ export interface PrefetchedBatches extends Batches {
 /** As `createBatches`, bit for bit; where examples are augmented, a thread makes them ahead. */
 export function prefetchBatches(dataset: Dataset, config: BatchesConfig): Batches {
   const { augment, random, into } = config
+  if (!augment?.config || !random || dataset.stored) return createBatches(dataset, config)
   const bytes = Object.keys(into).reduce((sum, name) => sum + bytesOf(columnOf(dataset, name)).length, 0)
-  if (!augment?.config || !random || bytes > mostBytes) return createBatches(dataset, config)
+  if (bytes > mostBytes) return createBatches(dataset, config)
   return new Prefetched(dataset, { ...config, augment, random })
 }
 
@@ -163,7 +164,7 @@ class Prefetched implements PrefetchedBatches {
   #order(epoch: number, into: Int32Array): void {
     const { random, sampler } = this.#config
     if (!sampler) epochOrder(this.#dataset, random, epoch, into)
-    else sampledOrder(sampler, random, epoch, into)
+    else sampledOrder(this.#dataset, sampler, random, epoch, into)
   }
 
   #begin(): Worker {

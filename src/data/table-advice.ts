@@ -110,10 +110,10 @@ const manyValues: Rule = ({ columns, rows }) =>
         }`,
     )
 
-const counting: Rule = ({ columns, rows, target }) =>
+const counting: Rule = ({ columns, rows, targets }) =>
   columns
     .filter(({ name, kind, distinct, numbers }) => {
-      if (name === target || kind !== 'number' || distinct !== rows || rows < 20 || !numbers) return false
+      if (targets.includes(name) || kind !== 'number' || distinct !== rows || rows < 20 || !numbers) return false
       const [least, , , , most] = numbers.quartiles
       // Whole numbers, nearly without gaps: some rows may have been left out. Quarters of whole numbers are multiples of a quarter.
       return numbers.quartiles.every((value) => Number.isInteger(4 * value)) && most - least < 1.1 * rows

@@ -20,6 +20,14 @@ export function singleColumnScore(
   return isClass ? rightShare(groups, target, rows.length) : explained(groups, target)
 }
 
+/**
+ * What a column alone tells beyond guessing: of classes the share of the rows that always answering the commonest gets wrong, of numbers the share of
+ * the variance as it is. 0: nothing, 1: everything.
+ */
+export function beyondGuessing(alone: number, majority: number): number {
+  return majority < 1 ? Math.max(0, (alone - majority) / (1 - majority)) : 0
+}
+
 function groupsOf(column: Column, rows: Int32Array): number[][] {
   const isNumber = column.kind === 'number' || column.kind === 'date'
   const missing = Array.from(rows).filter((row) => !isPresent(column.valid, row))

@@ -1,5 +1,4 @@
 /** What is in a table, and what is wrong with it: the result of `quern inspect`, as plain JSON. */
-import type { Dataset } from './dataset.ts'
 import { numberStatistics, quantileOf } from './features/number-statistics.ts'
 import { nearRows } from './near-rows.ts'
 import type { SourceReport } from './source.ts'
@@ -36,7 +35,8 @@ export interface ColumnProfile {
 export interface TableProfile {
   readonly kind: 'table'
   readonly rows: number
-  readonly target: string
+  /** columns that are answered */
+  readonly targets: readonly string[]
   readonly columns: readonly ColumnProfile[]
   readonly labels: readonly string[]
   /** rows, and counts of the classes in the order of `labels` */
@@ -67,13 +67,18 @@ export interface TableProfile {
 export interface TableProfileInput {
   readonly table: Table
   readonly schema: TableSchema
-  readonly target: string
+  /** columns that are answered */
+  readonly targets: readonly string[]
   readonly labels: readonly string[]
-  readonly splits: Readonly<Record<string, Dataset>>
+  /** rows of the table by split */
+  readonly splits: Readonly<Record<string, Int32Array>>
+  nameOfRow(row: number): string
   readonly report: SourceReport
   readonly notes: readonly string[]
   /** columns that the model reads */
   readonly used: readonly string[]
+  /** tells how much each column says alone: of one class, or of one number */
+  readonly told: boolean
 }
 
 /** Kinds whose commonest values say nothing: plots say more of numbers, prose and the paths of files are all different. */
@@ -83,12 +88,12 @@ const listed = 10
 
 /** The profile of a table whose rows were divided. */
 export function profileTable(input: TableProfileInput): TableProfile {
-  const { table, schema, target, labels, splits, report, notes } = input
-  const train = splits.train!.rows
-  const goal = table.columns.get(target)!
+  const { table, schema, targets, labels, splits, report, notes, told, used } = input
+  const train = splits.train!
+  const goal = table.columns.get(targets[0]!)!
   const columns = schema.columns.map(({ name, distinct, missing }): ColumnProfile => {
     const column = table.columns.get(name)!
-    const alone = input.used.includes(name) ? singleColumnScore(column, goal, train, labels.length > 0) : undefined
+    const alone = told && used.includes(name) ? singleColumnScore(column, goal, train, labels.length > 0) : undefined
     return {
       ...{ name, kind: column.kind, missing, distinct },
       ...(column.kind === 'number' || column.kind === 'date' ? { numbers: numbersOf(column, table.rows) } : {}),
@@ -99,26 +104,19 @@ export function profileTable(input: TableProfileInput): TableProfile {
     }
   })
   const divided = Object.fromEntries(
-    Object.entries(splits).map(([name, { rows }]) => [
-      name,
-      { rows: rows.length, classes: classesOf(goal, rows, labels) },
-    ]),
+    Object.entries(splits).map(([name, rows]) => [name, { rows: rows.length, classes: classesOf(goal, rows, labels) }]),
   )
   const profile: Omit<TableProfile, 'advice'> = {
     kind: 'table',
     rows: table.rows,
-    target,
+    targets,
     columns,
     labels,
     splits: divided,
     majority: labels.length > 0 ? Math.max(...divided.train!.classes) / divided.train!.rows : 0,
     duplicates: duplicatesOf(input),
     near: nearOf(input),
-    time: timeOrders(
-      table,
-      Object.fromEntries(Object.entries(splits).map(([name, part]) => [name, part.rows])),
-      splits.train!.nameOfRow,
-    ),
+    time: timeOrders(table, splits, input.nameOfRow),
     ...(report.cleaned ? { cleaned: report.cleaned } : {}),
     skipped: report.broken,
     notes,
@@ -150,16 +148,13 @@ function roleOf(
   return kind === 'category' && rows >= 20 && distinct === rows - missing ? { role: 'identifier' } : {}
 }
 
-function nearOf({ table, splits, used }: TableProfileInput): TableProfile['near'] {
+function nearOf({ table, splits, used, nameOfRow }: TableProfileInput): TableProfile['near'] {
   const pairs = nearRows(table, { columns: used })
   const owner = new Map<number, string>()
-  for (const [name, { rows }] of Object.entries(splits)) for (const row of rows) owner.set(row, name)
+  for (const [name, rows] of Object.entries(splits)) for (const row of rows) owner.set(row, name)
   const first = pairs
     .slice(0, listed)
-    .map(
-      ({ a, b, share }) =>
-        `${splits.train!.nameOfRow(a)} ~ ${splits.train!.nameOfRow(b)} (${(100 * share).toFixed(0)} %)`,
-    )
+    .map(({ a, b, share }) => `${nameOfRow(a)} ~ ${nameOfRow(b)} (${(100 * share).toFixed(0)} %)`)
   return { pairs: pairs.length, across: pairs.filter(({ a, b }) => owner.get(a) !== owner.get(b)).length, first }
 }
 
@@ -200,13 +195,13 @@ function topOf(column: Column, rows: number): NonNullable<ColumnProfile['top']> 
     .map(([value, count]) => ({ value, count }))
 }
 
-function duplicatesOf({ table, target, splits, used }: TableProfileInput): TableProfile['duplicates'] {
+function duplicatesOf({ table, targets, splits, used, nameOfRow }: TableProfileInput): TableProfile['duplicates'] {
   const columns = used.map((name) => table.columns.get(name)!)
-  const goal = table.columns.get(target)!
+  const goals = targets.map((name) => table.columns.get(name)!)
   const cell = (column: Column, row: number): string | number =>
     !isPresent(column.valid, row) ? '\u0001' : 'offsets' in column ? cellText(column, row)! : column.values[row]!
   const owner = new Map<number, string>()
-  for (const [name, { rows }] of Object.entries(splits)) for (const row of rows) owner.set(row, name)
+  for (const [name, rows] of Object.entries(splits)) for (const row of rows) owner.set(row, name)
   const groups = new Map<string, number[]>()
   for (let row = 0; row < table.rows; row++) {
     const key = columns.map((column) => cell(column, row)).join('\u0000')
@@ -219,16 +214,15 @@ function duplicatesOf({ table, target, splits, used }: TableProfileInput): Table
   const first: string[] = []
   for (const group of groups.values()) {
     if (group.length < 2) continue
-    const targets = new Map<string | number, number[]>()
+    const answers = new Map<string, number[]>()
     for (const row of group) {
-      const key = cell(goal, row)
-      targets.set(key, [...(targets.get(key) ?? []), row])
+      const key = goals.map((goal) => cell(goal, row)).join('\u0000')
+      answers.set(key, [...(answers.get(key) ?? []), row])
     }
-    if (targets.size > 1) contradictions += group.length
-    for (const same of targets.values()) {
+    if (answers.size > 1) contradictions += group.length
+    for (const same of answers.values()) {
       rows += same.length - 1
-      if (same.length > 1 && first.length < listed)
-        first.push(same.map((row) => splits.train!.nameOfRow(row)).join(' = '))
+      if (same.length > 1 && first.length < listed) first.push(same.map((row) => nameOfRow(row)).join(' = '))
       if (!same.some((row) => owner.get(row) === 'train')) continue
       for (const row of same) {
         const split = owner.get(row)

@@ -7,7 +7,13 @@ import { baselineSection } from './html/baseline-section.ts'
 import { calibrationSection } from './html/calibration-section.ts'
 import { classSection, confusionSection, sliceSection } from './html/class-section.ts'
 import { cleaningSection } from './html/cleaning-section.ts'
-import { estimateLimits, estimateSummary, missSection, scatterSection } from './html/estimate-sections.ts'
+import {
+  estimateLimits,
+  estimateSummary,
+  missSection,
+  outputSection,
+  scatterSections,
+} from './html/estimate-sections.ts'
 import { type Content, html, Markup } from './html/markup.ts'
 import { mistakeSection } from './html/mistake-section.ts'
 import { style } from './html/style.ts'
@@ -61,7 +67,8 @@ function estimateSections(input: ReportInput<RegressionReport>): Content {
   return [
     estimateSummary(input),
     baselineSection(input),
-    scatterSection(input.report),
+    outputSection(input.report),
+    ...scatterSections(input.report),
     missSection(input.report),
     trainingSection(input),
     cleaningSection(input.cleaned),

@@ -1,5 +1,6 @@
 /** The profile of data as ONE file of HTML that needs nothing else: no script, no font, no request. */
 import type { ImageProfile } from '../data/image-profile.ts'
+import { beyondGuessing } from '../data/table-leakage.ts'
 import type { ColumnProfile, TableProfile } from '../data/table-profile.ts'
 import { countOf, decimal, percent, whole } from './format.ts'
 import { cleaningSection } from './html/cleaning-section.ts'
@@ -55,12 +56,15 @@ ${listSection('broken', 'Left out, since it cannot be read', broken)}
 `.text
 }
 
-function tableLede({ rows, columns, target, labels, splits, majority }: TableProfile): string {
+function tableLede({ rows, columns, targets, labels, splits, majority }: TableProfile): string {
   const parts = Object.entries(splits).map(([split, part]) => `${whole(part.rows)} ${split}`)
+  const [target] = targets
   const goal =
-    labels.length > 0
-      ? `'${target}' is one of ${labels.length} classes; always answering the commonest is right for ${percent(majority)}`
-      : `'${target}' is a number`
+    targets.length > 1
+      ? `The targets are ${targets.map((name) => `'${name}'`).join(', ')}`
+      : labels.length > 0
+        ? `'${target}' is one of ${labels.length} classes; always answering the commonest is right for ${percent(majority)}`
+        : `'${target}' is a number`
   return `${countOf(rows, 'row')} of ${countOf(columns.length, 'column')}: ${parts.join(', ')}. ${goal}.`
 }
 
@@ -85,20 +89,20 @@ function tableOf(title: string, head: readonly string[], rows: readonly (readonl
 <tbody>${rows.map(line)}</tbody></table></div>`
 }
 
-function columnSection({ columns, rows, target }: TableProfile): Markup {
+function columnSection({ columns, rows, targets, majority }: TableProfile): Markup {
   const shown = columns.slice(0, mostColumns)
   const head = ['Column', 'Kind', 'Missing', 'Different', 'Alone', 'Distribution', 'Values']
   const lines = shown.map((column) => [
-    column.name === target ? html`${column.name} <small>target</small>` : column.name,
+    targets.includes(column.name) ? html`${column.name} <small>target</small>` : column.name,
     column.role === undefined ? column.kind : `${column.kind}, ${column.role}`,
     column.missing === 0 ? '' : percent(column.missing / rows),
     whole(column.distinct),
-    column.alone === undefined ? '' : decimal(column.alone),
+    column.alone === undefined ? '' : decimal(beyondGuessing(column.alone, majority)),
     distribution(column, rows),
     values(column),
   ])
   return html`<section aria-labelledby="columns"><h2 id="columns">Columns</h2>
-<p class="note">Kinds are found by looking at every row; data.columns in the configuration decides otherwise. Alone: how well this column by itself tells the target of training rows, as a share of right classes or of the variance; near 1 it may be the answer in another form.</p>
+<p class="note">Kinds are found by looking at every row; data.columns in the configuration decides otherwise. Alone: what this column by itself tells of the target of training rows beyond always answering the commonest class or the mean, 0 nothing and 1 everything; near 1 it may be the answer in another form.</p>
 ${tableOf('Columns', head, lines)}${columns.length > shown.length ? html`<p class="note">${whole(columns.length - shown.length)} more columns are in the profile as JSON.</p>` : ''}</section>`
 }
 

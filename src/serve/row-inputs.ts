@@ -1,6 +1,6 @@
 /** Files of examples, one a row: CSV for models of tables, JSON lines for all. Used for bodies of `/predict` and for the files of jobs. */
 import type { PredictInput } from '../bundle/index.ts'
-import type { Manifest } from '../contract/manifest.ts'
+import { type Manifest, targetsOf } from '../contract/manifest.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { type CsvHead, cellsOf, csvHead } from '../data/sources/csv-head.ts'
 import { type RowRecord, rowRecords } from '../formats/row-records.ts'
@@ -75,7 +75,7 @@ export function rowFormFrom(beginning: Uint8Array, format: JobFormat, model: Row
   if (absent.length > 0) {
     const [first] = absent
     const others = absent.length > 1 ? ` (and ${absent.length - 1} more)` : ''
-    const free = head.names.filter((name) => !wanted.includes(name) && name !== preprocessing.target)
+    const free = head.names.filter((name) => !wanted.includes(name) && !targetsOf(preprocessing.target).includes(name))
     const hint = free.length > 0 ? suggestion(first!, free.slice(0, 20)) : undefined
     throw new QuernError('input', `${file} has no column '${first}'${others}, which model '${model.name}' reads`, {
       hint,

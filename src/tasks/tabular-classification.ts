@@ -55,7 +55,7 @@ function baselines(config: Config, data: TaskData): Baseline[] {
           {
             name: 'linear',
             network: networkOf(config, data, linear),
-            train: linearTraining(config),
+            train: linearTraining(config, data.splits.train.length),
           },
         ]),
     {
@@ -79,14 +79,18 @@ export const plainTraining: Baseline['train'] = {
   schedule: 'cosine',
 }
 
+/** Updates after which a linear model is where it will be, however many rows there are. */
+const settled = 20_000
+
 /**
- * A convex problem: a rate that falls to nothing, and as many epochs as the network has, 60 at least. The penalty is about that of
- * scikit-learn's logistic regression (C = 1) on a few hundred rows; without it the baseline would be weaker than it must be.
+ * A convex problem: a rate that falls to nothing, and as many epochs as the network has, at least 60 or those of `settled` updates. The penalty is
+ * about that of scikit-learn's logistic regression (C = 1) on a few hundred rows; without it the baseline would be weaker than it must be.
  */
-export function linearTraining({ train }: Config): Baseline['train'] {
+export function linearTraining({ train }: Config, rows: number): Baseline['train'] {
+  const least = Math.min(60, Math.ceil(settled / Math.ceil(rows / train.batchSize)))
   return {
     ...plainTraining,
-    epochs: Math.max(train.epochs, 60),
+    epochs: Math.max(train.epochs, least),
     optimizer: { name: 'adam', learningRate: 0.01 },
     l2: 2e-3,
   }

@@ -2,10 +2,11 @@
 import { z } from 'zod'
 import { type CleanRule, type CleanRuleInput, cleanSection } from '../contract/clean.ts'
 import { commonSections, type TrainInput } from '../contract/config.ts'
+import { targetsOf } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import type { ColumnHint } from '../data/sources/infer-kinds.ts'
 import { type ColumnKind, columnKinds } from '../data/table/table.ts'
-import type { ColumnWish } from '../data/table-data.ts'
+import type { ColumnWish } from '../data/table-columns.ts'
 import type { TableSplit } from '../data/table-split.ts'
 import type { MetricSpec } from '../metrics/index.ts'
 import type { Layer } from '../nn/index.ts'
@@ -65,8 +66,8 @@ export interface TabularDataSection {
   readonly query?: string | undefined
   /** of a folder: a regular expression over the paths below it, whose named groups are columns */
   readonly pattern?: string | undefined
-  /** column that the model answers */
-  readonly target: string
+  /** column that the model answers; of a regression also several */
+  readonly target: string | readonly string[]
   readonly columns: Readonly<Record<string, ColumnSetting>>
   readonly csv?: CsvSection | undefined
   /** texts that mean that there is no value, in place of '', NA, NaN, null, None */
@@ -78,6 +79,8 @@ export interface TabularDataSection {
   /** rules that change values or leave rows out, in this order, before anything else */
   readonly clean: readonly CleanRule[]
   readonly split: TableSplit
+  /** MB of encoded rows that are kept in memory; those of larger tables are read from the cache on the disk while training */
+  readonly memory: number
 }
 
 export interface TabularConfig extends TaskConfig {
@@ -145,6 +148,16 @@ const split = z.preprocess(
   ]),
 )
 
+/** Numbers of several columns are learnt at once; classes and labels are of one. */
+function targetSection(task: TabularConfig['task']): z.ZodType<string | readonly string[]> {
+  const target = z.union([named, z.array(named).min(1)])
+  if (task === 'tabular-regression') return target
+  return target.refine(
+    (names) => targetsOf(names).length === 1,
+    `names several columns, and ${task} answers one: train a model for each, or take 'tabular-regression' for numbers`,
+  )
+}
+
 /** The whole configuration of a task on a table. */
 export function tabularSchema(task: TabularConfig['task'], metrics: readonly string[]): z.ZodType<TabularConfig> {
   return z.strictObject({
@@ -155,7 +168,7 @@ export function tabularSchema(task: TabularConfig['task'], metrics: readonly str
       table: named.optional(),
       query: named.optional(),
       pattern: named.optional(),
-      target: named,
+      target: targetSection(task),
       columns: z.record(z.string(), column).default({}),
       csv: z
         .strictObject({
@@ -169,6 +182,7 @@ export function tabularSchema(task: TabularConfig['task'], metrics: readonly str
       onMissingTarget: z.enum(['fail', 'skip']).default('fail'),
       clean: cleanSection.default([]),
       split: split.default({ by: 'fraction', validation: 0.1, test: 0.1, stratified: true }),
+      memory: z.number().positive().default(1024),
     }),
     model: tabularModel,
     encoders: encodersSection,
@@ -213,5 +227,5 @@ export function columnSettings({ columns, target }: TabularDataSection): {
       wishes[name] = { feature, options, given: true }
     }
   }
-  return { hints, wishes, ignore: ignore.filter((name) => name !== target) }
+  return { hints, wishes, ignore: ignore.filter((name) => !targetsOf(target).includes(name)) }
 }

@@ -1,128 +1,171 @@
-/** The data of a task on a table: read, checked, divided, encoded. */
-import type { Manifest, TableColumn } from '../contract/manifest.ts'
+/** The data of a task on a table: read, checked, divided, encoded; or taken from the cache, where it was encoded before. */
+import { type Manifest, type TableColumn, targetsOf } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
 import { cleanTable, rulesToKeep, textColumns } from '../data/clean/clean-table.ts'
+import { encodedSize } from '../data/encoded-size.ts'
 import { openCellFiles } from '../data/sources/cell-files.ts'
-import { openTable } from '../data/sources/open-table.ts'
-import { isPresent, joinTables, pickRows, type Table, tableColumn } from '../data/table/table.ts'
-import type { TableSchema } from '../data/table/table-source.ts'
-import { checkTarget, prepareTable, type TargetForm } from '../data/table-data.ts'
+import { openOrigin } from '../data/sources/duckdb-table.ts'
+import { originOf } from '../data/sources/open-table.ts'
+import type { TableOrigin } from '../data/sources/table-origin.ts'
+import { joinTables, pickRows, type Table, tableColumn } from '../data/table/table.ts'
+import type { TableSchema, TableSource } from '../data/table/table-source.ts'
+import { prepareTable, withTargets } from '../data/table-data.ts'
 import { profileTable } from '../data/table-profile.ts'
+import { checkTargets, type TargetForm } from '../data/table-targets.ts'
+import { cachedTable, type EncodedCache, encodedCache, keepTable, streamedTable } from './tabular-cache.ts'
 import { columnSettings, type TabularConfig } from './tabular-config.ts'
 import type { LoadOptions, TaskData } from './task.ts'
 
-/** Reads the file of a configuration. */
+/** What loading a table goes by, at every step. */
+export interface TableLoading {
+  readonly config: TabularConfig
+  readonly answer: TargetForm
+  readonly options: LoadOptions
+  readonly targets: readonly string[]
+}
+
+/** Reads the table of a configuration. */
 export async function loadTable(config: TabularConfig, answer: TargetForm, options: LoadOptions): Promise<TaskData> {
-  const {
-    source,
-    target,
-    table: from,
-    query,
-    pattern,
-    csv,
-    missing,
-    onBroken,
-    onMissingTarget,
-    clean,
-    split,
-  } = config.data
+  const loading: TableLoading = { config, answer, options, targets: targetsOf(config.data.target) }
+  const { source, query, pattern, csv, table } = config.data
+  const onBroken = options.skipBroken ? 'skip' : config.data.onBroken
+  const origin = await originOf(source, { root: options.root, table, query, pattern, csv, onBroken })
+  try {
+    // Whoever inspects wants to see the table itself.
+    const cache = options.skipBroken ? undefined : await encodedCache(origin, loading)
+    const known = cache && (await cachedTable(cache, loading))
+    return known ?? (await loadOrigin(origin, cache, loading))
+  } finally {
+    await origin.release()
+  }
+}
+
+async function loadOrigin(
+  origin: TableOrigin,
+  cache: EncodedCache | undefined,
+  loading: TableLoading,
+): Promise<TaskData> {
+  const { config, answer, targets } = loading
+  const { missing, clean, memory } = config.data
   const { hints, wishes, ignore } = columnSettings(config.data)
   // A class may be written as a number.
   const form = { number: { kind: 'number' }, set: { kind: 'set' }, class: {} } as const
-  const wanted = { ...hints, ...(answer === 'class' ? {} : { [target]: { ...form[answer], ...hints[target] } }) }
-  const skip = options.skipBroken ? 'skip' : onBroken
-  const file = await openTable(source, {
-    root: options.root,
-    table: from,
-    query,
-    pattern,
-    csv,
+  const goals = Object.fromEntries(targets.map((name) => [name, { ...form[answer], ...hints[name] }]))
+  const wanted = { ...hints, ...(answer === 'class' ? {} : goals) }
+  const file = await openOrigin(origin, {
     missing,
     // What rules change is read as texts: what it holds is found out behind them.
     columns: { ...wanted, ...Object.fromEntries(textColumns(clean).map((name) => [name, { kind: 'category' }])) },
     ignore,
-    onBroken: skip,
   })
   try {
     const found = await file.schema()
-    checkTarget(found, target, file.what)
-    const chunks: Table[] = []
-    let done = 0
-    for await (const chunk of file.read()) {
-      options.signal?.throwIfAborted()
-      chunks.push(chunk)
-      done += chunk.rows
-      options.onProgress?.(done, found.rows)
-    }
-    const nameInFile = (row: number): string => file.nameOfRow(row)
-    const cleaned = cleanTable(joinTables(chunks), found, { rules: clean, hints: wanted, nameOfRow: nameInFile })
-    const all = cleaned.table
-    const { table, rows, dropped } = withTarget(all, target, onMissingTarget === 'skip' || options.skipBroken === true)
-    if (table.rows === 0) throw new QuernError('input', `${file.what}: no row has a value of '${target}'`)
-    const schema: TableSchema = { ...cleaned.schema, rows: table.rows }
-    const nameOfRow = (row: number): string => nameInFile(cleaned.rows[rows[row]!]!)
-    const prepared = await prepareTable(table, schema, {
-      target,
-      answer,
-      wishes,
-      split,
-      missing,
-      nameOfRow,
-      readers: openCellFiles,
-      random: createRandom(config.seed).fork('split'),
-    })
-    const { splits, labels, preprocessing, notes } = prepared
-    const report = {
-      examples: table.rows,
-      broken: [
-        ...file.skipped,
-        ...dropped.map((row) => ({ name: nameInFile(cleaned.rows[row]!), reason: `no value of '${target}'` })),
-      ],
-      ignored: [],
-      cached: 0,
-      warnings: [],
-      ...(clean.length > 0 ? { cleaned: cleaned.steps } : {}),
-    }
-    const used = preprocessing.columns.map(({ name }) => name)
-    // How much a column says alone is told of one class and of one number.
-    const oneAnswer = answer !== 'set' && tableColumn(table, target).kind !== 'vector'
-    const kept = rulesToKeep(clean, used)
-    return {
-      splits,
-      labels,
-      preprocessing: kept.length > 0 ? { ...preprocessing, clean: kept } : preprocessing,
-      report: { ...report, warnings: notes },
-      profile: () =>
-        profileTable({
-          table,
-          schema,
-          target,
-          labels: answer === 'class' ? labels : [],
-          splits,
-          report,
-          notes,
-          used: oneAnswer ? used : [],
-        }),
-    }
+    checkTargets(found, targets, file.what)
+    const parts = Math.ceil(encodedSize(found, wishes) / (memory * 2 ** 20))
+    // Rules see the whole table: they count, compare and infer over all rows.
+    if (parts > 1 && cache && clean.length === 0) return await streamedTable(file, found, cache, loading)
+    const every = loading.options.skipBroken ? parts : 1
+    return await loadWhole({ file, found, every, hints: wanted }, cache, loading)
   } finally {
     await file.release()
   }
 }
 
-/** Without the rows that have no target, when they may be left out. */
-function withTarget(
-  table: Table,
-  target: string,
-  skip: boolean,
-): { table: Table; rows: Int32Array; dropped: number[] } {
-  const every = Int32Array.from({ length: table.rows }, (_, i) => i)
-  const { valid } = tableColumn(table, target)
-  if (!skip) return { table, rows: every, dropped: [] }
-  const rows = every.filter((row) => isPresent(valid, row))
-  const dropped = Array.from(every.filter((row) => !isPresent(valid, row)))
-  if (dropped.length === 0) return { table, rows, dropped }
-  return { table: pickRows(table, rows), rows, dropped }
+interface WholeTable {
+  readonly file: TableSource
+  readonly found: TableSchema
+  /** 1: all rows; otherwise each so-manieth: an inspection of what does not fit into memory */
+  readonly every: number
+  readonly hints: Parameters<typeof cleanTable>[2]['hints']
+}
+
+async function loadWhole(of: WholeTable, cache: EncodedCache | undefined, loading: TableLoading): Promise<TaskData> {
+  const { config, answer, options, targets } = loading
+  const { clean, missing, onMissingTarget, split } = config.data
+  const { file, found, every, hints } = of
+  const nameInFile = (row: number): string => file.nameOfRow(row * every)
+  const whole = joinTables(await chunksOf(of, options))
+  const cleaned = cleanTable(whole, { ...found, rows: whole.rows }, { rules: clean, hints, nameOfRow: nameInFile })
+  // A row without labels is one that has none of them: it is looked at too.
+  const skip = onMissingTarget === 'skip' || (options.skipBroken === true && answer !== 'set')
+  const { table, rows, dropped } = withTargets(cleaned.table, targets, skip)
+  const goal = targets.map((name) => `'${name}'`).join(', ')
+  if (table.rows === 0) throw new QuernError('input', `${file.what}: no row has a value of ${goal}`)
+  const schema: TableSchema = { ...cleaned.schema, rows: table.rows }
+  const nameOfRow = (row: number): string => nameInFile(cleaned.rows[rows[row]!]!)
+  const prepared = await prepareTable(table, schema, {
+    target: config.data.target,
+    answer,
+    wishes: columnSettings(config.data).wishes,
+    split,
+    missing,
+    nameOfRow,
+    readers: openCellFiles,
+    random: createRandom(config.seed).fork('split'),
+  })
+  const { splits, labels, assignment } = prepared
+  const used = prepared.preprocessing.columns.map(({ name }) => name)
+  const kept = rulesToKeep(clean, used)
+  const preprocessing = kept.length > 0 ? { ...prepared.preprocessing, clean: kept } : prepared.preprocessing
+  const thinned =
+    every > 1 ? [`Of ${found.rows} rows one in ${every} was looked at: more do not fit into data.memory.`] : []
+  const notes = [...thinned, ...prepared.notes]
+  const report = {
+    examples: table.rows,
+    broken: [
+      ...file.skipped,
+      ...Array.from(dropped, (row) => ({ name: nameInFile(cleaned.rows[row]!), reason: `no value of ${goal}` })),
+    ],
+    ignored: [],
+    cached: 0,
+    warnings: notes,
+    ...(clean.length > 0 ? { cleaned: cleaned.steps } : {}),
+  }
+  const data = { splits, labels, preprocessing, report }
+  const warnings =
+    cache === undefined
+      ? []
+      : await keepTable(cache, {
+          data,
+          prepared,
+          sourceRow: (row) => cleaned.rows[rows[row]!]!,
+          names: file.rowNames(),
+        })
+  return {
+    ...data,
+    report: { ...report, warnings: [...notes, ...warnings] },
+    profile: () =>
+      profileTable({
+        ...{ table, schema, targets, splits: assignment as Record<string, Int32Array>, notes, used, nameOfRow },
+        labels: answer === 'class' && targets.length === 1 ? labels : [],
+        report: { ...report, warnings: notes },
+        // How much a column says alone is told of one class and of one number.
+        told: answer !== 'set' && targets.length === 1 && tableColumn(table, targets[0]!).kind !== 'vector',
+      }),
+  }
+}
+
+async function chunksOf({ file, found, every }: WholeTable, { signal, onProgress }: LoadOptions): Promise<Table[]> {
+  const chunks: Table[] = []
+  let done = 0
+  for await (const chunk of file.read({ apart: every > 1 })) {
+    signal?.throwIfAborted()
+    chunks.push(every > 1 ? oneIn(every, chunk) : chunk)
+    done += chunk.rows
+    onProgress?.(done, found.rows)
+  }
+  return chunks
+}
+
+/** Rows whose places in the source are multiples of `every`. */
+function oneIn(every: number, chunk: Table): Table {
+  const first = Math.ceil(chunk.first / every) * every - chunk.first
+  const count = Math.max(0, Math.ceil((chunk.rows - first) / every))
+  return pickRows(
+    chunk,
+    Int32Array.from({ length: count }, (_, i) => first + i * every),
+  )
 }
 
 /** The model must have been made for the same columns; what it learnt of them is its own. */
@@ -134,12 +177,14 @@ export function checkTable(data: TaskData, manifest: Manifest, what: string): vo
   const text = ({ name, kind, feature }: TableColumn): string => `${name} (${kind}, ${feature})`
   const [here, there] = [ours.columns.map(text), models.columns.map(text)]
   const other = there.find((column, i) => column !== here[i]) ?? here[there.length]
-  if (ours.target === models.target && other === undefined) return
+  const answers = (target: string | readonly string[]): string => targetsOf(target).join(', ')
+  const [asked, answered] = [answers(ours.target), answers(models.target)]
+  if (asked === answered && other === undefined) return
   throw new QuernError(
     'config',
-    ours.target === models.target
+    asked === answered
       ? `${what} reads other columns than the configuration makes: the first that differs is ${other}`
-      : `${what} answers '${models.target}'; the configuration asks for '${ours.target}'`,
+      : `${what} answers '${answered}'; the configuration asks for '${asked}'`,
     { hint: 'Evaluate it with the configuration that it was trained with, or train again.' },
   )
 }

@@ -5,7 +5,7 @@ import { binaryCrossentropy, type Layer, layer } from '../nn/index.ts'
 import { classificationScorer, type Scorer } from '../train/scores.ts'
 import { refuseImbalance } from './class-loss.ts'
 import { linearTraining, plainTraining } from './tabular-classification.ts'
-import { type TabularConfig, tabularSchema } from './tabular-config.ts'
+import { type TabularConfig, tableAtFold, tabularSchema } from './tabular-config.ts'
 import { checkTable, loadTable } from './tabular-data.ts'
 import { type TableLayers, tableLayers } from './tabular-models.ts'
 import { tableInputs, tableModel } from './tabular-network.ts'
@@ -66,7 +66,13 @@ function baselines(config: Config, data: TaskData): Baseline[] {
   return [
     ...(config.model === 'linear'
       ? []
-      : [{ name: 'linear', network: networkOf(config, data, linear), train: linearTraining(config) }]),
+      : [
+          {
+            name: 'linear',
+            network: networkOf(config, data, linear),
+            train: linearTraining(config, data.splits.train.length),
+          },
+        ]),
     {
       name: 'share of each label',
       network: networkOf(config, data, { body: constantLabels(data), form: 'linear' }),
@@ -113,6 +119,7 @@ export const tabularMultilabel: Task<Config> = {
     refuseImbalance(config.train)
     return networkOf(config, data, tableLayers(config.model, data.labels.length))
   },
+  atFold: tableAtFold,
   augment: () => undefined,
   scorer: ({ metrics }) => scorer(metrics),
   report,

@@ -1,6 +1,6 @@
 /** Networks on tables: features in the graph, an encoder for each column that is an input of its own, then layers, then the answer. */
 import type { TableColumn } from '../contract/manifest.ts'
-import { columnOf, exampleShape } from '../data/dataset.ts'
+import { columnType, exampleShape } from '../data/dataset.ts'
 import type { BlockName, FeatureContext } from '../data/features/feature.ts'
 import { ownInput } from '../data/features/own-feature.ts'
 import { createTableEncoder, type OwnColumn, type TableEncoder } from '../data/features/table-encoder.ts'
@@ -15,9 +15,9 @@ import type { TaskData } from './task.ts'
 export function tableInputs({ splits, preprocessing }: TaskData): ColumnSpec[] {
   const columns = preprocessing.kind === 'table' ? preprocessing.columns : []
   return ['numbers', 'categories', ...columns.map(ownInput)]
-    .filter((name) => name in splits.train.columns)
+    .filter((name) => name in { ...splits.train.columns, ...splits.train.stored })
     .map((name) => {
-      const column = columnOf(splits.train, name)
+      const column = columnType(splits.train, name)
       return { name, dtype: column.dtype, shape: exampleShape(column) }
     })
 }

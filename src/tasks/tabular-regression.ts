@@ -1,4 +1,5 @@
 /** Tables: a number for each row, or several of one length. */
+import { numberNames } from '../contract/manifest.ts'
 import { float32 } from '../core/tensor.ts'
 import { columnOf, type Dataset, exampleName } from '../data/dataset.ts'
 import { reportRegression } from '../evaluate/regression.ts'
@@ -103,7 +104,13 @@ function baselines(config: Config, data: TaskData): Baseline[] {
   return [
     ...(config.model === 'linear'
       ? []
-      : [{ name: 'linear', network: networkOf(config, data, linear), train: linearTraining(config) }]),
+      : [
+          {
+            name: 'linear',
+            network: networkOf(config, data, linear),
+            train: linearTraining(config, data.splits.train.length),
+          },
+        ]),
     {
       name: 'mean',
       network: networkOf(config, data, { body: zero(size), form: 'linear' }),
@@ -112,17 +119,15 @@ function baselines(config: Config, data: TaskData): Baseline[] {
   ]
 }
 
-function report({ outputs, dataset }: SplitAnswers) {
+function report({ outputs, dataset, preprocessing }: SplitAnswers) {
   const { data } = columnOf(dataset, 'target')
   const size = outputsOf(dataset)
   const targets = Float32Array.from(outputs, (_, i) => {
     return (data as Float32Array)[dataset.rows[Math.floor(i / size)]! * size + (i % size)]!
   })
-  const ids = Array.from(outputs, (_, i) => {
-    const name = exampleName(dataset, Math.floor(i / size))
-    return size === 1 ? name : `${name} [${i % size}]`
-  })
-  return reportRegression({ predictions: outputs, targets, ids, outputs: size })
+  const ids = Array.from(dataset.rows, (_, i) => exampleName(dataset, i))
+  const names = size > 1 && preprocessing.kind === 'table' ? numberNames(preprocessing, size) : undefined
+  return reportRegression({ predictions: outputs, targets, ids, names })
 }
 
 export const tabularRegression: Task<Config> = {

@@ -134,6 +134,7 @@ export interface SplitAnswers {
   readonly outputs: Float32Array
   readonly dataset: Dataset
   readonly labels: readonly string[]
+  readonly preprocessing: Preprocessing
 }
 
 export interface Task<Config extends TaskConfig = TaskConfig> {

@@ -69,13 +69,13 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
 export const outsideWorld: readonly RegExp[] = [
   /^store\//,
   /^runtime\/onnxruntime-/,
-  // source adapters: they read a data set, list and decode its files, keep decoded pictures
+  // source adapters: they read a data set, list and decode its files, keep decoded pictures and encoded tables
   /^data\/sources\//,
   // and the thread that makes batches ahead
   /^data\/prefetch(-thread)?\.ts$/,
   // threads that read and decode pictures
   /^data\/jpeg\/jpeg-threads?\.ts$/,
-  /^data\/([\w-]+-source|missing-path|list-pictures|decode-files|image-cache)\.ts$/,
+  /^data\/([\w-]+-source|missing-path|list-pictures|decode-files|image-cache|table-cache|prune-cache)\.ts$/,
   // its test asks over a socket of this machine
   /^serve\/main(\.test)?\.ts$/,
   // the threads that compute: they are the server's, and measure themselves

@@ -1,5 +1,5 @@
 /** An answer as numbers: of a classifier the class and how sure it is, of others the values of the first output. */
-import type { Manifest } from '../../contract/manifest.ts'
+import { type Manifest, numberNames } from '../../contract/manifest.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
 import { type Measures, noMeasures } from './measures.ts'
 
@@ -27,9 +27,10 @@ export function answerMeasures({ outputs, labels, preprocessing }: Manifest): Me
     }
   }
   if (width > mostValues) return noMeasures
-  const only = preprocessing.kind === 'table' ? preprocessing.target : name
+  const own = Array.from({ length: width }, (_, i) => (width === 1 ? name : `${name}[${i}]`))
+  const names = preprocessing.kind === 'table' ? numberNames(preprocessing, width) : own
   return {
-    list: Array.from({ length: width }, (_, i) => ({ name: width === 1 ? only : `${name}[${i}]` })),
+    list: names.map((each) => ({ name: each })),
     read(tensors, row, into) {
       const data = cells(tensors)
       for (let i = 0; i < width; i++) into[i] = data[row * width + i]!

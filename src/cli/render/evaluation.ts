@@ -36,7 +36,7 @@ function metricLines(metrics: readonly (readonly [string, number])[], { colors, 
 }
 
 function estimateLines(
-  { examples, metrics, worstMisses }: RegressionReport,
+  { examples, metrics, worstMisses, outputs = [] }: RegressionReport,
   split: string,
   terminal: Terminal,
 ): string[] {
@@ -47,11 +47,30 @@ function estimateLines(
     '',
     ...metricLines(Object.entries(metrics), terminal),
     '',
+    ...outputLines(outputs, terminal),
     dim('furthest off'),
     ...worst.map(
       ({ id, target, prediction }) => `${harmless(id)}  is ${formatScore(target)}, said ${formatScore(prediction)}`,
     ),
   ]
+}
+
+/** Of several numbers: each by itself. */
+function outputLines(outputs: NonNullable<RegressionReport['outputs']>, { colors, width }: Terminal): string[] {
+  if (outputs.length === 0) return []
+  type Output = (typeof outputs)[number]
+  const shown = ['rootMeanSquaredError', 'meanAbsoluteError', 'r2']
+  const columns: Column<Output>[] = [
+    { title: 'number', value: ({ name }) => name },
+    ...shown.map(
+      (metric): Column<Output> => ({
+        title: formatName(metric),
+        align: 'right',
+        value: ({ metrics }) => (metrics[metric] === undefined ? '' : formatScore(metrics[metric])),
+      }),
+    ),
+  ]
+  return [...table(columns, outputs, { width, title: colors.dim }), '']
 }
 
 /** Simple models beside the one that was trained. */

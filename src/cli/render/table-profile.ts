@@ -1,4 +1,5 @@
 /** The profile of a table as text. */
+import { beyondGuessing } from '../../data/table-leakage.ts'
 import type { ColumnProfile, TableProfile } from '../../data/table-profile.ts'
 import type { Terminal } from '../terminal.ts'
 import { cleaningLines } from './cleaning.ts'
@@ -26,14 +27,18 @@ function summary({ kind, numbers, top, distinct }: ColumnProfile): string {
 }
 
 export function tableProfileLines(profile: TableProfile, { colors, width }: Terminal): string[] {
-  const { rows, columns, target, splits, labels, duplicates, near, cleaned, advice } = profile
+  const { rows, columns, targets, splits, labels, majority, duplicates, near, cleaned, advice } = profile
   const shown = columns.slice(0, mostColumns)
   const form: Column<ColumnProfile>[] = [
-    { title: 'column', value: ({ name }) => (name === target ? `${name} (target)` : name) },
+    { title: 'column', value: ({ name }) => (targets.includes(name) ? `${name} (target)` : name) },
     { title: 'kind', value: ({ kind, role }) => (role === undefined ? kind : `${kind}, ${role}`) },
     { title: 'missing', align: 'right', value: ({ missing }) => (missing === 0 ? '' : formatCount(missing)) },
     { title: 'different', align: 'right', value: ({ distinct }) => formatCount(distinct) },
-    { title: 'alone', align: 'right', value: ({ alone }) => (alone === undefined ? '' : formatScore(alone)) },
+    {
+      title: 'alone',
+      align: 'right',
+      value: ({ alone }) => (alone === undefined ? '' : formatScore(beyondGuessing(alone, majority))),
+    },
     { title: 'values', value: summary },
   ]
   const parts = Object.entries(splits).map(([name, { rows: count, classes }]) => {
@@ -41,7 +46,9 @@ export function tableProfileLines(profile: TableProfile, { colors, width }: Term
     return `${name.padEnd(12)} ${formatCount(count)} rows${counts.length > 0 && counts.length <= 10 ? ` (${counts.join(', ')})` : ''}`
   })
   return [
-    colors.bold(`${formatCount(rows)} rows, ${columns.length} columns, target ${harmless(target)}`),
+    colors.bold(
+      `${formatCount(rows)} rows, ${columns.length} columns, ${targets.length > 1 ? 'targets' : 'target'} ${targets.map(harmless).join(', ')}`,
+    ),
     '',
     ...table(form, shown, { width, title: colors.dim }),
     ...(columns.length > shown.length

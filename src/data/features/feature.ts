@@ -48,8 +48,17 @@ export interface Feature<State = unknown> {
   width(state: State): number
   /** Throws `config` for options that it does not know. */
   fit(training: TrainingColumn, options: Readonly<Record<string, unknown>>): State
-  /** Writes the cells of every row: row i at `into[i * stride + at]`. A value that training has not seen is told. */
-  encode(state: State, column: Column, rows: number, into: Cells, at: number, stride: number, onUnseen: OnUnseen): void
+  /** Writes the cells of every row: row i at `into[i * stride + at]`. A value that training has not seen is told; errors name rows by `nameOf`. */
+  encode(
+    state: State,
+    column: Column,
+    rows: number,
+    into: Cells,
+    at: number,
+    stride: number,
+    onUnseen: OnUnseen,
+    nameOf?: (row: number) => string,
+  ): void
   /**
    * float32 `[batch, m]` from the cells of all columns of this feature, side by side in `cells` `[batch, sum of widths]`. `linear`: for a
    * model without hidden layers, so that what is learnt is a weight for each value.

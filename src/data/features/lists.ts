@@ -76,13 +76,18 @@ interface Elements {
 }
 
 /** Numbers of the vector in a row; throws `input` where there are not as many as in the others. */
-function numbersOf(column: Column, row: number, length: number | undefined): Float64Array | undefined {
+function numbersOf(
+  column: Column,
+  row: number,
+  length: number | undefined,
+  nameOf: (row: number) => string = (at) => `row ${at + 1}`,
+): Float64Array | undefined {
   if (column.kind !== 'vector' || !isPresent(column.valid, row)) return undefined
   const numbers = column.values.subarray(column.offsets[row]!, column.offsets[row + 1]!)
   if (numbers.length === length || length === undefined) return numbers
   throw new QuernError(
     'input',
-    `column '${column.name}' must hold ${length} numbers in each row, row ${row + 1} has ${numbers.length}`,
+    `column '${column.name}' must hold ${length} numbers in each row, ${nameOf(row)} has ${numbers.length}`,
     { hint: 'All vectors of a column have one length: cut them, or fill them up.' },
   )
 }
@@ -109,9 +114,9 @@ const vector: Feature<Elements> = {
     })
     return { means, deviations, gaps: count < rows.length }
   },
-  encode({ means }, column, rows, into, at, stride) {
+  encode({ means }, column, rows, into, at, stride, _, nameOf) {
     for (let row = 0; row < rows; row++) {
-      const numbers = numbersOf(column, row, means.length)
+      const numbers = numbersOf(column, row, means.length, nameOf)
       for (let i = 0; i < means.length; i++) into[row * stride + at + i] = numbers ? numbers[i]! : Number.NaN
     }
   },

@@ -45,7 +45,7 @@ export interface TableEncoder {
   /** tensors `[rows, ...]` of those columns, by the names of their inputs */
   encodeOwn(table: Table, readers: CellReaders, onUnseen: OnUnseen, nameOf: NameOfRow): Promise<Record<string, Tensor>>
   /** blocks `[rows, width]` of a table that has the columns; those of width 0 are left out */
-  encode(table: Table, onUnseen: OnUnseen): Partial<Record<BlockName, Tensor>>
+  encode(table: Table, onUnseen: OnUnseen, nameOf?: NameOfRow): Partial<Record<BlockName, Tensor>>
   /** float32 `[batch, features]` */
   graph(c: FeatureContext, blocks: Partial<Record<BlockName, Value>>, options: { linear: boolean }): Value
   /** float32 `[batch, columns, size]`: a vector for each column */
@@ -87,7 +87,7 @@ export function createTableEncoder(columns: readonly TableColumn[]): TableEncode
     placed: groups.flatMap(({ feature: { block }, members }) =>
       members.map(({ column, at, width }) => ({ column, block, at, width })),
     ),
-    encode(table, onUnseen) {
+    encode(table, onUnseen, nameOf) {
       const { rows } = table
       const made: Partial<Record<BlockName, Tensor>> = {}
       for (const block of blocks) {
@@ -96,7 +96,7 @@ export function createTableEncoder(columns: readonly TableColumn[]): TableEncode
         for (const { feature, members } of groups) {
           if (feature.block !== block) continue
           for (const { column, at } of members) {
-            feature.encode(column.state, tableColumn(table, column.name), rows, into, at, stride, onUnseen)
+            feature.encode(column.state, tableColumn(table, column.name), rows, into, at, stride, onUnseen, nameOf)
           }
         }
         made[block] = tensor(block === 'numbers' ? 'float64' : 'int32', [rows, stride], into)

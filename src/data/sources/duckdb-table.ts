@@ -5,7 +5,7 @@ import type { DuckDBDataChunk } from '@duckdb/node-api'
 import { messageOf, QuernError, suggestion } from '../../core/errors.ts'
 import { missingTexts } from '../table/cells.ts'
 import type { ColumnKind, Table } from '../table/table.ts'
-import type { ColumnInfo, ReadOptions, SkippedRow, TableSchema, TableSource } from '../table/table-source.ts'
+import type { ColumnInfo, ReadOptions, RowNames, SkippedRow, TableSchema, TableSource } from '../table/table-source.ts'
 import { type ReadColumn, readColumn, tableOfChunks } from './chunk-columns.ts'
 import { asBoolean, asDate } from './count-kinds.ts'
 import { connectDuckDb, type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
@@ -62,12 +62,16 @@ class DuckDbTable implements TableSource {
     return this.#origin.nameOfRow(row)
   }
 
+  rowNames(): RowNames {
+    return this.#origin.rowNames()
+  }
+
   schema(): Promise<TableSchema> {
     this.#schema ??= this.#asErrors(() => this.#readSchema())
     return this.#schema
   }
 
-  async *read({ columns, batch = 8192 }: ReadOptions = {}): AsyncGenerator<Table> {
+  async *read({ columns, batch = 8192, apart = false }: ReadOptions = {}): AsyncGenerator<Table> {
     const schema = await this.schema()
     const known = new Map(schema.columns.map((column) => [column.name, column]))
     const asked = (columns ?? [...known.keys()]).map((name) => {
@@ -77,9 +81,10 @@ class DuckDbTable implements TableSource {
     })
     const { codes, drop } = await this.#asErrors(() => this.#codesOf(asked, schema.rows))
     try {
-      const made = asked.map((column, i) => readColumn(column, this.#textOf(column.kind), codes[i]?.texts))
+      const read = () => asked.map((column, i) => readColumn(column, this.#textOf(column.kind), codes[i]?.texts))
+      const all = read()
       const select = asked.map((column, i) => codes[i]?.expression ?? this.#expression(column)).join(', ')
-      yield* this.#chunks(select, made, batch)
+      yield* this.#chunks(select, () => (apart ? read() : all), batch)
     } finally {
       await drop()
     }
@@ -87,7 +92,7 @@ class DuckDbTable implements TableSource {
     await this.#origin.verify()
   }
 
-  async *#chunks(select: string, made: readonly ReadColumn[], batch: number): AsyncGenerator<Table> {
+  async *#chunks(select: string, made: () => readonly ReadColumn[], batch: number): AsyncGenerator<Table> {
     const result = await this.#asErrors(() => this.#connection.stream(`SELECT ${select} FROM ${this.#relation}`))
     let first = 0
     let pending: DuckDBDataChunk[] = []
@@ -99,7 +104,7 @@ class DuckDbTable implements TableSource {
         waiting += chunk.rowCount
         if (waiting < batch) continue
       }
-      if (waiting > 0) yield this.#tableOf(pending, made, waiting, first)
+      if (waiting > 0) yield this.#tableOf(pending, made(), waiting, first)
       first += waiting
       pending = []
       waiting = 0

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { QuernError } from '../../core/errors.ts'
-import type { SkippedRow } from '../table/table-source.ts'
+import { type RowNames, rowName, type SkippedRow } from '../table/table-source.ts'
 import { type DuckDBConnection, query } from './duckdb.ts'
 import { lineEndsError, mayBeLineEnds, otherLineEnd } from './line-ends.ts'
 import { fileError } from './read-error.ts'
@@ -25,6 +25,7 @@ export function filesOrigin(files: readonly TableFile[], what: string, options: 
   }
   /** rows before each file, where there are several */
   let before: readonly number[] = [0]
+  const rowNames = (): RowNames => ({ parts: before.map((count, i) => ({ what: files[i]!.name, first: count })) })
   return {
     what,
     folder: dirname(first.path),
@@ -33,10 +34,8 @@ export function filesOrigin(files: readonly TableFile[], what: string, options: 
       if (files.length > 1) before = await rowsBefore(connection, files, options)
       return relationOf(files, options)
     },
-    nameOfRow(row) {
-      const i = before.findLastIndex((count) => count <= row)
-      return `${files[i]!.name} row ${row - before[i]! + 1}`
-    },
+    nameOfRow: (row) => rowName(rowNames(), row),
+    rowNames,
     skipped: async (connection) => (options.onBroken === 'skip' ? rejected(connection, files) : []),
     verify: async () => {
       for (const file of files) await refuseChanged(file)

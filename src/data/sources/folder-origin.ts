@@ -50,6 +50,7 @@ export async function folderOrigin(folder: string, options: OriginOptions): Prom
     ...origin,
     kinds: { [medium]: medium as ColumnKind },
     nameOfRow: (row) => names[row] ?? `row ${row + 1}`,
+    rowNames: () => ({ names }),
     skipped: async () => unlabelled,
   }
 }

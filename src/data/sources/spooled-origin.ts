@@ -31,6 +31,7 @@ export function spooledOrigin({ what, folder, batches }: SpooledOptions): TableO
     },
     relation: async () => (await filled()).relation,
     nameOfRow: (row) => `${what} row ${row + 1}`,
+    rowNames: () => ({ parts: [{ what, first: 0 }] }),
     skipped: async () => [],
     // What was read is a copy: nothing can change it.
     verify: async () => undefined,

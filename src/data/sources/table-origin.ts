@@ -1,7 +1,7 @@
 /** Where rows come from, as SQL sees it: an adapter a file in this folder, and DuckDbTable makes a TableSource of any of them. */
 import type { QuernError } from '../../core/errors.ts'
 import type { ColumnKind } from '../table/table.ts'
-import type { SkippedRow } from '../table/table-source.ts'
+import type { RowNames, SkippedRow } from '../table/table-source.ts'
 import type { CsvOptions } from './csv-head.ts'
 import type { DuckDBConnection } from './duckdb.ts'
 
@@ -18,6 +18,8 @@ export interface TableOrigin {
   relation(connection: DuckDBConnection): Promise<string>
   /** what a person finds a row (from 0) by */
   nameOfRow(row: number): string
+  /** the names of all rows, to be kept; known when the rows were read */
+  rowNames(): RowNames
   /** rows that the last scan left out */
   skipped(connection: DuckDBConnection): Promise<readonly SkippedRow[]>
   /** Throws when what was read is no longer what is there. */

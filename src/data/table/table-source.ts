@@ -26,11 +26,25 @@ export interface SkippedRow {
   readonly reason: string
 }
 
+/** What the rows of a source are called: counted in each of its parts, or by a name of their own. */
+export type RowNames =
+  | { readonly parts: readonly { readonly what: string; readonly first: number }[] }
+  | { readonly names: readonly string[] }
+
+/** The name of a row, from 0. */
+export function rowName(names: RowNames, row: number): string {
+  if ('names' in names) return names.names[row] ?? `row ${row + 1}`
+  const part = names.parts.findLast(({ first }) => first <= row)!
+  return `${part.what} row ${row - part.first + 1}`
+}
+
 export interface ReadOptions {
   /** default: all */
   readonly columns?: readonly string[] | undefined
   /** most rows of a chunk */
   readonly batch?: number | undefined
+  /** each chunk has dictionaries of its own, so that no text outlives its chunk; default: all chunks share theirs */
+  readonly apart?: boolean | undefined
 }
 
 export interface TableSource {
@@ -44,6 +58,8 @@ export interface TableSource {
   readonly skipped: readonly SkippedRow[]
   /** what a person finds a row by */
   nameOfRow(row: number): string
+  /** the names of all rows, to be kept; known when the schema is */
+  rowNames(): RowNames
   /** sha256 over the source's bytes */
   digest(): Promise<string>
   release(): Promise<void>

@@ -111,7 +111,30 @@ export function joinTables(chunks: readonly Table[]): Table {
   return { rows, first: head.first, columns: new Map(columns) }
 }
 
-function joinColumns(parts: readonly (readonly [Column, number])[], rows: number): Column {
+/** Columns whose chunks have dictionaries of their own, as ones that share the first that is made of all. */
+function withOneDictionary(parts: readonly (readonly [Column, number])[]): (readonly [Column, number])[] {
+  const [first] = parts[0]!
+  const isShared = parts.every(
+    ([column]) => !('dictionary' in column) || column.dictionary === (first as CodedColumn).dictionary,
+  )
+  if (isShared) return [...parts]
+  const dictionary: string[] = []
+  const places = new Map<string, number>()
+  const placeOf = (text: string): number => {
+    const place = places.get(text) ?? dictionary.push(text) - 1
+    places.set(text, place)
+    return place
+  }
+  return parts.map(([column, count]) => {
+    const { values, dictionary: own } = column as CodedColumn
+    // A cell without a value has any place, also in an empty dictionary.
+    const moved = values.map((place) => (own.length === 0 ? 0 : placeOf(own[place]!)))
+    return [{ ...column, values: moved, dictionary } as Column, count]
+  })
+}
+
+function joinColumns(given: readonly (readonly [Column, number])[], rows: number): Column {
+  const parts = withOneDictionary(given)
   const [last] = parts.at(-1)!
   // Rows of sets and vectors have as many values as they like.
   const used = parts.map(([column, count]) => ('offsets' in column ? column.offsets[count]! : count))

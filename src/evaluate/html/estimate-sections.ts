@@ -9,7 +9,10 @@ import { linear, ticks } from './scale.ts'
 type Input = ReportInput<RegressionReport>
 
 export function estimateSummary({ title, provenance, report }: Input): Markup {
-  const { metrics, examples, targets } = report
+  const { metrics, examples, targets, outputs } = report
+  const counted = outputs
+    ? `the estimates for ${countOf(examples, `${provenance.split} example`)}`
+    : `the ${countOf(examples, `${provenance.split} example`)}`
   const [root, r2] = [metrics.rootMeanSquaredError!, metrics.r2]
   const facts = Object.entries(metrics).filter(([name]) => name !== 'rootMeanSquaredError')
   const share =
@@ -19,7 +22,7 @@ export function estimateSummary({ title, provenance, report }: Input): Markup {
   return html`<header>
 <p class="eyebrow">Evaluation report, ${provenance.task}, ${provenance.split} split, <time datetime="${provenance.date}">${provenance.date.slice(0, 10)}</time></p>
 <h1>${title}</h1>
-<p class="lede">Half of the ${countOf(examples, `${provenance.split} example`)} are estimated to within ${decimal(metrics.medianAbsoluteError!)}; the targets lie between ${decimal(targets.least)} and ${decimal(targets.most)}.${share}</p>
+<p class="lede">Half of ${counted} are within ${decimal(metrics.medianAbsoluteError!)} of the target; the targets lie between ${decimal(targets.least)} and ${decimal(targets.most)}.${share}</p>
 <div class="hero">
 <div><dl class="headline"><dt>Root mean squared error</dt><dd class="figure">${decimal(root)}</dd><dd class="range">deviation of the targets ${decimal(targets.deviation)}</dd></dl></div>
 <dl class="key-facts">${facts.map(([name, value]) => html`<div><dt>${metricTitle(name)}</dt><dd>${decimal(value)}</dd></div>`)}</dl>
@@ -27,19 +30,51 @@ export function estimateSummary({ title, provenance, report }: Input): Markup {
 </header>`
 }
 
+const mostScatters = 6
 const size = { width: 440, height: 440, left: 62, right: 12, top: 12, bottom: 48 }
 
-/** Each example as a point: what it is, and what was said. On the line they agree. */
-export function scatterSection({ drawn, examples }: RegressionReport): Markup {
+/** Of several numbers: each by itself. */
+export function outputSection({ outputs = [] }: RegressionReport): Markup {
+  if (outputs.length === 0) return html``
+  const names = Object.keys(outputs[0]!.metrics)
+  const rows = outputs.map(
+    ({
+      name,
+      metrics,
+      targets,
+    }) => html`<tr><th scope="row" title="${name}"><bdi>${name}</bdi></th>${names.map((metric) => html`<td>${metrics[metric] === undefined ? '' : decimal(metrics[metric])}</td>`)}<td>${decimal(targets.deviation)}</td></tr>
+`,
+  )
+  return html`<section aria-labelledby="outputs"><h2 id="outputs">Each number by itself</h2>
+<p class="note">In its own unit. The numbers above are means over all of them, so those in small units hardly count there.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Each number by itself"><table class="rows">
+<thead><tr><th scope="col">Number</th>${names.map((metric) => html`<th scope="col">${metricTitle(metric)}</th>`)}<th scope="col">Deviation of the targets</th></tr></thead>
+<tbody>${rows}</tbody></table></div></section>`
+}
+
+/** Each example as a point: what it is, and what was said. On the line they agree. Of several numbers the first ones, each by itself. */
+export function scatterSections({ outputs, drawn, examples }: RegressionReport): Markup[] {
+  if (!outputs) return [scatterSection({ drawn, examples, id: 'scatter', title: 'Estimates over targets' })]
+  return outputs.slice(0, mostScatters).map(({ name, drawn: own }, i) => {
+    return scatterSection({ drawn: own, examples, id: `scatter-${i}`, title: `Estimates over targets: ${name}` })
+  })
+}
+
+interface Scatter extends Pick<RegressionReport, 'drawn' | 'examples'> {
+  readonly id: string
+  readonly title: string
+}
+
+function scatterSection({ drawn, examples, id, title }: Scatter): Markup {
   const values = drawn.flatMap(({ target, prediction }) => [target, prediction])
   const marks = ticks(Math.min(...values), Math.max(...values))
   const { width, height, left, right, top, bottom } = size
   const x = linear(marks[0]!, marks.at(-1)!, left, width - right)
   const y = linear(marks[0]!, marks.at(-1)!, height - bottom, top)
   const note = drawn.length < examples ? `${whole(drawn.length)} of ${whole(examples)} examples, evenly chosen.` : ''
-  return html`<section aria-labelledby="scatter"><h2 id="scatter">Estimates over targets</h2>
+  return html`<section aria-labelledby="${id}"><h2 id="${id}">${title}</h2>
 <p class="note">Each point is an example; on the line the estimate is right. ${note}</p>
-<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="Estimates over targets of ${drawn.length} examples">
+<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}, of ${drawn.length} examples">
 ${marks.map(
   (
     mark,
