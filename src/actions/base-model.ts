@@ -7,7 +7,7 @@ import { substituteAll } from '../graph/substitute.ts'
 import { importedLayers, importedWeights } from '../nn/index.ts'
 import { dropoutOffBytes } from '../onnx/dropout-off.ts'
 import { readModel } from '../onnx/read.ts'
-import { dropoutOff } from '../passes/dropout-off.ts'
+import { dropoutOff, isDropping } from '../passes/dropout-off.ts'
 import { foldConstants } from '../passes/fold.ts'
 import type { SessionOptions } from '../runtime/backend.ts'
 import { graphEvaluator } from '../runtime/evaluate-graph.ts'
@@ -18,6 +18,8 @@ import type { Services } from './services.ts'
 
 /** `graph`: what follows from constants alone is computed, and no Dropout drops. */
 export interface BaseModel extends TaskBase {
+  /** Dropout nodes that act in every run of the file, since it was exported in training mode */
+  readonly dropping?: number
   /** The file for the runtime, as it came; where it had Dropout in training mode, which answers by chance, with that alone switched off. */
   untouched(): Promise<ModelFile>
 }
@@ -119,6 +121,7 @@ async function fromBytes(
     name,
     graph: await folded(services, graph),
     hash: await hashOf(bytes, files),
+    dropping: read.nodes.filter(isDropping).length,
     untouched: async () => ({ model: await model(), ...(files.size > 0 && { externalData: beside ?? files }) }),
   }
 }

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { packedFile } from '../../test/package-files.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
+import { constantsOf } from '../graph/graph.ts'
 import { conv2d, dense, flatten, sequential } from '../nn/index.ts'
 import { readModel } from '../onnx/read.ts'
 import { writeModel } from '../onnx/write.ts'
@@ -295,6 +296,15 @@ describe('what cannot be', () => {
     const y = { dtype: 'int32', shape: [4], data: Int32Array.of(0, 1, 0, 1) } as const
     await expect(drained(onnx, { x: wide, y })).rejects.toThrow(
       /takes float32 \[batch, 2\], received float32 \[4, 3\]: axis 1 is fixed/,
+    )
+  })
+
+  it('weights that are no numbers: the weight is named, not the comparison', async () => {
+    const { graph } = await readModel(onnx)
+    const kernel = constantsOf(graph).find(({ name }) => name === 'dense/kernel')!.constant!
+    ;(kernel.data as Float32Array)[3] = Number.NaN
+    await expect(drained(writeModel(graph).model, { ...sides, ...quick })).rejects.toThrow(
+      /constant 'dense\/kernel', float32\[2, 16\], holds 1 of 32 elements that are not numbers \(NaN\), the first at \[0, 3\]/,
     )
   })
 

@@ -31,38 +31,66 @@ export function withTrainedWeights(graph: Graph, parameters: ReadonlyMap<string,
 /** Examples in one run. */
 const batchSize = 64
 
+/** What a base could do before it learned something else. */
+export interface OldTask {
+  /** Accuracy on `from.oldData` before and after, and their difference. */
+  forgetting(parameters: ReadonlyMap<string, Tensor>): Promise<Record<string, number>>
+}
+
 /**
- * Accuracy of the base on `from.oldData` before and after, and their difference; undefined when no old data is given.
+ * Reads `from.oldData` and scores the untouched base on it, before anything is trained; undefined when no old data is given.
  *
- * @throws QuernError 'input' when the old data has another number of classes than the base has outputs
+ * @throws QuernError 'input' when the old data has classes that the base does not answer
  */
-export async function measureForgetting(
+export async function oldTaskOf(
   services: Services,
   { task, config, root }: Project,
-  of: { base: BaseModel; described: TaskNetwork; parameters: ReadonlyMap<string, Tensor> },
-): Promise<Record<string, number> | undefined> {
-  const { base, described, parameters } = of
+  { base, described, signal }: { base: BaseModel; described: TaskNetwork; signal?: AbortSignal | undefined },
+): Promise<OldTask | undefined> {
   const source = config.from?.oldData
   if (source === undefined || !described.start) return undefined
   const { data } = config as unknown as { data: Readonly<Record<string, unknown>> }
-  const labels = base.labels ? { labels: base.labels } : {}
-  const old = { ...config, data: { ...data, labels: undefined, ...labels, source } }
-  const loaded = await task.load(old, { root, cache: services.cache })
+  const old = { ...config, data: { ...data, labels: undefined, source } }
+  const loaded = await task.load(old, { root, cache: services.cache, signal })
   const dataset = loaded.splits.test ?? loaded.splits.validation ?? loaded.splits.train
   const { prepare } = described.start
   const inputs = described.inputs.map(({ name }) => name)
-  const accuracy = (graph: Graph) => accuracyOn(services, { graph, prepare, dataset, inputs, name: base.name })
+  const classes = base.labels && classNumbers(dataset.labels, base.labels, base.name)
+  const accuracy = (graph: Graph) => accuracyOn(services, { graph, prepare, dataset, inputs, name: base.name, classes })
   const before = await accuracy(base.graph)
-  const after = await accuracy(withTrainedWeights(base.graph, parameters))
-  return { accuracyBefore: before, accuracyAfter: after, forgotten: before - after }
+  return {
+    async forgetting(parameters) {
+      const after = await accuracy(withTrainedWeights(base.graph, parameters))
+      return { accuracyBefore: before, accuracyAfter: after, forgotten: before - after }
+    },
+  }
+}
+
+/** The number that the base gives to each class of the data: by name, or by place where the data numbers its classes, as IDX files do. */
+function classNumbers(labels: readonly string[], known: readonly string[], name: string): readonly number[] {
+  const isNumbered = labels.every((label, i) => label === String(i)) && labels.length === known.length
+  const numbers = labels.map((label, i) => (isNumbered ? i : known.indexOf(label)))
+  const unknown = labels[numbers.indexOf(-1)]
+  if (unknown === undefined) return numbers
+  throw new QuernError('input', `the old data has the class '${unknown}', which ${name} does not answer`, {
+    hint: `It answers ${known.slice(0, 10).join(', ')}${known.length > 10 ? ', ...' : ''}. Give data of these classes, such as what it was trained on.`,
+  })
 }
 
 /** Share of the examples whose class the graph's own output names. */
 export async function accuracyOn(
   services: Pick<Services, 'backend' | 'table'>,
-  of: { graph: Graph; prepare: Layer | undefined; dataset: Dataset; inputs: readonly string[]; name: string },
+  of: {
+    readonly graph: Graph
+    readonly prepare: Layer | undefined
+    readonly dataset: Dataset
+    readonly inputs: readonly string[]
+    readonly name: string
+    /** the graph's number of each class of the data; default: the same numbers */
+    readonly classes?: readonly number[] | undefined
+  },
 ): Promise<number> {
-  const { graph, prepare, dataset, inputs, name } = of
+  const { graph, prepare, dataset, inputs, name, classes } = of
   const whole = importedModel(graph, { train: 'none', differentiable: false, name: 'base' })
   const model = prepare ? sequential([prepare, whole]) : whole
   let right = 0
@@ -70,14 +98,23 @@ export async function accuracyOn(
     const rows = dataset.rows.subarray(first, first + batchSize)
     const part = { ...dataset, rows, length: rows.length }
     const [answer] = await answersOf(model, fewExamples(part, inputs, batchSize), services)
-    right += countRight(answer!, fewExamples(part, ['label'], batchSize).label!, dataset.labels, name)
+    right += countRight(answer!, fewExamples(part, ['label'], batchSize).label!, {
+      labels: dataset.labels,
+      name,
+      classes,
+    })
   }
   return right / dataset.length
 }
 
-function countRight(answer: Tensor, label: Tensor, labels: readonly string[], name: string): number {
+function countRight(
+  answer: Tensor,
+  label: Tensor,
+  of: { labels: readonly string[]; name: string; classes: readonly number[] | undefined },
+): number {
+  const { labels, name, classes: numbers } = of
   const classes = answer.shape.length === 2 ? answer.shape[1]! : 0
-  if (classes < 2 || (labels.length > 0 && classes !== labels.length)) {
+  if (classes < 2 || (labels.length > 0 && !numbers && classes !== labels.length)) {
     throw new QuernError(
       'input',
       `the old data has ${labels.length || 'some'} classes, ${name} answers [${answer.shape.join(', ')}]`,
@@ -89,6 +126,6 @@ function countRight(answer: Tensor, label: Tensor, labels: readonly string[], na
   const scores = answer.data as Float32Array
   return (label.data as Int32Array).reduce((right, expected, i) => {
     const row = scores.subarray(i * classes, (i + 1) * classes)
-    return right + (row.indexOf(Math.max(...row)) === expected ? 1 : 0)
+    return right + (row.indexOf(Math.max(...row)) === (numbers?.[expected] ?? expected) ? 1 : 0)
   }, 0)
 }

@@ -1,9 +1,11 @@
 /** What is in a model file: inputs, outputs, layers by name, what could be trained and where a new head could stand. */
+import { messageOf } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
 import { blockedValues, headPlaces, importedLayers, importedWeights, whyBlocking } from '../nn/index.ts'
+import { checkFinite } from '../onnx/check-finite.ts'
 import type { OpTable } from '../ops/op.ts'
-import { isQuantizedOperator } from '../ops/weight-inputs.ts'
+import { isBatchTraining, isQuantizedOperator } from '../ops/weight-inputs.ts'
 import type { BaseTokenizer } from '../tasks/task.ts'
 import { type BaseModel, openBase } from './base-model.ts'
 import type { Services } from './services.ts'
@@ -35,6 +37,10 @@ export interface InspectedModel {
   readonly operators: Readonly<Record<string, number>>
   /** operators without a gradient between weights or inputs and the outputs */
   readonly withoutGradient: readonly { readonly op: string; readonly node: string; readonly why: string }[]
+  /** nodes that answer as while training, since the file was exported so: by chance, by the statistics of the batch */
+  readonly trainingMode: { readonly dropout: number; readonly normalization: number }
+  /** what is wrong with its weights: a model with NaN in it answers NaN */
+  readonly damaged?: string
   /** it computes with integers that stand for real numbers */
   readonly quantized: boolean
   /** values behind which a head could stand, the last first; `layers`: how many come before it */
@@ -67,6 +73,8 @@ export async function inspectModel(services: Services, name: string): Promise<In
     }),
     operators: countOperators(graph),
     withoutGradient: nodes.map((node) => described(node, services.table)),
+    trainingMode: { dropout: base.dropping ?? 0, normalization: graph.nodes.filter(isBatchTraining).length },
+    ...damageOf(graph),
     quantized: graph.nodes.some(isQuantizedOperator),
     heads: headPlaces(graph, layers).map((place) => ({
       value: place.value,
@@ -76,6 +84,15 @@ export async function inspectModel(services: Services, name: string): Promise<In
     ...(labels ? { labels } : {}),
     ...(image ? { image } : {}),
     ...(tokenizer && { tokenizer: { kind: tokenizer.kind, vocabulary: tokenizer.vocabulary } }),
+  }
+}
+
+function damageOf(graph: Graph): { damaged?: string } {
+  try {
+    checkFinite(graph, new Map())
+    return {}
+  } catch (error) {
+    return { damaged: messageOf(error) }
   }
 }
 

@@ -3,6 +3,7 @@ import { messageOf, QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { copyOfExamples, type Dataset } from '../data/dataset.ts'
 import { countImported, importedModel, type Layer } from '../nn/index.ts'
+import { checkFinite } from '../onnx/check-finite.ts'
 import type { TaskData, TaskNetwork, TaskStart } from '../tasks/task.ts'
 import { cacheFeatures, featureBytes } from '../train/feature-cache.ts'
 import { frozenPrefix } from '../train/frozen-prefix.ts'
@@ -108,7 +109,8 @@ export async function verifyStart(
   const columns =
     of.examples && (prepare ? await answersOf(prepare, of.examples, services) : Object.values(of.examples))
   const inputs = graph.inputs.map(({ name, type }, i) => {
-    const given = of.examples?.[name] ?? columns?.[i]
+    // A raw column may bear the name of an input that takes what is made of it.
+    const given = (prepare ? undefined : of.examples?.[name]) ?? columns?.[i]
     const fitting = given && type?.shape?.[0] === 1 ? firstRow(given) : given
     return [name, fitting ?? probeInput({ dtype: type!.dtype, shape: type!.shape ?? [] })] as const
   })
@@ -125,7 +127,13 @@ export async function verifyStart(
       },
     )
   })
-  return compareAnswers(ours, theirs, ['the imported model', `the untouched file ${base.name}`])
+  try {
+    return compareAnswers(ours, theirs, ['the imported model', `the untouched file ${base.name}`])
+  } catch (error) {
+    // NaN is equal to nothing, itself included: where the weights hold it, they are to blame.
+    checkFinite(graph, new Map())
+    throw error
+  }
 }
 
 const trainedOf = (names: ReadonlySet<string>) =>

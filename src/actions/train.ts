@@ -18,6 +18,7 @@ import type { Network } from '../train/network.ts'
 import { networkDigest } from '../train/network-digest.ts'
 import type { TrainingStep } from '../train/step.ts'
 import { createStep } from './create-step.ts'
+import { oldTaskOf } from './forgetting.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
 import { optimization, resolvedConfig } from './project.ts'
 import type { Project, Services } from './services.ts'
@@ -89,6 +90,7 @@ export async function* trainModel(
   const network: Network = { ...described, table: services.table }
   checkOutput(network, described.answer)
   const { start, model, inputs } = described
+  const oldTask = base && (await oldTaskOf(services, project, { base, described, signal }))
   const kept = start && (await keepFeatures(services, project, { model, inputs, splits: data.splits, signal }))
   const trained: Network = { ...network, ...kept?.network }
   const step = await createStep(services, config, trained, { groups: start?.groups, data })
@@ -114,7 +116,18 @@ export async function* trainModel(
         fingerprint: await fingerprint(resolved, digest, await networkDigest(trained, step.partSize)),
       })
       if (done.reason === 'interrupted') return interrupted(run)
-      return writeResults(services, project, { data, step, run, described, resolved, digest, done, base, signal })
+      return writeResults(services, project, {
+        data,
+        step,
+        run,
+        described,
+        resolved,
+        digest,
+        done,
+        base,
+        oldTask,
+        signal,
+      })
     }
     return yield* settled(run, work(), signal)
   } finally {

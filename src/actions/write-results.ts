@@ -8,7 +8,7 @@ import type { TaskData, TaskNetwork } from '../tasks/task.ts'
 import type { TrainingStep } from '../train/step.ts'
 import type { BaseModel } from './base-model.ts'
 import { evaluateAndReport, historyFrom } from './evaluate.ts'
-import { measureForgetting } from './forgetting.ts'
+import type { OldTask } from './forgetting.ts'
 import { openModel, under } from './open-model.ts'
 import { profileTraining } from './profile-training.ts'
 import { sessionOptions } from './project.ts'
@@ -42,6 +42,7 @@ export async function writeResults(
     digest: string
     done: DoneEvent
     base: BaseModel | undefined
+    oldTask: OldTask | undefined
     signal: AbortSignal | undefined
   },
 ): Promise<TrainResult> {
@@ -111,9 +112,7 @@ export async function writeResults(
       manifest.metrics[split] = { ...made.report.metrics }
       report = made.files.html
     }
-    const forgotten =
-      base && (await measureForgetting(services, project, { base, described, parameters: step.parameters }))
-    if (forgotten) manifest.metrics['old task'] = forgotten
+    if (of.oldTask) manifest.metrics['old task'] = await of.oldTask.forgetting(step.parameters)
     const profile = await profileTraining(opened.pipeline, data.splits.train, of.signal)
     await writeBundle(files, { model: bytes, manifest, profile })
     const { metrics: scores, baselines } = manifest

@@ -1,7 +1,18 @@
 /** `quern inspect MODEL` on real files. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { inspectModel } from '../../src/actions/inspect-model.ts'
+import { modelLines } from '../../src/cli/render/model.ts'
 import { createLibraryServices } from '../../src/cli/services.ts'
+import { Terminal } from '../../src/cli/terminal.ts'
+import type { World } from '../../src/cli/world.ts'
+import { float32 } from '../../src/core/tensor.ts'
+import { GraphBuilder } from '../../src/graph/builder.ts'
+import { writeModel } from '../../src/onnx/write.ts'
+import { Emitter } from '../../src/ops/emitter.ts'
+import { table } from '../../src/ops/index.ts'
 import { packedFile } from '../package-files.ts'
 
 it('says ports, layers, places for a head', async () => {
@@ -26,4 +37,29 @@ it('finds no layer where all weights lie in branches, and says which operators t
   const path = await packedFile('@ricky0123/vad-web@0.0.31', 'dist/silero_vad_v5.onnx')
   const found = await inspectModel(createLibraryServices(), path)
   expect([found.layers, found.operators.If, found.operators.LSTM]).toEqual([[], 25, 4])
+})
+
+it('says what a file does as while training, and weights that are no numbers', async () => {
+  const g = new Emitter(table, new GraphBuilder('training'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 2, 3, 3] })
+  const vector = (name: string, ...values: number[]) => g.constant(float32([values.length], values), name)
+  const four = [vector('scale', 1, 1), vector('bias', 0, Number.NaN), vector('mean', 0, 0), vector('variance', 1, 1)]
+  const [normal] = g.ops('BatchNormalization', [x, ...four], { training_mode: 1 }, 3)
+  const isTraining = g.constant({ dtype: 'bool', shape: [], data: Uint8Array.of(1) })
+  const dropped = g.op('Dropout', [normal!, g.scalar(0.5), isTraining])
+  const folder = await mkdtemp(join(tmpdir(), 'quern-inspect-'))
+  try {
+    const path = join(folder, 'training.onnx')
+    await writeFile(path, writeModel(g.builder.finish([dropped])).model)
+    const found = await inspectModel(createLibraryServices(), path)
+    expect(found.trainingMode).toEqual({ dropout: 1, normalization: 1 })
+    expect(found.damaged).toContain("constant 'bias', float32[2], holds 1 of 2 elements that are not numbers (NaN)")
+    const text = modelLines(found, new Terminal({ stdout: {}, stderr: {}, env: {} } as World, false)).join('\n')
+    expect(text).toContain('exported in training mode: 1 Dropout node answers by chance')
+    expect(text).toContain('1 BatchNormalization node answers by the statistics of the batch')
+    expect(text).toContain("constant 'bias'")
+    expect(text).toContain(`next: quern train --from ${path}`)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })

@@ -8,7 +8,12 @@ import { inspectModel } from '../../src/actions/inspect-model.ts'
 import { findBundle } from '../../src/actions/open-model.ts'
 import { resolveProject } from '../../src/actions/project.ts'
 import type { TrainResult } from '../../src/actions/train.ts'
+import { float32 } from '../../src/core/tensor.ts'
+import { GraphBuilder } from '../../src/graph/builder.ts'
 import { readModel } from '../../src/onnx/read.ts'
+import { writeModel } from '../../src/onnx/write.ts'
+import { Emitter } from '../../src/ops/emitter.ts'
+import { table } from '../../src/ops/index.ts'
 import { createProjectFolder, type ProjectFolder, train } from './project-folder.ts'
 
 let folder: ProjectFolder
@@ -93,6 +98,20 @@ describe('train from a model', () => {
     ).rejects.toThrow(/takes pictures with height 12; the configuration makes them with 64/)
   })
 
+  it('makes of the pictures what a file of another tool takes, whatever its input is called', async () => {
+    for (const name of ['image', 'x']) {
+      const g = new Emitter(table, new GraphBuilder('linear'))
+      const x = g.builder.input(name, { dtype: 'float32', shape: ['N', 1, 12, 12] })
+      const elements = Float32Array.from({ length: 144 * 8 }, (_, i) => Math.sin(i))
+      const graph = g.builder.finish([
+        g.matMul(g.op('Flatten', [x]), g.constant(float32([144, 8], elements), 'weight')),
+      ])
+      await writeFile(join(folder.root, `${name}.onnx`), writeModel(graph).model)
+      const { events } = await train(folder.services, config({ model: `${name}.onnx`, output: graph.outputs[0]!.name }))
+      expect((events.find(({ type }) => type === 'base') as { difference: number }).difference).toBeLessThan(1e-5)
+    }
+  })
+
   it('puts normalisation back that was folded into the convolutions of the base', async () => {
     const more = { head: 'keep', restoreNormalization: true, batchNormalization: 'batch' }
     const { events, result } = await train(folder.services, config({ model: first.run, ...more }))
@@ -121,6 +140,38 @@ describe('train from a model', () => {
     const old = bundle.manifest.metrics['old task']!
     expect(old.accuracyBefore).toBeCloseTo(first.scores.test!.accuracy!, 1)
     expect(old.forgotten).toBeCloseTo(old.accuracyBefore! - old.accuracyAfter!, 10)
+  })
+})
+
+describe('what is forgotten', () => {
+  const accuracyBefore = async (model: string, oldData = 'photos') => {
+    const { result } = await train(folder.services, config({ model, oldData }, { train: { ...quick, epochs: 1 } }))
+    return (await findBundle(folder.services, result.run)).bundle.manifest.metrics['old task']!.accuracyBefore!
+  }
+  const labelled = async (name: string, labels: readonly string[]) => {
+    await mkdir(join(folder.root, name, 'onnx'), { recursive: true })
+    await copyFile(join(folder.root, file), join(folder.root, name, 'onnx/model.onnx'))
+    await writeFile(join(folder.root, name, 'config.json'), JSON.stringify({ id2label: { ...labels } }))
+  }
+
+  it('goes by the names of the classes where the base has some, in whatever order they stand', async () => {
+    const { labels } = (await findBundle(folder.services, first.run)).bundle.manifest
+    const plain = await accuracyBefore(first.run)
+    expect(plain).toBeCloseTo(first.scores.test!.accuracy!, 1)
+    await labelled('named', labels)
+    expect(await accuracyBefore('named')).toBe(plain)
+    await labelled('reversed', [...labels].reverse())
+    expect(await accuracyBefore('reversed')).not.toBe(plain)
+  })
+
+  it('is refused before training where the old data has other classes', async () => {
+    await labelled('others', ['cat', 'dog', 'mouse'])
+    const runs = (await folder.services.runs.list()).length
+    await expect(accuracyBefore('others')).rejects.toThrow(
+      /the old data has the class '.+', which .*others does not answer/,
+    )
+    await expect(accuracyBefore(first.run, 'nowhere')).rejects.toThrow(/nowhere/)
+    expect(await folder.services.runs.list()).toHaveLength(runs)
   })
 })
 

@@ -27,6 +27,7 @@ export function modelLines(model: InspectedModel, terminal: Terminal): string[] 
     '',
     ...(layers.length > 0 ? layerLines(model, terminal) : [yellow(withoutLayers(model))]),
   ]
+  for (const warning of warnings(model)) lines.push('', yellow(warning))
   if (model.quantized) {
     lines.push(
       '',
@@ -45,14 +46,33 @@ export function modelLines(model: InspectedModel, terminal: Terminal): string[] 
     if (heads.length > shownHeads)
       lines.push(dim(`  ... and ${heads.length - shownHeads} earlier places: --json lists all`))
   }
-  // There is no task of text: what would be refused is not proposed.
-  lines.push(
-    '',
-    tokenizer
-      ? 'next: fine-tune it on token ids from code (quern/nn)'
-      : `next: quern train --from ${harmless(model.name)}`,
-  )
+  lines.push('', `next: ${next(model)}`)
   return lines
+}
+
+/** What no task could start from is not proposed. */
+function next({ name, inputs, tokenizer }: InspectedModel): string {
+  if (tokenizer) return 'fine-tune it on token ids from code (quern/nn)'
+  const type = inputs.length === 1 ? inputs[0]!.type : ''
+  // One picture an example: four axes, of numbers that pixels can be made into.
+  const isPicture = /^(uint8|float\d+)( \[[^,]+(, [^,]+){3}\])?$/.test(type)
+  return isPicture ? `quern train --from ${harmless(name)}` : 'fine-tune it from code: fineTune() of quern/nn'
+}
+
+function warnings({ trainingMode: { dropout, normalization }, damaged }: InspectedModel): string[] {
+  return [
+    ...(damaged === undefined ? [] : [harmless(damaged)]),
+    ...(dropout > 0
+      ? [
+          `exported in training mode: ${dropout} Dropout ${dropout === 1 ? 'node answers' : 'nodes answer'} by chance; here they drop while training alone`,
+        ]
+      : []),
+    ...(normalization > 0
+      ? [
+          `exported in training mode: ${normalization} BatchNormalization ${normalization === 1 ? 'node answers' : 'nodes answer'} by the statistics of the batch, here too: export it again in evaluation mode (model.eval())`,
+        ]
+      : []),
+  ]
 }
 
 function withoutLayers({ operators, quantized }: InspectedModel): string {
