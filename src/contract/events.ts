@@ -34,7 +34,7 @@ export interface StepEvent {
   readonly loss: number
   /** of the objectives that took part, where there are several, and what they report */
   readonly losses?: Scores
-  /** running means of the epoch so far */
+  /** running means of the epoch so far; what needs all answers at once, such as areaUnderRoc, of its last examples */
   readonly scores: Scores
   readonly learningRate: number
   /** norm of the whole gradient before clipping; only when it is clipped */

@@ -126,3 +126,21 @@ it('names each configured metric in a meter', () => {
   meter.add(four)
   expect(Object.keys(meter.values())).toEqual(['accuracy', 'top5Accuracy', 'weightedF1', 'recall'])
 })
+
+it('what needs all answers at once is of the last examples on the way, and of all at the end', () => {
+  const specs = ['accuracy', 'areaUnderRoc', { name: 'sensitivityAtSpecificity' }]
+  const meter = createMeter(classificationMetrics, specs)
+  const add = (count: number, isRight: boolean): void => {
+    const labels = Array.from({ length: count }, (_, i) => i % 2)
+    const probabilities = Float32Array.from(
+      labels.flatMap((label) => ((label === 1) === isRight ? [0.1, 0.9] : [0.9, 0.1])),
+    )
+    meter.add({ probabilities, labels, classes: 2 })
+  }
+  add(1000, false)
+  expect(meter.soFar()).toEqual(meter.values())
+  add(1024, true)
+  expect(meter.values()).toMatchObject({ accuracy: 1024 / 2024 })
+  expect(meter.values().areaUnderRoc).toBeLessThan(0.6)
+  expect(meter.soFar()).toEqual({ accuracy: 1024 / 2024, areaUnderRoc: 1, sensitivityAt90Specificity: 1 })
+})

@@ -59,6 +59,8 @@ export interface Meter<Batch> {
   add(batch: Batch): void
   /** values so far, in the order asked for; keys are names, `topKAccuracy` with k as `top3Accuracy`, `sensitivityAt95Specificity` */
   values(): Record<string, number>
+  /** as `values`, where those that take as long as all that was added are of the last examples alone */
+  soFar(): Record<string, number>
   /** keys for which a higher value is better */
   readonly higherIsBetter: ReadonlySet<string>
   /** what was added so far, as plain JSON, for a checkpoint in the middle of an epoch */
@@ -97,6 +99,10 @@ export function createMeter<Batch>(table: readonly NumberMetric<Batch>[], specs:
       for (const entry of entries) entry.state = entry.metric.add(entry.state, batch)
     },
     values: () => Object.fromEntries(entries.map(({ key, metric, state }) => [key, metric.value(state)])),
+    soFar: () =>
+      Object.fromEntries(
+        entries.map(({ key, metric, state }) => [key, metric.value(metric.recent ? metric.recent(state) : state)]),
+      ),
     higherIsBetter: new Set(entries.filter(({ metric }) => metric.better === 'higher').map(({ key }) => key)),
     save: () => entries.map((entry) => entry.state),
     load: (states) => {

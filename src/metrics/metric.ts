@@ -32,6 +32,8 @@ export interface Metric<State, Batch, Result> {
   merge(a: State, b: State): State
   /** NaN when nothing was added. */
   value(state: State): Result
+  /** of a metric whose value takes as long as everything it has seen: the state of the last examples alone, for a look on the way */
+  recent?(state: State): State
 }
 
 /** Answers of a classifier for `batch` examples. */

@@ -29,6 +29,7 @@ export const sensitivityAtSpecificity: Metric<SensitivityState, ClassificationBa
     checkMergeable('specificity', a.specificity, b.specificity)
     return { specificity: a.specificity, seen: areaUnderRoc.merge(a.seen, b.seen) }
   },
+  recent: ({ specificity, seen }) => ({ specificity, seen: areaUnderRoc.recent!(seen) }),
   value({ specificity, seen: { classes, scores, labels, weights } }) {
     const asked = classes === 2 ? [1] : Array.from({ length: classes }, (_, c) => c)
     const found = asked

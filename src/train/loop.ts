@@ -22,7 +22,7 @@ import {
 import { arraysOf, evaluateDataset, feedScorer } from './evaluate-dataset.ts'
 import { createMeans, type Means } from './means.ts'
 import { isBetter, type Monitor, monitoredValue, resolveMonitor } from './monitor.ts'
-import type { Scorer } from './scores.ts'
+import { type Scorer, scoresSoFar } from './scores.ts'
 import type { TrainingStep } from './step.ts'
 import { averageEpoch, averagingSchedule, type WeightAveraging } from './weight-averaging.ts'
 
@@ -226,7 +226,7 @@ class Loop {
     position.lossSum += loss * count
     position.examples += count
     const { step: done, epoch, stepOfEpoch } = position
-    const scores = this.#trainScores()
+    const scores = this.#trainScores(scoresSoFar(this.#scorer))
     return {
       ...{ type: 'step', step: done, epoch, stepOfEpoch, loss, scores, learningRate },
       ...(step.scalarNames.length > 0 && { losses }),
@@ -234,9 +234,9 @@ class Loop {
     }
   }
 
-  #trainScores(): Scores {
+  #trainScores(scores = this.#scorer.values()): Scores {
     const { lossSum, examples } = this.#position
-    return { loss: lossSum / examples, ...this.#means.values(), ...this.#scorer.values() }
+    return { loss: lossSum / examples, ...this.#means.values(), ...scores }
   }
 
   /** Validates and moves the position to the next epoch; undefined when the signal came before the end of the validation. */
