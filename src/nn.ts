@@ -15,6 +15,7 @@ export type { TrainEvent } from './contract/events.ts'
 export type { Pattern } from './core/patterns.ts'
 export { createRandom, type Random } from './core/random.ts'
 export { float32, int64, type Tensor, tensor } from './core/tensor.ts'
+export { createTokenizer, type EncodeOptions, type Tokenizer, type Tokens } from './data/tokenizer.ts'
 export * from './nn/index.ts'
 export { type ReadModel, readModel } from './onnx/read.ts'
 export {

@@ -1,7 +1,10 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { packedFile } from '../../test/package-files.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
+import { createTokenizer } from '../data/tokenizer.ts'
 import { GraphBuilder } from '../graph/builder.ts'
 import { constantsOf } from '../graph/graph.ts'
 import { conv2d, dense, flatten, sequential } from '../nn/index.ts'
@@ -243,6 +246,43 @@ describe('a model of several inputs', () => {
     const scores = answer!.data as Float32Array
     const right = y.data.filter((label, i) => (scores[2 * i + 1]! > scores[2 * i]! ? 1 : 0) === label)
     expect(right.length / count).toBeGreaterThan(train === 'all' ? 0.95 : 0.6)
+  })
+
+  it('takes texts, by the tokenizer.json of the folder', async () => {
+    const words = ['[PAD]', '[UNK]', 'a', 'cup', 'of', 'the', 'tea', 'stale', 'fine', '.']
+    const file = {
+      version: '1.0',
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+      model: { type: 'WordPiece', unk_token: '[UNK]', vocab: Object.fromEntries(words.map((word, i) => [word, i])) },
+    }
+    const folder = await mkdtemp(join(tmpdir(), 'quern-texts-'))
+    try {
+      await writeFile(join(folder, 'model.onnx'), tokens())
+      await writeFile(join(folder, 'config.json'), '{}')
+      await expect(drained(folder, { x: ['a'], y })).rejects.toThrow(/has no tokenizer.json: texts cannot become/)
+      await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(file))
+      const texts = Array.from(
+        { length: count },
+        (_, i) => `a cup of ${i % 2 ? 'stale' : 'fine'} tea${' .'.repeat(i % 3)}`,
+      )
+      const more = { train: 'all', epochs: 20, optimizer: { name: 'adam', learningRate: 0.02 } } as const
+      const { result } = await drained(folder, { x: texts, y, ...more, old: { x: texts, y } })
+      expect(result.old!.after).toBeDefined()
+      const session = await createNodeBackend().createSession(result.onnx)
+      const encoded = createTokenizer(JSON.stringify(file)).encode(['stale tea', 'the fine cup of tea'], { length: 7 })
+      const { input_ids, attention_mask } = encoded
+      expect([...attention_mask.data].map(Number)).toEqual([1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0])
+      const [answer] = Object.values(await session.run({ input_ids, attention_mask }))
+      await session.release()
+      const [a, b, c, d] = answer!.data as Float32Array
+      expect([b! > a!, d! > c!]).toEqual([true, false])
+      // Cut to the first two words, all texts are the same: there is nothing to learn.
+      const { events } = await drained(folder, { x: texts, y, ...more, tokens: 2, metrics: ['accuracy'] })
+      const last = events.findLast(({ type }) => type === 'epoch') as unknown as { train: { accuracy: number } }
+      expect(last.train.accuracy).toBeLessThan(0.65)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('names what is missing or of another number of examples', async () => {

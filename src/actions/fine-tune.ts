@@ -1,9 +1,12 @@
 /** Training that starts from a model, without a project: tensors in memory, events out, the same safeguards as `quern train --from`. */
 import { exportGraph } from '../bundle/export-graph.ts'
 import type { TrainEvent } from '../contract/events.ts'
+import { QuernError } from '../core/errors.ts'
 import type { Pattern } from '../core/patterns.ts'
-import { numbersOf, type Tensor } from '../core/tensor.ts'
+import { numbersOf, type Tensor, tensorFromNumbers } from '../core/tensor.ts'
 import { createDataset } from '../data/dataset.ts'
+import { createTokenizer, type Tokens } from '../data/tokenizer.ts'
+import type { Value } from '../graph/graph.ts'
 import { type Transfer, type TransferOptions, transfer } from '../nn/index.ts'
 import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
@@ -18,11 +21,21 @@ import { restoredBase, restoringExamples } from './restored-base.ts'
 import { checkExamples, columnSpec } from './run-fit.ts'
 import { type BaseEvent, baseEvent, fewExamples, verifyExport, verifyStart } from './start-from.ts'
 
+type Given = Tensor | NamedColumns | readonly string[]
+
 export interface FineTuneOptions
   extends Omit<FitOptions, 'x' | 'y' | 'loss' | 'losses'>,
     Omit<TransferOptions, 'hash' | 'table'> {
-  /** what the model takes, examples along the first axis; several inputs by the names that the file gives them */
-  readonly x: Tensor | NamedColumns
+  /**
+   * what the model takes, examples along the first axis; several inputs by the names that the file gives them; texts, for a folder with a
+   * tokenizer.json
+   */
+  readonly x: Given
+  /**
+   * of texts: tokens of each, which the exported model takes too; default: those of the longest, at most what tokenizer.json says of
+   * truncation, or 512
+   */
+  readonly tokens?: number | undefined
   /** class numbers int32 `[n]`, or what the loss compares with */
   readonly y: Tensor
   /** default: sparseCategoricalCrossentropy for class numbers, meanSquaredError else */
@@ -35,7 +48,7 @@ export interface FineTuneOptions
    */
   readonly restoreNormalization?: boolean | Pattern | readonly Pattern[]
   /** examples of what the model could do before, with class numbers: how much of it is forgotten is measured */
-  readonly old?: { readonly x: Tensor | NamedColumns; readonly y: Tensor }
+  readonly old?: { readonly x: Given; readonly y: Tensor }
 }
 
 export interface FineTuned extends FittedModel {
@@ -61,10 +74,10 @@ export async function* fineTune(
 ): AsyncGenerator<TrainEvent | BaseEvent, FineTuned> {
   const services = libraryServices()
   const file = typeof model === 'string' ? await openBase(services, model) : await baseFromBytes(services, model)
-  const { x, y, head, train, output, unfreeze, dropout, batchNormalization, old, ...rest } = options
+  const { x, y, tokens, head, train, output, unfreeze, dropout, batchNormalization, old, ...rest } = options
   const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, restoreNormalization, ...training } = rest
   const wanted = restoreNormalization ?? false
-  const given = isTensor(x) ? { x } : x
+  const given = columnsOf(file, x, tokens)
   const base =
     wanted === false ? file : await restoredBase(services, file, { wanted, ...fewOf(given, restoringExamples) })
   const isClasses = y.dtype === 'int32' && y.shape.length === 1
@@ -90,7 +103,8 @@ export async function* fineTune(
     y,
     loss: options.loss ?? (isClasses ? 'sparseCategoricalCrossentropy' : 'meanSquaredError'),
   })
-  return finished(services, base, { start, inputs, examples, parameters: fitted.parameters, old })
+  const oldColumns = old && { x: columnsOf(file, old.x, tokens), y: old.y }
+  return finished(services, base, { start, inputs, examples, parameters: fitted.parameters, old: oldColumns })
 }
 
 async function finished(
@@ -101,7 +115,7 @@ async function finished(
     inputs: readonly ReturnType<typeof columnSpec>[]
     examples: Readonly<Record<string, Tensor>>
     parameters: FittedModel['parameters']
-    old: FineTuneOptions['old']
+    old: { readonly x: NamedColumns; readonly y: Tensor } | undefined
   },
 ): Promise<FineTuned> {
   const { start, inputs, examples, parameters, old } = of
@@ -109,12 +123,47 @@ async function finished(
   const onnx = exportGraph({ model, inputs, output: 'y', parameters, table, name: 'model' })
   const difference = await verifyExport(services, onnx, { model, examples, parameters })
   if (!old) return { onnx, parameters, difference }
-  const columns = inputsOf(start.base, isTensor(old.x) ? { x: old.x } : old.x)
+  const columns = inputsOf(start.base, old.x)
   const dataset = createDataset({ columns: { ...columns, label: old.y } })
   const [before, after] = [base.graph, withTrainedWeights(base.graph, parameters)].map((graph) =>
     accuracyOn(services, { graph, prepare: undefined, dataset, inputs: Object.keys(columns), name: base.name }),
   )
   return { onnx, parameters, difference, old: { before: await before!, after: await after! } }
+}
+
+/** Columns by name; texts become the tokens that the model's inputs are named for. */
+function columnsOf({ graph, tokenizer, name }: BaseModel, x: Given, length: number | undefined): NamedColumns {
+  if (isTexts(x)) {
+    if (tokenizer)
+      return tokenColumns(
+        graph.inputs,
+        createTokenizer(tokenizer.bytes, `${name}/tokenizer.json`).encode(x, { length }),
+      )
+    throw new QuernError('input', `${name} has no tokenizer.json: texts cannot become what it takes`, {
+      hint: 'Give a folder with tokenizer.json and onnx/model.onnx, or tensors of token ids by the names of the inputs.',
+    })
+  }
+  return isTensor(x) ? { x } : x
+}
+
+const isTexts = (x: Given): x is readonly string[] => Array.isArray(x)
+
+/** @throws QuernError 'input' for a model that takes other things than tokens */
+function tokenColumns(inputs: readonly Value[], tokens: Tokens): NamedColumns {
+  return Object.fromEntries(
+    inputs.map(({ name, type }) => {
+      const column = tokens[name]
+      if (column)
+        return [name, type?.dtype === 'int32' ? tensorFromNumbers('int32', column.shape, numbersOf(column)) : column]
+      throw new QuernError(
+        'input',
+        `the model takes '${name}', which is not made of texts: ${Object.keys(tokens).join(', ')} are`,
+        {
+          hint: 'Give its inputs as tensors by name; createTokenizer(file).encode(texts) makes those of the tokens.',
+        },
+      )
+    }),
+  )
 }
 
 /** A few examples, as `restoredBase` and the comparisons take them. */

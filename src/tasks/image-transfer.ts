@@ -25,7 +25,7 @@ function pictureInput({ graph, name, tokenizer }: TaskBase): PictureInput {
     throw new QuernError(
       'unsupported',
       `${name} is a model of text (it has a tokenizer.json): there is no task of text that could start from it yet`,
-      { hint: 'From code it can be trained on token ids: importedModel and fit of quern/nn.' },
+      { hint: 'From code it can be trained: fineTune(folder, { x: texts, y }) of quern/nn.' },
     )
   }
   const fail = (found: string): never => {

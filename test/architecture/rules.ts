@@ -43,6 +43,7 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@bufbuild/protobuf': ['onnx/'],
   '@duckdb/node-api': ['data/sources/'],
   '@hono/node-server': ['serve/'],
+  '@huggingface/tokenizers': ['data/'],
   '@photostructure/sqlite': ['data/sources/'],
   '@opentelemetry/api': ['serve/watch/'],
   commander: ['cli/'],

@@ -52,7 +52,7 @@ export function modelLines(model: InspectedModel, terminal: Terminal): string[] 
 
 /** What no task could start from is not proposed. */
 function next({ name, inputs, tokenizer }: InspectedModel): string {
-  if (tokenizer) return 'fine-tune it on token ids from code (quern/nn)'
+  if (tokenizer) return 'fine-tune it from code: fineTune(folder, { x: texts, y }) of quern/nn'
   const type = inputs.length === 1 ? inputs[0]!.type : ''
   // One picture an example: four axes, of numbers that pixels can be made into.
   const isPicture = /^(uint8|float\d+)( \[[^,]+(, [^,]+){3}\])?$/.test(type)
