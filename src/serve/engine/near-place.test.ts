@@ -58,33 +58,48 @@ describe('the thread of the sockets computes', () => {
     expect(results).toEqual(await session.run(feeds(2)))
     expect(milliseconds).toBeGreaterThan(0)
     await session.release()
-    // Of 1 example in 0.1 ms, 4 are expected to take 0.4.
-    expect([place.has(model, 2), place.has(model, 4)]).toEqual([true, false])
+    // Of 1 example in 0.1 ms, 16 are expected to take 1.6, until a run of so many was seen.
+    expect([place.has(model, 8), place.has(model, 16)]).toEqual([true, false])
+    model.measured(29, 0.23, 0.23)
+    expect(place.has(model, 29)).toBe(true)
   })
 
-  test('no more than a part of its time: what is beyond goes to the workers, until less comes', async () => {
+  /** Whether a model of runs of so many ms is taken after batches for a second, so many a second. */
+  async function takenUnder(milliseconds: number, rows: number, rates: readonly number[]): Promise<boolean[]> {
     let now = 0
     const own = new NearPlace({ now: () => now })
-    const model = measured(8, 0.1)
+    const model = measured(8, milliseconds)
+    model.measured(rows, milliseconds, milliseconds)
     own.consider(model, bytes, bytes, [pixels])
     own.has(model, 1)
     await new Promise((resolve) => setTimeout(resolve, 500))
-    /** Requests of one example for a second. */
-    const takenAt = (perSecond: number): boolean => {
+    const taken = rates.map((perSecond) => {
       const end = now + 1000
       while (now < end) {
         now += 1000 / perSecond
-        own.note(model, [{ rows: 1 }])
+        own.note(
+          model,
+          Array.from({ length: rows }, () => ({ rows: 1 })),
+        )
       }
-      return own.has(model, 1)
-    }
-    // 0.1 ms each: a tenth, a half, a tenth of the time.
-    expect([takenAt(1000), takenAt(5000), takenAt(1000)]).toEqual([true, false, true])
+      return own.has(model, rows)
+    })
     await own.close()
+    return taken
+  }
+
+  test('no more than a part of its time: what is beyond goes to the workers, until less comes', async () => {
+    // 0.5 ms each: a tenth, a half, a tenth of the time. A batch counts once, however many are in it.
+    expect(await takenUnder(0.5, 1, [200, 1000, 200])).toEqual([true, false, true])
+    expect(await takenUnder(0.5, 20, [200, 1000, 200])).toEqual([true, false, true])
+  })
+
+  test('always, what takes no longer than the way to a worker', async () => {
+    expect(await takenUnder(0.2, 1, [500, 4000])).toEqual([true, true])
   })
 
   test('nothing of which too little is known, or that is long', async () => {
-    const [young, long] = [measured(7, 0.1), measured(20, 0.4)]
+    const [young, long] = [measured(7, 0.1), measured(20, 1.1)]
     for (const model of [young, long]) {
       place.consider(model, bytes, bytes, [pixels])
       expect(await isTaken(model, 200)).toBe(false)
@@ -98,7 +113,7 @@ describe('the thread of the sockets computes', () => {
     // One run that the system put aside changes little.
     model.measured(1, 500, 500)
     expect(place.has(model, 1)).toBe(true)
-    for (let run = 0; run < 60; run++) model.measured(1, 5, 5)
+    for (let run = 0; run < 90; run++) model.measured(1, 5, 5)
     expect(place.has(model, 1)).toBe(false)
   })
 

@@ -10,11 +10,13 @@ import { createNodeBackend } from '../../runtime/onnxruntime-node.ts'
 import { RequestError } from '../request-error.ts'
 import type { BatchResult, Place, ScheduledModel } from './scheduler.ts'
 
-/** Of a run: about what it costs to wake a worker and to be woken by it. */
-const longestMilliseconds = 0.3
+/** Of a run: about what it costs to send a batch to a worker and to be woken by it. What is no longer is computed here however busy this thread is. */
+const freeMilliseconds = 0.3
+/** Of a run: longer ones would keep those waiting who are answered without a model. */
+const longestMilliseconds = 1
 /** Its session is made in this thread, and its weights are kept once more. */
 const mostBytes = 4 * 2 ** 20
-/** Of this thread's time, that runs may take: beyond it is needed for connections, and workers that are busy make larger batches. */
+/** Of this thread's time, that runs may take which are not free: beyond it is needed for connections, and workers that are busy make larger batches. */
 const mostShare = 0.3
 /** ms over which the share is taken */
 const memory = 200
@@ -55,7 +57,8 @@ export class NearPlace implements Place {
   has(model: ScheduledModel, rows: number): boolean {
     const candidate = this.#candidates.get(model)
     if (!candidate || model.runTimes.count < fewestRuns) return false
-    if (model.runTimes.expect(rows) > longestMilliseconds || this.#shareOf() > mostShare) return false
+    const milliseconds = model.runTimes.expect(rows)
+    if (milliseconds > (this.#shareOf() > mostShare ? freeMilliseconds : longestMilliseconds)) return false
     if (!candidate.session) this.#load(model, candidate)
     return candidate.session !== undefined
   }
@@ -63,21 +66,21 @@ export class NearPlace implements Place {
   async run(model: ScheduledModel, feeds: NamedTensors, outputs: readonly string[] | undefined): Promise<BatchResult> {
     const candidate = this.#candidates.get(model)
     if (!candidate?.session) throw new RequestError(503, `model '${model.name}' was unloaded`)
-    const start = this.#clock.now()
+    let start = this.#clock.now()
+    // The runtime begins in the next turn of the loop: what else this thread does until then is no part of the run.
+    setImmediate(() => {
+      start = this.#clock.now()
+    })
     const running = candidate.session.run(feeds, outputs)
     candidate.running = running.catch(() => undefined)
     return { results: await running, milliseconds: this.#clock.now() - start }
   }
 
-  /** Counts what these requests would have taken here, one by one, wherever they were computed. */
-  note(model: ScheduledModel, requests: readonly { readonly rows: number }[]): void {
+  /** Counts what this batch would have taken here, wherever it was computed. */
+  note(model: ScheduledModel, batch: readonly { readonly rows: number }[]): void {
     if (!this.#candidates.has(model)) return
-    let milliseconds = 0
-    for (const { rows } of requests) {
-      const expected = model.runTimes.expect(rows)
-      if (expected <= longestMilliseconds) milliseconds += expected
-    }
-    this.#share = this.#shareOf() + milliseconds / memory
+    const expected = model.runTimes.expect(batch.reduce((sum, { rows }) => sum + rows, 0))
+    this.#share = this.#shareOf() + (expected <= longestMilliseconds ? expected / memory : 0)
     this.#noted = this.#clock.now()
   }
 

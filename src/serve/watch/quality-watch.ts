@@ -61,9 +61,10 @@ interface Remembered {
   readonly started: number
   readonly principal: string
   readonly watched: Watched
-  readonly answers: Float32Array[]
-  readonly told: Set<number>
-  numbers: number
+  /** of all runs of the request, one after another */
+  answers: Float32Array
+  /** examples that have their labels; made when the first comes */
+  told: Set<number> | undefined
 }
 
 /** Numbers of all answers that are remembered: 64 MB. */
@@ -102,11 +103,9 @@ export class QualityWatch implements GaugeSource {
     // A client may use an id again: then it is the newer answer that is labelled.
     if (entry && entry.started !== started) this.#forget(id, entry)
     if (!entry || entry.started !== started) {
-      entry = { started, principal: principal?.id ?? '', watched, answers: [], told: new Set(), numbers: 0 }
+      entry = { started, principal: principal?.id ?? '', watched, answers: data.slice(), told: undefined }
       this.#answers.set(id, entry)
-    }
-    entry.answers.push(data.slice())
-    entry.numbers += data.length
+    } else entry.answers = joined(entry.answers, data)
     this.#numbers += data.length
     for (const [oldest, old] of this.#answers) {
       if (this.#answers.size <= this.#options.remember && this.#numbers <= mostNumbers) break
@@ -122,6 +121,7 @@ export class QualityWatch implements GaugeSource {
     const checked = feedback.map((one) => this.#check(principal, one))
     let count = 0
     for (const { entry, records, pairs } of checked) {
+      entry.told ??= new Set()
       const { watched, told } = entry
       for (const { example } of records) {
         if (told.has(example)) throw alreadyTold(example)
@@ -199,7 +199,7 @@ export class QualityWatch implements GaugeSource {
       )
     }
     const { judge } = entry.watched
-    const rows = entry.numbers / judge.width
+    const rows = entry.answers.length / judge.width
     if (labels.length !== rows) {
       throw new RequestError(
         422,
@@ -209,11 +209,10 @@ export class QualityWatch implements GaugeSource {
     const time = new Date(this.#options.clock.now()).toISOString()
     const records: FeedbackRecord[] = []
     const pairs: Judged[] = []
-    const all = joined(entry)
     for (const [example, label] of labels.entries()) {
       if (label === null) continue
-      if (entry.told.has(example)) throw alreadyTold(example)
-      const answer = all.slice(example * judge.width, (example + 1) * judge.width)
+      if (entry.told?.has(example)) throw alreadyTold(example)
+      const answer = entry.answers.slice(example * judge.width, (example + 1) * judge.width)
       pairs.push({ answer, truth: judge.truthFrom(label) })
       // Nine digits bring back the same number of 32 bits.
       const shown = Array.from(answer, (value) => Number(value.toPrecision(9)))
@@ -244,22 +243,19 @@ export class QualityWatch implements GaugeSource {
     if (pairs.length > this.#options.window) pairs.splice(0, pairs.length - this.#options.window)
   }
 
-  #forget(id: string, { numbers }: Remembered): void {
+  #forget(id: string, { answers }: Remembered): void {
     this.#answers.delete(id)
-    this.#numbers -= numbers
+    this.#numbers -= answers.length
   }
 }
 
 const keyOf = (model: string, version: string): string => `${model}/${version}`
 
-function joined({ answers, numbers }: Remembered): Float32Array {
-  const all = new Float32Array(numbers)
-  let at = 0
-  for (const part of answers) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
+function joined(first: Float32Array, second: Float32Array): Float32Array {
+  const both = new Float32Array(first.length + second.length)
+  both.set(first)
+  both.set(second, first.length)
+  return both
 }
 
 function alreadyTold(example: number): RequestError {
