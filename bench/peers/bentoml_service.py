@@ -27,7 +27,8 @@ class Output(BaseModel):
     data: list[float]
 
 
-@bentoml.service(workers=int(os.environ["WORKERS"]), traffic={"timeout": 60})
+# No line for each request: neither of the others writes one.
+@bentoml.service(workers=int(os.environ["WORKERS"]), traffic={"timeout": 60}, logging={"access": {"enabled": False}})
 class Mlp:
     def __init__(self) -> None:
         options = ort.SessionOptions()
