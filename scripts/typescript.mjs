@@ -4,7 +4,7 @@
  * what a benchmark measures is what is shipped. The hooks run in a thread of their own.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { register } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
@@ -43,7 +43,10 @@ export async function load(url, context, next) {
   if (source === undefined) {
     source = await compile(fileName, text)
     await mkdir(cache, { recursive: true })
-    await writeFile(known, source)
+    // Renamed into its place: another process must not read half of it, nor an interrupted one leave it so.
+    const whole = new URL(`${known.href}.${process.pid}`)
+    await writeFile(whole, source)
+    await rename(whole, known)
   }
   return { format: 'module', source, shortCircuit: true }
 }
