@@ -74,8 +74,30 @@ describe('DICOM', () => {
     expect(found.window).toEqual([-200, 1400])
   })
 
+  it('run lengths are the picture that they were made of; damaged ones are refused', async () => {
+    const bytes = await open('MR_small_RLE.dcm')
+    expect(readDicom(bytes).values).toEqual(readDicom(await open('MR_small.dcm')).values)
+    // The frame's head is behind the tag of its item: 2 planes.
+    const at = Buffer.from(bytes).indexOf(Buffer.from([2, 0, 0, 0, 64, 0, 0, 0]))
+    const other = Uint8Array.from(bytes)
+    other[at] = 3
+    expect(() => readDicom(other)).toThrow('has 3 planes; expected 2')
+    const ended = Uint8Array.from(bytes)
+    // The second plane begins where the frame ends.
+    new DataView(ended.buffer).setUint32(at + 8, 1e6, true)
+    expect(() => readDicom(ended)).toThrow(/plane 2 of a DICOM frame of run lengths ends after 0 of 4096 pixels/)
+  })
+
+  it('big-endian numbers are those of the little-endian file', async () => {
+    const [big, little] = [await open('MR_small_bigendian.dcm'), await open('MR_small.dcm')]
+    expect(readDicom(big).values).toEqual(readDicom(little).values)
+  })
+
   it.each([
-    ['JPEG2000.dcm', /pixels are compressed \(transfer syntax 1\.2\.840\.10008\.1\.2\.4\.9\d\)/],
+    ['JPEG2000.dcm', /pixels are compressed \(JPEG 2000, transfer syntax 1\.2\.840\.10008\.1\.2\.4\.91\)/],
+    ['MR_small_jpeg_ls_lossless.dcm', /pixels are compressed \(JPEG-LS lossless, transfer syntax/],
+    ['JPGExtended.dcm', /pixels are compressed \(JPEG extended, 12 bits, transfer syntax/],
+    ['SC_rgb_rle.dcm', /pixels are RGB; expected MONOCHROME1 or 2/],
     ['rtplan.dcm', /without a picture/],
   ])('%s is refused with the reason', async (name, message) => {
     const bytes = await open(name)

@@ -1,6 +1,7 @@
 /** DICOM: one picture of a scanner with what is said of it. Parsing by dicom-parser; here the pixels become numbers. */
 import dicomParser from 'dicom-parser'
 import { messageOf, QuernError } from '../core/errors.ts'
+import { storedPixels } from './dicom-pixels.ts'
 
 export interface DicomPicture {
   readonly height: number
@@ -25,10 +26,6 @@ const tagNames: Readonly<Record<string, string>> = {
   x00200013: 'InstanceNumber',
 }
 
-/** Transfer syntaxes whose pixels stand as they are. */
-const uncompressed: readonly string[] = ['1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2']
-const bigEndian = '1.2.840.10008.1.2.2'
-
 /** Whether bytes begin as a DICOM file does. */
 export function looksLikeDicom(bytes: Uint8Array): boolean {
   return bytes.byteLength > 132 && String.fromCharCode(...bytes.subarray(128, 132)) === 'DICM'
@@ -44,28 +41,19 @@ export function readDicom(bytes: Uint8Array): DicomPicture {
   }
   const number = (tag: string, otherwise: number): number => data.uint16(tag) ?? otherwise
   const decimal = (tag: string): number | undefined => data.floatString(tag)
-  const syntax = data.string('x00020010') ?? uncompressed[0]!
+  const syntax = data.string('x00020010') ?? '1.2.840.10008.1.2'
   const [height, width] = [number('x00280010', 0), number('x00280011', 0)]
   const pixels = data.elements.x7fe00010
   if (!pixels || height === 0 || width === 0) throw new QuernError('input', 'DICOM file without a picture')
-  if (!uncompressed.includes(syntax)) {
-    throw new QuernError('input', `DICOM pixels are compressed (transfer syntax ${syntax}), which is not read`, {
-      hint: 'Unpack them first: dcmdjpeg or gdcmconv --raw.',
-    })
-  }
   const kind = data.string('x00280004') ?? ''
   if (!kind.startsWith('MONOCHROME'))
     throw new QuernError('input', `DICOM pixels are ${kind}; expected MONOCHROME1 or 2`)
   const bits = number('x00280100', 16)
   const count = height * width
   if (bits !== 8 && bits !== 16) throw new QuernError('input', `DICOM pixels of ${bits} bits; expected 8 or 16`)
-  if (pixels.length < (count * bits) / 8) {
-    throw new QuernError('input', `DICOM picture of ${width} x ${height} ends after ${pixels.length} bytes`)
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset + pixels.dataOffset, pixels.length)
+  const { view, littleEndian } = storedPixels(pixels, { bytes, syntax, count, bits })
   const isSigned = number('x00280103', 0) === 1
-  const little = syntax !== bigEndian
-  const stored = bits === 8 ? storedReader8(view, isSigned) : storedReader16(view, isSigned, little)
+  const stored = bits === 8 ? storedReader8(view, isSigned) : storedReader16(view, isSigned, littleEndian)
   // Bits above those that are stored hold something else.
   const spare = bits - number('x00280101', bits)
   const [slope, intercept] = [decimal('x00281053') ?? 1, decimal('x00281052') ?? 0]
