@@ -13,6 +13,7 @@ import { imageLoader } from './image-loader.ts'
 import { importTime } from './import-time.ts'
 import { ingest } from './ingest.ts'
 import { kernelSpeed } from './kernels.ts'
+import { largerThanMemory } from './larger-than-memory.ts'
 import { lora100m } from './lora-100m.ts'
 import { lstmStep } from './lstm-step.ts'
 import { memoryGpt } from './memory-gpt.ts'
@@ -62,6 +63,7 @@ export const records: readonly BenchRecord[] = [
   transferOcr,
   importTime,
   ingest,
+  largerThanMemory,
   predictLatency,
   imageLoader,
   dataWait,

@@ -5,6 +5,7 @@
 import { QuernError, suggestion } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { columnOf, type Dataset, exampleName, labelsOf, subset } from './dataset.ts'
+import { orderByName } from './name-order.ts'
 import { type SplitName, splitNames } from './source.ts'
 
 export interface SplitConfig {
@@ -70,26 +71,24 @@ export function apportion(total: number, shares: readonly number[]): number[] {
 
 /** Positions ordered by the examples' names, which makes a split independent of the order of storage. */
 function positionsByName(dataset: Dataset): Int32Array {
-  const names = Array.from({ length: dataset.length }, (_, i) => exampleName(dataset, i))
-  const compare = (a: number, b: number): number => (names[a]! < names[b]! ? -1 : names[a]! > names[b]! ? 1 : a - b)
-  return Int32Array.from(Array.from(names.keys()).sort(compare))
+  return orderByName(dataset.length, (position) => exampleName(dataset, position))
 }
 
 /** Groups of positions that are split one by one: the classes, or everything together. */
-function groupsOf(dataset: Dataset, stratify: string | undefined, parts: number): Map<string, number[]> {
+function groupsOf(dataset: Dataset, stratify: string | undefined, parts: number): Map<string, Int32Array> {
   const order = positionsByName(dataset)
-  if (stratify === undefined) return new Map([['', Array.from(order)]])
+  if (stratify === undefined) return new Map([['', order]])
   const labels = labelsOf(dataset, stratify)
-  const groups = new Map<number, number[]>()
+  const counts = new Map<number, number>()
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1)
+  const groups = new Map([...counts].map(([label, count]) => [label, { rows: new Int32Array(count), filled: 0 }]))
   for (const position of order) {
-    const label = labels[position]!
-    const group = groups.get(label)
-    if (group) group.push(position)
-    else groups.set(label, [position])
+    const group = groups.get(labels[position]!)!
+    group.rows[group.filled++] = position
   }
   const named = [...groups]
     .sort(([a], [b]) => a - b)
-    .map(([label, group]) => [dataset.labels[label] ?? String(label), group] as const)
+    .map(([label, { rows }]) => [dataset.labels[label] ?? String(label), rows] as const)
   const lonely = parts > 1 ? named.filter(([, group]) => group.length === 1) : []
   const [first] = lonely
   if (first) {
@@ -128,24 +127,19 @@ export function splitByShare(dataset: Dataset, config: SplitConfig, random: Rand
     fractions,
     dataset.length,
   )
-  const parts = names.map((): number[] => [])
+  const parts = names.map((_, part) => new Int32Array(counts.reduce((sum, row) => sum + row[part]!, 0)))
+  const filled = names.map(() => 0)
   let row = 0
   for (const [name, group] of groups) {
     random.fork('split').fork(name).shuffle(group)
     let from = 0
     for (const [part, count] of counts[row++]!.entries()) {
-      for (const end = from + count; from < end; ) parts[part]!.push(group[from++]!)
+      parts[part]!.set(group.subarray(from, from + count), filled[part]!)
+      filled[part]! += count
+      from += count
     }
   }
-  return Object.fromEntries(
-    names.map((name, i) => [
-      name,
-      subset(
-        dataset,
-        parts[i]!.sort((a, b) => a - b),
-      ),
-    ]),
-  )
+  return Object.fromEntries(names.map((name, i) => [name, subset(dataset, parts[i]!.sort())]))
 }
 
 /**

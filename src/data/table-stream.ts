@@ -46,9 +46,9 @@ export interface StreamedTable extends Pick<TableData, 'labels' | 'preprocessing
 }
 
 /** Rows that statistics of a column are taken of; of more, as many spread evenly. */
-const fittedRows = 2 ** 19
+const fittedRows = 2 ** 18
 /** Columns that are held at once while they are fitted. */
-const columnsAtOnce = 32
+const columnsAtOnce = 16
 
 /** @param begin asked once, when it is known what rows there will be, answers included: the sink that takes them */
 export async function streamTable(
