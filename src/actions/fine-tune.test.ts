@@ -331,6 +331,15 @@ describe('what cannot be', () => {
     )
   })
 
+  it('a kept head behind a model without weights', async () => {
+    const g = new Emitter(table, new GraphBuilder('bare'))
+    const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 2] })
+    const bare = writeModel(g.builder.finish([g.softmax(x)])).model
+    await expect(drained(bare, { ...sides, ...quick, head: 'keep', train: 'all' })).rejects.toThrow(
+      'nothing is trained: the head is kept and the model has no weights that can be trained',
+    )
+  })
+
   it('data of another size or type', async () => {
     const wide = float32([4, 3], new Float32Array(12))
     const y = { dtype: 'int32', shape: [4], data: Int32Array.of(0, 1, 0, 1) } as const

@@ -70,6 +70,13 @@ describe('PyTorch', () => {
   }
 })
 
+test('rmsNormalization adds epsilon to the mean of the squares', async () => {
+  const layer = nn.rmsNormalization({ epsilon: 0.5 })
+  const x = float32([1, 2], [3, 4])
+  const { y } = await runLayer(layer, { inputs: [x], parameter: (_, shape) => float32(shape, [1, 2]) })
+  expectClose(y, [3 / Math.sqrt(13), 8 / Math.sqrt(13)], 'y')
+})
+
 const data = (tensor: Tensor): Float32Array => tensor.data as Float32Array
 /** The same elements for a parameter wherever it stands. */
 const drawn = (path: string, shape: StaticShape): Tensor => noise(path.length, shape, 0.5)

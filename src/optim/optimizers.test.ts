@@ -4,10 +4,11 @@ import { createArena, planLayout } from '../runtime/arena.ts'
 import { createKernels } from '../runtime/kernels/kernels.ts'
 import { adadelta, adagrad } from './adagrad.ts'
 import { type AdamWOptions, adam, adamw } from './adam.ts'
+import { createOptimizer, optimizers } from './index.ts'
 import { nadam, radam } from './nadam.ts'
 import type { Optimizer } from './optimizer.ts'
 import { rmsprop } from './rmsprop.ts'
-import { segmentsOf, trainingRegions } from './segments.ts'
+import { segmentsOf, standardTreatment, type Treatment, trainingRegions } from './segments.ts'
 import { type SgdOptions, sgd } from './sgd.ts'
 import { applyUpdate, type GradientRules, gradientRules } from './update.ts'
 
@@ -24,7 +25,7 @@ const start = (i: number) => 0.5 * Math.cos(i + 1)
 function train(
   optimizer: Optimizer,
   size: number,
-  options: { rules?: Partial<GradientRules>; gradientScale?: number } = {},
+  options: { rules?: Partial<GradientRules>; gradientScale?: number; treatment?: Treatment } = {},
 ) {
   const layout = planLayout([{ name: 'w', dtype: 'float32', shape: [1, size] }])
   const arena = createArena({ regions: trainingRegions(layout, optimizer) })
@@ -37,7 +38,8 @@ function train(
   for (let step = 0; step < steps; step++) {
     g.set(Float32Array.from(w, (x, i) => (3 * x + noise(step, i)) / gradientScale))
     const scalars = { learningRate, step: step + 1, gradientScale }
-    applyUpdate(kernels, optimizer, segmentsOf(arena, optimizer), gradientRules(options.rules), scalars)
+    const segments = segmentsOf(arena, optimizer, (place) => options.treatment ?? standardTreatment(place))
+    applyUpdate(kernels, optimizer, segments, gradientRules(options.rules), scalars)
   }
   for (const region of arena.regions.values()) expect(region.whole.subarray(size).every((x) => x === 0)).toBe(true)
   return [...w]
@@ -151,4 +153,13 @@ test('a decay too small for float32 near 1 still acts', () => {
   })
   expect(ends[0]).toBe(1) // the gradient alone is rounded away, gradient and decay together are not
   expect(ends[1]).toBeLessThan(1)
+})
+
+test.each(Object.keys(optimizers))('%s: a factor of a segment is a factor of its rate, decay included', (name) => {
+  const decays = 'weightDecay' in createOptimizer(name).config ? { weightDecay: 0.3 } : {}
+  const of = (learningRate: number) => createOptimizer({ name, ...decays, learningRate })
+  const whole = train(of(0.01), 7)
+  const half = train(of(0.02), 7, { treatment: { learningRateFactor: 0.5, decayFactor: 1 } })
+  expectClose(half, whole, 1e-6)
+  expect(Math.max(...train(of(0.02), 7).map((x, i) => Math.abs(x - whole[i]!)))).toBeGreaterThan(1e-5)
 })

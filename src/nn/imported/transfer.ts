@@ -75,7 +75,10 @@ export function transfer(graph: Graph, options: TransferOptions = {}): Transfer 
     ...{ dropout, batchNormalization, hash, table },
   })
   if (keeps && names.length === 0) {
-    throw new QuernError('config', "nothing is trained: the head is kept and from.train is 'none'")
+    const why = layers.length === 0 ? 'the model has no weights that can be trained' : "from.train is 'none'"
+    throw new QuernError('config', `nothing is trained: the head is kept and ${why}`, {
+      hint: 'Leave head out: a new one is trained behind what is frozen.',
+    })
   }
   return {
     model: behind(base, keeps ? undefined : headFrom(given, units, activation)),
