@@ -4,7 +4,7 @@ import { type CleanRule, type CleanRuleInput, cleanSection } from '../contract/c
 import { commonSections, type TrainInput } from '../contract/config.ts'
 import { targetsOf } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
-import type { ColumnHint } from '../data/sources/infer-kinds.ts'
+import type { ColumnHint } from '../data/sources/decide-kind.ts'
 import { type ColumnKind, columnKinds } from '../data/table/table.ts'
 import type { ColumnWish } from '../data/table-columns.ts'
 import type { TableSplit } from '../data/table-split.ts'

@@ -1,7 +1,7 @@
 /** Applies the cleaning rules of a configuration to a table, in their order, and tells what each of them did. */
 import type { CleaningStep, CleanRule, DedupeRule, DropRule, ValueRule } from '../../contract/clean.ts'
 import { messageOf, QuernError, suggestion } from '../../core/errors.ts'
-import type { ColumnHint } from '../sources/infer-kinds.ts'
+import type { ColumnHint } from '../sources/decide-kind.ts'
 import { type Column, cellText, isPresent, pickRows, type Table } from '../table/table.ts'
 import type { ColumnInfo, TableSchema } from '../table/table-source.ts'
 import { columnFromCleaned } from './infer-column.ts'

@@ -1,6 +1,6 @@
 /** What a column of cleaned values holds: looked at again, since texts may have become numbers. */
 import { QuernError } from '../../core/errors.ts'
-import type { ColumnHint } from '../sources/infer-kinds.ts'
+import type { ColumnHint } from '../sources/decide-kind.ts'
 import { booleanTexts, columnFromValues } from '../table/cells.ts'
 import { dateFormats, parseDate } from '../table/date-formats.ts'
 import type { Column, ColumnKind } from '../table/table.ts'

@@ -8,9 +8,10 @@ import type { ColumnKind, Table } from '../table/table.ts'
 import type { ColumnInfo, ReadOptions, RowNames, SkippedRow, TableSchema, TableSource } from '../table/table-source.ts'
 import { type ReadColumn, readColumn, tableOfChunks } from './chunk-columns.ts'
 import { asBoolean, asDate } from './count-kinds.ts'
+import type { ColumnHint } from './decide-kind.ts'
 import { connectDuckDb, type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
 import { type EnumCodes, enumCodes, fewestRows, mostCodes } from './enum-codes.ts'
-import { type ColumnHint, inferKinds } from './infer-kinds.ts'
+import { inferKinds } from './infer-kinds.ts'
 import type { TableOrigin } from './table-origin.ts'
 
 /** How the columns of a table are read. */
@@ -49,6 +50,10 @@ class DuckDbTable implements TableSource {
   #relation = ''
   /** columns that are texts in the origin */
   #texts: ReadonlySet<string> = new Set()
+  /** the relation fails at a cell that is not of its column's type, of which there was none when the kinds were found */
+  #isTyped = false
+  /** the different values of columns where they are known */
+  readonly #listed = new Map<string, readonly string[]>()
 
   constructor(connection: DuckDBConnection, origin: TableOrigin, options: ColumnOptions) {
     this.#connection = connection
@@ -118,7 +123,10 @@ class DuckDbTable implements TableSource {
       rows >= fewestRows && kind === 'category' && distinct <= mostCodes ? [i] : [],
     )
     if (places.length === 0) return { codes: [], drop: async () => undefined }
-    const cells = places.map((i) => this.#expression(columns[i]!, false))
+    const cells = places.map((i) => ({
+      cell: this.#expression(columns[i]!, false),
+      texts: this.#listed.get(columns[i]!.name),
+    }))
     const { codes, drop } = await enumCodes(this.#connection, this.#relation, cells)
     const all: (EnumCodes | undefined)[] = columns.map(() => undefined)
     for (const [k, i] of places.entries()) all[i] = codes[k]
@@ -162,15 +170,20 @@ class DuckDbTable implements TableSource {
       .filter((column) => !usable.includes(column))
       .map(([name, type]) => ({ name, reason: `values of the type ${type} are not read` }))
     const texts = usable.filter(([, type]) => isText(type)).map(([name]) => name)
-    this.#texts = new Set(texts)
+    const typed = usable.filter(([name]) => !texts.includes(name))
     const found = new Map<string, ColumnInfo>()
     let rows: number | undefined
     if (texts.length > 0) {
       const inferred = await this.#inferTexts(texts)
       rows = inferred.rows
-      for (const column of inferred.columns) found.set(column.name, column)
+      for (const { texts: listed, ...column } of inferred.columns) {
+        found.set(column.name, column)
+        if (listed) this.#listed.set(column.name, listed)
+      }
+      this.#relation = inferred.read.relation
+      this.#isTyped = inferred.read.typed.size > 0
+      this.#texts = new Set(texts.filter((name) => !inferred.read.typed.has(name)))
     }
-    const typed = usable.filter(([name]) => !this.#texts.has(name))
     for (const column of await this.#typedColumns(typed)) found.set(column.name, column)
     if (rows === undefined) {
       const [count] = await query(this.#connection, `SELECT count(*) AS n FROM ${this.#relation}`)
@@ -191,12 +204,14 @@ class DuckDbTable implements TableSource {
   }
 
   async #inferTexts(names: readonly string[]) {
-    const cell = (name: string): string => `${this.#text(name)} AS ${sqlName(name)}`
     return inferKinds({
       connection: this.#connection,
-      relationOf: (some) =>
-        `(SELECT row_number() OVER () AS "row", ${some.map(cell).join(', ')} FROM ${this.#relation})`,
+      relationOf: (some, { relation, typed }, isNumbered = false) => {
+        const cells = some.map((name) => (typed.has(name) ? sqlName(name) : `${this.#text(name)} AS ${sqlName(name)}`))
+        return `(SELECT ${isNumbered ? 'row_number() OVER () AS "row", ' : ''}${cells.join(', ')} FROM ${relation})`
+      },
       raw: this.#relation,
+      typedRows: this.#origin.typedRelation,
       missing: this.#options.missing ?? missingTexts,
       names,
       hints: this.#options.columns ?? {},
@@ -271,6 +286,7 @@ class DuckDbTable implements TableSource {
       return await body()
     } catch (error) {
       if (error instanceof QuernError) throw error
+      if (this.#isTyped) await this.#origin.verify()
       throw this.#origin.asError(messageOf(error), error)
     }
   }

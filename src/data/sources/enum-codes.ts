@@ -15,18 +15,25 @@ export interface EnumCodes {
 
 let made = 0
 
-/** Codes of the cells of some columns, each an SQL expression over the relation. `drop` removes the types that they are casts to. */
+export interface CodedCells {
+  /** SQL over the relation */
+  readonly cell: string
+  /** the different values, where they are known */
+  readonly texts: readonly string[] | undefined
+}
+
+/** Codes of the cells of some columns. `drop` removes the types that they are casts to. */
 export async function enumCodes(
   connection: DuckDBConnection,
   relation: string,
-  cells: readonly string[],
+  columns: readonly CodedCells[],
 ): Promise<{ codes: EnumCodes[]; drop(): Promise<void> }> {
-  const lists = cells.map((cell, i) => `list(DISTINCT ${cell}) AS t${i}`)
-  const [row] = await query(connection, `SELECT ${lists.join(', ')} FROM ${relation}`)
+  const lists = columns.flatMap(({ cell, texts }, i) => (texts ? [] : [`list(DISTINCT ${cell}) AS t${i}`]))
+  const [row] = lists.length > 0 ? await query(connection, `SELECT ${lists.join(', ')} FROM ${relation}`) : []
   const names: string[] = []
   const codes: EnumCodes[] = []
-  for (const [i, cell] of cells.entries()) {
-    const texts = (row![`t${i}`] as (string | null)[] | null)?.filter((text) => text !== null) ?? []
+  for (const [i, { cell, texts: known }] of columns.entries()) {
+    const texts = known ?? (row![`t${i}`] as (string | null)[] | null)?.filter((text) => text !== null) ?? []
     const name = sqlName(`quern_codes_${++made}`)
     await connection.run(`CREATE TYPE ${name} AS ENUM (${texts.map(sqlText).join(', ')})`)
     names.push(name)

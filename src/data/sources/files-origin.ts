@@ -34,6 +34,9 @@ export function filesOrigin(files: readonly TableFile[], what: string, options: 
       if (files.length > 1) before = await rowsBefore(connection, files, options)
       return relationOf(files, options)
     },
+    // A row whose cell is not of its type must not be among those that are left out.
+    typedRelation: async (types) =>
+      first.format === 'csv' && options.onBroken !== 'skip' ? relationOf(files, options, types) : undefined,
     nameOfRow: (row) => rowName(rowNames(), row),
     rowNames,
     skipped: async (connection) => (options.onBroken === 'skip' ? rejected(connection, files) : []),

@@ -7,6 +7,9 @@ import { type DuckDBConnection, sqlName } from './duckdb.ts'
 const mostRows = 10_000
 const mostCells = 2_000_000
 
+/** What strptime leaves out around a date. */
+const spaces = /^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g
+
 export interface Sample {
   readonly rows: number
   /** there are no more rows than these */
@@ -45,7 +48,7 @@ function countsOf(cells: readonly (string | null)[], missing: ReadonlySet<string
     words += text.split(' ').length
     if (isNumberText(text)) numbers++
     else if (Object.hasOwn(booleanTexts, text.toLowerCase())) booleans++
-    else if (/^\d/.test(text) && text.length >= 8 && text.length <= 20) {
+    else if (/^\d.{7,19}$/s.test(text.replaceAll(spaces, ''))) {
       const fitting = dateFormats.map((format) => parseDate(text, format) !== undefined)
       if (fitting.includes(true)) anyDate++
       for (const [d, fits] of fitting.entries()) if (fits) dates[d]!++

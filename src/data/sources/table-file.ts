@@ -7,6 +7,7 @@ import { csvHead } from './csv-head.ts'
 import { sqlText } from './duckdb.ts'
 import { refuseLongLines } from './long-lines.ts'
 import type { OriginOptions } from './table-origin.ts'
+import type { ReaderTypes } from './typed-columns.ts'
 
 export interface TableFile {
   /** absolute */
@@ -51,8 +52,12 @@ export async function locateTable(path: string, name: string = basename(path)): 
   return { path, name, format, size: info.size, changed: info.mtimeMs }
 }
 
-/** SQL that reads files of one format with the same columns, one after the other; cells of CSV are texts. */
-export async function relationOf(files: readonly TableFile[], options: OriginOptions): Promise<string> {
+/** SQL that reads files of one format with the same columns, one after the other; cells of CSV are texts but for those that are to be typed. */
+export async function relationOf(
+  files: readonly TableFile[],
+  options: OriginOptions,
+  types?: ReaderTypes,
+): Promise<string> {
   const [{ format }] = files as [TableFile]
   const paths = `[${files.map(({ path }) => sqlText(path)).join(', ')}]`
   if (format === 'parquet') return `read_parquet(${paths})`
@@ -67,7 +72,9 @@ export async function relationOf(files: readonly TableFile[], options: OriginOpt
   }
   const [head] = heads as [(typeof heads)[number]]
   for (const [i, other] of heads.entries()) refuseOtherHead(files[0]!.name, head, files[i]!.name, other)
-  const columns = head.names.map((column) => `${sqlText(column)}: 'VARCHAR'`).join(', ')
+  const typeOf = (name: string): string =>
+    types?.numbers.includes(name) ? 'DOUBLE' : types?.dates.includes(name) ? 'TIMESTAMP' : 'VARCHAR'
+  const columns = head.names.map((name) => `${sqlText(name)}: '${typeOf(name)}'`).join(', ')
   const settings = [
     paths,
     'auto_detect=false',
@@ -77,6 +84,9 @@ export async function relationOf(files: readonly TableFile[], options: OriginOpt
     `escape='"'`,
     `header=${csv.names ? 'false' : 'true'}`,
     `encoding=${sqlText(encoding)}`,
+    // The reader takes an empty cell for none in any case, until it is told of other texts.
+    ...(types ? [`nullstr=[${['', ...types.missing.filter((text) => text !== '')].map(sqlText).join(', ')}]`] : []),
+    ...(types?.format === undefined ? [] : [`timestampformat=${sqlText(types.format)}`]),
     ...(onBroken === 'skip' ? ['ignore_errors=true', 'store_rejects=true', 'rejects_limit=100000'] : []),
   ]
   return `read_csv(${settings.join(', ')})`

@@ -4,6 +4,7 @@ import type { ColumnKind } from '../table/table.ts'
 import type { RowNames, SkippedRow } from '../table/table-source.ts'
 import type { CsvOptions } from './csv-head.ts'
 import type { DuckDBConnection } from './duckdb.ts'
+import type { ReaderTypes } from './typed-columns.ts'
 
 export interface TableOrigin {
   /** names the origin in messages; without secrets */
@@ -16,6 +17,8 @@ export interface TableOrigin {
   readonly isLarge: boolean
   /** SQL that reads the rows as they are, in their order */
   relation(connection: DuckDBConnection): Promise<string>
+  /** the same where it can give columns of texts types; reading fails at a cell that is not of its column's type */
+  typedRelation?(types: ReaderTypes): Promise<string | undefined>
   /** what a person finds a row (from 0) by */
   nameOfRow(row: number): string
   /** the names of all rows, to be kept; known when the rows were read */
