@@ -3,6 +3,8 @@ import { rounded } from './statistics.ts'
 
 /** before the first part */
 const warmUpSeconds = 10
+/** The allocator keeps what sessions gave back: without load, resident memory stands still after some thirty swaps. */
+const warmUpSwaps = 40
 
 export const serveSoak: BenchRecord = {
   name: 'serve-soak',
@@ -28,6 +30,7 @@ export const serveSoak: BenchRecord = {
       let [answered, failed] = [0, 0]
       // As fast as it goes: what is remembered of the last requests is full, and the code compiled, however low the rate and short the run.
       await runLoad({ ...target, port: server.port, seconds: warmUpSeconds })
+      for (let swap = 0; swap < warmUpSwaps; swap++) await server.ask('swap')
       for (let slice = 0; slice < slices; slice++) {
         const part = await runLoad({ ...load, port: server.port })
         for (const [status, { count }] of Object.entries(part.byStatus)) {
