@@ -10,6 +10,7 @@ import { GraphBuilder } from '../../graph/builder.ts'
 import { Emitter } from '../../ops/emitter.ts'
 import { table } from '../../ops/index.ts'
 import * as nn from './index.ts'
+import { tripletLosses } from './triplet.ts'
 
 /** Shapes and kinds of predictions and targets for a batch of 4. */
 interface Form {
@@ -227,4 +228,16 @@ test('an alignment that cannot be is Infinity, or 0 when asked for; a batch of i
   expect(await value(nn.ctc(), p, t)).toEqual([Infinity])
   expect(await value(nn.ctc({ zeroInfinity: true }), p, t)).toEqual([0])
   expect(await value(nn.sparseCategoricalCrossentropy({ ignoreIndex: 1 }), p, t)).toEqual([-0])
+})
+
+test('tripletLosses: the margin is added to the difference of the distances', async () => {
+  const g = new Emitter(table, new GraphBuilder('triplet'))
+  const [anchor, positive, negative] = [
+    [0, 0],
+    [0, 3],
+    [2, 0],
+  ].map((at) => g.constant(float32([1, 2], at)))
+  const losses = [undefined, 0.5].map((margin) => tripletLosses(g, anchor!, positive!, negative!, margin))
+  const found = await runGraph(g, losses, {})
+  expect(found.flatMap(({ data }) => [...(data as Float32Array)])).toEqual([2, 1.5])
 })
