@@ -2,8 +2,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { clouds, drained, predictions, sidesOf, trainedOn } from '../../test/clouds.ts'
 import { packedFile } from '../../test/package-files.ts'
-import { float32, type Tensor } from '../core/tensor.ts'
+import { float32 } from '../core/tensor.ts'
 import { createTokenizer } from '../data/tokenizer.ts'
 import { GraphBuilder } from '../graph/builder.ts'
 import { constantsOf } from '../graph/graph.ts'
@@ -13,63 +14,17 @@ import { writeModel } from '../onnx/write.ts'
 import { Emitter } from '../ops/emitter.ts'
 import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
-import { type FineTuned, type FineTuneOptions, fineTune } from './fine-tune.ts'
+import type { FineTuneOptions } from './fine-tune.ts'
 import { fit } from './fit.ts'
 import { withTrainedWeights } from './forgetting.ts'
-
-/** Points in four clouds, two numbers each; the class is the cloud. */
-function clouds(count: number, shift = 0): { x: Tensor<Float32Array>; y: Tensor<Int32Array> } {
-  const x = new Float32Array(count * 2)
-  const y = new Int32Array(count)
-  for (let i = 0; i < count; i++) {
-    const label = i % 4
-    const [a, b] = [Math.sin(i * 12.9898) * 0.4, Math.sin(i * 78.233) * 0.4]
-    x.set([(label & 1 ? 1 : -1) + a + shift, (label & 2 ? 1 : -1) + b], i * 2)
-    y[i] = label
-  }
-  return { x: float32([count, 2], x), y: { dtype: 'int32', shape: [count], data: y } }
-}
-
-async function drained(model: string | Uint8Array, options: FineTuneOptions) {
-  const events: Record<string, unknown>[] = []
-  const run = fineTune(model, options)
-  let next = await run.next()
-  while (!next.done) {
-    events.push(next.value as unknown as Record<string, unknown>)
-    next = await run.next()
-  }
-  return { events, result: next.value as FineTuned }
-}
-
-async function predictions(onnx: Uint8Array, x: Tensor): Promise<readonly number[]> {
-  const session = await createNodeBackend().createSession(onnx)
-  const [answer] = Object.values(await session.run({ x }))
-  await session.release()
-  const classes = answer!.shape[1]!
-  const rows = answer!.data as Float32Array
-  return Array.from({ length: x.shape[0]! }, (_, i) => {
-    const row = rows.subarray(i * classes, (i + 1) * classes)
-    return row.indexOf(Math.max(...row))
-  })
-}
 
 let onnx: Uint8Array
 const data = clouds(400)
 beforeAll(async () => {
-  const model = sequential([dense({ units: 16, activation: 'tanh' }), dense({ units: 4, activation: 'softmax' })])
-  const run = fit(model, {
-    ...data,
-    loss: 'sparseCategoricalCrossentropy',
-    epochs: 20,
-    optimizer: { name: 'adam', learningRate: 0.02 },
-  })
-  let next = await run.next()
-  while (!next.done) next = await run.next()
-  onnx = next.value.onnx
+  onnx = await trainedOn(data)
 })
 
-/** Two classes of the same points: whether the cloud lies right. */
-const sides = { x: data.x, y: { ...data.y, data: data.y.data.map((label) => label & 1) } }
+const sides = sidesOf(data)
 const quick = { epochs: 10, optimizer: { name: 'adam', learningRate: 0.02 } } as const
 
 describe('fineTune', () => {

@@ -1,4 +1,6 @@
 /** Training that starts from a model, without a project: tensors in memory, events out, the same safeguards as `quern train --from`. */
+import { type Adapter, type AdapterMethod, adaptedModel, adapterFrom } from '../adapters/index.ts'
+import { placedSites } from '../adapters/write.ts'
 import { exportGraph } from '../bundle/export-graph.ts'
 import type { TrainEvent } from '../contract/events.ts'
 import { QuernError } from '../core/errors.ts'
@@ -6,7 +8,7 @@ import type { Pattern } from '../core/patterns.ts'
 import { numbersOf, type Tensor, tensorFromNumbers } from '../core/tensor.ts'
 import { createDataset } from '../data/dataset.ts'
 import { createTokenizer, type Tokens } from '../data/tokenizer.ts'
-import type { Value } from '../graph/graph.ts'
+import type { Graph, Value } from '../graph/graph.ts'
 import { type Transfer, type TransferOptions, transfer } from '../nn/index.ts'
 import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
@@ -25,7 +27,7 @@ type Given = Tensor | NamedColumns | readonly string[]
 
 export interface FineTuneOptions
   extends Omit<FitOptions, 'x' | 'y' | 'loss' | 'losses'>,
-    Omit<TransferOptions, 'hash' | 'table'> {
+    Omit<TransferOptions, 'hash' | 'table' | 'around'> {
   /**
    * what the model takes, examples along the first axis; several inputs by the names that the file gives them; texts, for a folder with a
    * tokenizer.json
@@ -40,6 +42,8 @@ export interface FineTuneOptions
   readonly y: Tensor
   /** default: sparseCategoricalCrossentropy for class numbers, meanSquaredError else */
   readonly loss?: FitOptions['loss']
+  /** of `lora` or `ia3`: its numbers are trained beside the frozen weights that it means, and the head */
+  readonly adapter?: AdapterMethod
   /** computes what is frozen once for each example; default true */
   readonly cacheFeatures?: boolean
   /**
@@ -56,6 +60,8 @@ export interface FineTuned extends FittedModel {
   readonly difference: number
   /** accuracy on `old` before and after, when it was given */
   readonly old?: { readonly before: number; readonly after: number }
+  /** what was trained of `adapter`: for `writePeft`, and for `mergeAdapter` on the graph of the file */
+  readonly adapter?: Adapter
 }
 
 /**
@@ -74,7 +80,7 @@ export async function* fineTune(
 ): AsyncGenerator<TrainEvent | BaseEvent, FineTuned> {
   const services = libraryServices()
   const file = typeof model === 'string' ? await openBase(services, model) : await baseFromBytes(services, model)
-  const { x, y, tokens, head, train, output, unfreeze, dropout, batchNormalization, old, ...rest } = options
+  const { x, y, tokens, head, train, output, unfreeze, dropout, batchNormalization, old, adapter, ...rest } = options
   const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, restoreNormalization, ...training } = rest
   const wanted = restoreNormalization ?? false
   const given = columnsOf(file, x, tokens)
@@ -85,6 +91,7 @@ export async function* fineTune(
     ...{ head, train, output, unfreeze, dropout, batchNormalization, learningRateFactor, layerDecay },
     units: options.units ?? (isClasses ? 1 + Math.max(...numbersOf(y)) : (y.shape[1] ?? 1)),
     activation: options.activation ?? (isClasses ? 'softmax' : undefined),
+    around: adapter && ((frozen) => adaptedModel(frozen, { adapter, name: 'base' })),
     hash: base.hash,
   })
   const columns = inputsOf(start.base, given)
@@ -104,7 +111,17 @@ export async function* fineTune(
     loss: options.loss ?? (isClasses ? 'sparseCategoricalCrossentropy' : 'meanSquaredError'),
   })
   const oldColumns = old && { x: columnsOf(file, old.x, tokens), y: old.y }
-  return finished(services, base, { start, inputs, examples, parameters: fitted.parameters, old: oldColumns })
+  const { parameters } = fitted
+  const tuned = await finished(services, base, { start, inputs, examples, parameters, old: oldColumns })
+  return adapter ? { ...tuned, adapter: await trainedAdapter(start.base.graph, adapter, parameters) } : tuned
+}
+
+/** The adapter as data, of the weights that have one by their names: the same patterns may mean more in the whole file, such as the head that was replaced. */
+function trainedAdapter(graph: Graph, method: AdapterMethod, parameters: FittedModel['parameters']): Promise<Adapter> {
+  const sites = placedSites(graph.nodes, method).filter(({ owner }) =>
+    method.parameters(owner).every(({ path }) => parameters.has(`base/${path}`)),
+  )
+  return adapterFrom(graph, { ...method, targets: sites.map(({ name }) => name) }, parameters, 'base')
 }
 
 async function finished(

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import golden from '../../test/golden/adapters.json' with { type: 'json' }
 import { noise, runLayer } from '../../test/run-layer.ts'
+import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
 import type { StaticShape } from '../core/shape.ts'
 import { float32, type Tensor, tensor } from '../core/tensor.ts'
@@ -284,5 +285,35 @@ describe('imported models', () => {
 
   test.each([[{ rank: 0 }], [{ rank: 1.5 }], [{ alpha: 0 }], [{ dropout: 1 }]])('%o is refused', (wrong) => {
     expect(() => lora(wrong)).toThrow(Object.keys(wrong)[0]!)
+  })
+})
+
+describe('what is no model and no method', () => {
+  // As a user of JavaScript may write it, whom no type tells.
+  const misuse = (model: unknown, options: unknown) => () => adaptedModel(model as never, options as never)
+  const layer = nn.dense({ units: 2 })
+
+  test.each([
+    [
+      'the method in the place of the options',
+      misuse(layer, lora()),
+      'takes its adapter by name, received what lora() returns',
+    ],
+    ['(IA)3 likewise', misuse(layer, ia3({ targets: 'a' })), 'Write adaptedModel(model, { adapter: ia3(...) }).'],
+    ['no options', misuse(layer, undefined), 'adapter must be what lora() or ia3() returns, received undefined'],
+    ['settings', misuse(layer, { adapter: { rank: 8 } }), 'received an object with the keys rank'],
+    ['a graph', misuse(twoProducts(), { adapter: lora() }), 'takes a layer, received a graph'],
+    ['nothing', misuse(undefined, { adapter: lora() }), 'takes a layer, received undefined'],
+    ['settings for a graph', () => adaptGraph(twoProducts(), { rank: 8 } as never), 'an adapter must be what lora()'],
+  ])('%s', (_, run, message) => {
+    const error = (() => {
+      try {
+        run()
+      } catch (thrown) {
+        return thrown
+      }
+    })()
+    expect(error).toBeInstanceOf(QuernError)
+    expect(`${(error as QuernError).message} ${(error as QuernError).hint}`).toContain(message)
   })
 })

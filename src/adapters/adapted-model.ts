@@ -2,11 +2,12 @@
  * A model with adapters as a layer: the model stands in the graph as it is, its frozen weights as constants, and the adapters' matrices are the
  * parameters that are trained.
  */
+import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
-import type { Node, Value } from '../graph/graph.ts'
+import type { Graph, Node, Value } from '../graph/graph.ts'
 import { type CommonOptions, type InputSpec, type Layer, type LayerContext, layer } from '../nn/layer.ts'
 import { frozenContext } from './frozen.ts'
-import type { AdapterMethod } from './method.ts'
+import { type AdapterMethod, checkMethod } from './method.ts'
 import { placedSites, writeAdapted } from './write.ts'
 
 export interface AdaptedOptions extends CommonOptions {
@@ -20,14 +21,17 @@ export interface AdaptedOptions extends CommonOptions {
  * adapters' parameters are those of the weights with '/lora_A' and the like behind. Given `weights`, the model acts as when it predicts: nothing of it is
  * dropped, and its normalisation does not move.
  *
- * Errors, when it is applied: 'config' for patterns that mean no frozen weight and ranks over a weight's size, 'unsupported' for weights that
+ * Errors: 'config' for what is no layer or no method. When it is applied: 'config' for patterns that mean no frozen weight and ranks over a weight's size, 'unsupported' for weights that
  * have no adapter, 'missing' for weights that are not given.
  *
  * @example
  * const tuned = adaptedModel(importedModel(graph, { train: 'none' }), { adapter: lora({ rank: 8, targets: ['query', 'value'] }) })
  * fit(tuned, { x, y, loss: 'sparseCategoricalCrossentropy' })
  */
-export function adaptedModel(model: Layer, { adapter, weights, name }: AdaptedOptions): Layer {
+export function adaptedModel(model: Layer, options: AdaptedOptions): Layer {
+  checkModel(model)
+  checkOptions(options)
+  const { adapter, weights, name } = options
   const rewrite = <Result>(c: LayerContext, apply: (inner: LayerContext) => Result): Result => {
     const { nodes } = c.g.builder
     const start = nodes.length
@@ -65,4 +69,26 @@ export function adaptedModel(model: Layer, { adapter, weights, name }: AdaptedOp
     ...(model.applyAll && { applyAll: (c, given) => rewrite(c, (inner) => model.applyAll!(inner, given)) }),
   })
   return Object.assign(made, inputs && { inputs }, outputs && { outputs })
+}
+
+/** @throws QuernError 'config' for a graph, bytes or anything else that is no layer */
+function checkModel(model: unknown): void {
+  if (typeof (model as Partial<Layer> | undefined)?.apply === 'function') return
+  const isGraph = Array.isArray((model as Partial<Graph> | undefined)?.nodes)
+  throw new QuernError('config', `adaptedModel takes a layer, received ${isGraph ? 'a graph' : typeof model}`, {
+    hint: isGraph
+      ? "Make it a layer: adaptedModel(importedModel(graph, { train: 'none' }), { adapter }). adaptGraph(graph, method) takes graphs."
+      : 'Give a layer, a model, or importedModel(graph).',
+  })
+}
+
+/** @throws QuernError 'config' for a method in the place of the options, and for one that is none */
+function checkOptions(options: unknown): void {
+  const { kind, parameters, adapter } = (options ?? {}) as Partial<AdapterMethod & AdaptedOptions>
+  if (kind !== undefined && typeof parameters === 'function') {
+    throw new QuernError('config', `adaptedModel takes its adapter by name, received what ${kind}() returns`, {
+      hint: `Write adaptedModel(model, { adapter: ${kind}(...) }).`,
+    })
+  }
+  checkMethod(adapter, 'adaptedModel: adapter')
 }

@@ -1,4 +1,5 @@
 /** What an adapter is: a record that says which parameters it needs at a weight, what it writes beside it, and what it makes of the weight when merged. */
+import { QuernError } from '../core/errors.ts'
 import type { Shape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Node, Value } from '../graph/graph.ts'
@@ -44,6 +45,24 @@ export interface AdapterMethod {
   write(c: AdapterContext, site: PlacedSite): Value | undefined
   /** constants of the graph in which the adapter has been taken up, by the constants that they replace */
   merged(site: PlacedSite, elements: ReadonlyMap<string, Tensor>): ReadonlyMap<Value, Tensor>
+}
+
+/**
+ * Types do not reach who writes JavaScript, or reads settings from a file.
+ *
+ * @throws QuernError 'config' for anything that is no method
+ */
+export function checkMethod(given: unknown, what: string): void {
+  const { kind, parameters, write } = (given ?? {}) as Partial<AdapterMethod>
+  if (typeof kind === 'string' && typeof parameters === 'function' && typeof write === 'function') return
+  throw new QuernError('config', `${what} must be what lora() or ia3() returns, received ${described(given)}`, {
+    hint: "Such as lora({ rank: 8, targets: ['query', 'value'] }).",
+  })
+}
+
+function described(given: unknown): string {
+  if (typeof given !== 'object' || given === null) return String(given)
+  return `an object with the keys ${Object.keys(given).join(', ') || '(none)'}`
 }
 
 /** True when the weight's own axes are those of a map `[in, out]`, false when they are swapped. */

@@ -1,12 +1,13 @@
 /** Writes nodes with adapters beside the weights that they are meant for. Values keep their identity: what reads them need not change. */
 import { QuernError } from '../core/errors.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import type { AdapterContext, AdapterMethod, PlacedSite } from './method.ts'
+import { type AdapterContext, type AdapterMethod, checkMethod, type PlacedSite } from './method.ts'
 import { findSites, type Site } from './sites.ts'
 import { selectSites } from './targets.ts'
 
 /** The sites that a method means among some nodes, each with the first one of its weight. */
 export function placedSites(nodes: readonly Node[], method: AdapterMethod): readonly PlacedSite[] {
+  checkMethod(method, 'an adapter')
   const owners = new Map<Value, Site>()
   const names = new Map<string, Value>()
   return selectSites(findSites(nodes), method.targets, `${method.kind}.targets`).map((site) => {

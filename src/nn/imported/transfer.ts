@@ -11,7 +11,7 @@ import { type ImportedModel, type ImportedOptions, importedModel } from './model
 import { selectWeights, type WeightSelection } from './selection.ts'
 
 export interface TransferOptions extends Pick<ImportedOptions, 'dropout' | 'batchNormalization' | 'hash'> {
-  /** weights of the base that are trained; default 'none', with head 'keep' 'all' */
+  /** weights of the base that are trained; default 'none', with head 'keep' and nothing around the base 'all' */
   readonly train?: WeightSelection | undefined
   /** value or node behind which the head stands; default: what the last layer takes */
   readonly output?: string | undefined
@@ -27,6 +27,8 @@ export interface TransferOptions extends Pick<ImportedOptions, 'dropout' | 'batc
   readonly layerDecay?: number | undefined
   /** weights that are trained from an epoch on, besides `train` */
   readonly unfreeze?: readonly { readonly epoch: number; readonly train: WeightSelection }[] | undefined
+  /** what stands in the place of the base and takes and gives the same, such as the base with adapters; its name must be 'base' */
+  readonly around?: ((base: ImportedModel) => Layer) | undefined
   readonly table?: OpTable | undefined
 }
 
@@ -56,12 +58,13 @@ export interface Transfer {
  * for await (const event of fit(model, { x, y, loss: 'sparseCategoricalCrossentropy', groups })) ...
  */
 export function transfer(graph: Graph, options: TransferOptions = {}): Transfer {
-  const { head: given = {}, units, activation, unfreeze = [], dropout, batchNormalization, hash, table } = options
+  const { head: given = {}, units, activation, unfreeze = [], around, hash, table } = options
+  const { dropout, batchNormalization } = options
   const keeps = given === 'keep'
   const output = options.output ?? (keeps ? undefined : defaultHeadPlace(graph, importedLayers(graph)))
   const part = output === undefined ? graph : cut(graph, { outputs: [output] })
   const layers = importedLayers(part)
-  const first = options.train ?? (keeps ? 'all' : 'none')
+  const first = options.train ?? (keeps && !around ? 'all' : 'none')
   const stages = [{ epoch: 1, train: first }, ...unfreeze]
   const begins = new Map<string, number>()
   for (const { epoch, train } of stages.toSorted((a, b) => a.epoch - b.epoch)) {
@@ -74,14 +77,14 @@ export function transfer(graph: Graph, options: TransferOptions = {}): Transfer 
     train: names.length === 0 ? 'none' : names.map(exactly),
     ...{ dropout, batchNormalization, hash, table },
   })
-  if (keeps && names.length === 0) {
+  if (keeps && !around && names.length === 0) {
     const why = layers.length === 0 ? 'the model has no weights that can be trained' : "from.train is 'none'"
     throw new QuernError('config', `nothing is trained: the head is kept and ${why}`, {
       hint: 'Leave head out: a new one is trained behind what is frozen.',
     })
   }
   return {
-    model: behind(base, keeps ? undefined : headFrom(given, units, activation)),
+    model: behind(around?.(base) ?? base, base.inputs, keeps ? undefined : headFrom(given, units, activation)),
     base,
     groups: groupsOf(base, begins, options),
     output: output ?? part.outputs[0]!.name,
@@ -89,9 +92,9 @@ export function transfer(graph: Graph, options: TransferOptions = {}): Transfer 
 }
 
 /** The base, and what stands behind it. */
-function behind(base: ImportedModel, last: Layer | undefined): Layer {
-  if (base.inputs.length === 1) return sequential(last ? [base, last] : [base])
-  const inputs = base.inputs.map((spec) => input(spec))
+function behind(base: Layer, specs: ImportedModel['inputs'], last: Layer | undefined): Layer {
+  if (specs.length === 1) return sequential(last ? [base, last] : [base])
+  const inputs = specs.map((spec) => input(spec))
   const features = base(inputs)
   return model({ inputs, outputs: last ? last(features) : features })
 }

@@ -1,0 +1,41 @@
+/** Adapters that `fineTune` trains: beside a new head, alone, and what comes back as data. */
+import { beforeAll, expect, it } from 'vitest'
+import { clouds, drained, predictions, sidesOf, trainedOn } from '../../test/clouds.ts'
+import { lora, mergeAdapter } from '../adapters/index.ts'
+import { readModel } from '../onnx/read.ts'
+
+const data = clouds(400)
+const sides = sidesOf(data)
+const quick = { epochs: 10, optimizer: { name: 'adam', learningRate: 0.02 } } as const
+let onnx: Uint8Array
+beforeAll(async () => {
+  onnx = await trainedOn(data)
+})
+
+it('trains an adapter beside the head, and gives it as data for the file that it was made for', async () => {
+  const adapter = lora({ rank: 2, alpha: 4 })
+  const { events, result } = await drained(onnx, { ...sides, ...quick, adapter })
+  expect(events[0]).toMatchObject({ trained: 0 })
+  const [a, b, ...rest] = [...result.parameters.keys()]
+  expect([a, b]).toEqual(['base/dense/kernel/lora_A', 'base/dense/kernel/lora_B'])
+  expect(rest).toEqual(['head/output/kernel', 'head/output/bias'])
+  const right = (await predictions(result.onnx, sides.x)).filter((label, i) => label === sides.y.data[i])
+  expect(right.length / 400).toBeGreaterThan(0.97)
+  expect(result.difference).toBeLessThan(1e-4)
+  // The file has one more product, the head that was replaced: it has no adapter.
+  const { graph } = await readModel(onnx)
+  const merged = await mergeAdapter(graph, result.adapter!)
+  const weightsOf = ({ nodes }: typeof graph) =>
+    nodes.flatMap(({ inputs }) => inputs).filter((value) => value?.constant && value.constant.shape.length === 2)
+  const changed = weightsOf(merged).filter((value, i) => value!.constant!.data !== weightsOf(graph)[i]!.constant!.data)
+  expect(changed.map((value) => value!.name)).toEqual(['dense/kernel'])
+})
+
+it('trains an adapter alone behind which the head of the file stays', async () => {
+  const moved = clouds(400, 0.6)
+  const { result } = await drained(onnx, { ...moved, ...quick, head: 'keep', adapter: lora({ rank: 2 }) })
+  expect([...result.parameters.keys()].every((name) => /^base\/.*\/lora_[AB]$/.test(name))).toBe(true)
+  expect(result.adapter!.parameters.size).toBe(4)
+  const right = (await predictions(result.onnx, moved.x)).filter((label, i) => label === moved.y.data[i])
+  expect(right.length / 400).toBeGreaterThan(0.97)
+})
