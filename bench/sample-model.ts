@@ -9,7 +9,8 @@ import type { TaskData } from '../src/tasks/task.ts'
 export async function untrainedCnn(data: TaskData): Promise<Bundle> {
   const project = { task: 'image-classification', name: 'cnn', data: { source: '.' }, model: 'cnn' }
   const { task, config, name } = resolveProject(project, { root: '.', what: 'the benchmark' })
-  const { model, inputs, output } = task.network(config, data)
+  const { model, inputs, outputs } = task.network(config, data)
+  const output = outputs[0].name
   const batched = inputs.map((input) => ({
     name: input.name,
     type: { dtype: input.dtype, shape: ['batch', ...input.shape] },

@@ -71,11 +71,12 @@ export function pipeline(
   model: string,
   options?: PipelineOptions,
 ): Promise<ImageClassifier>
-export function pipeline(
+/** A classification of several targets with numbers among them answers both: `pipeline<Prediction | Estimate>(...)`. */
+export function pipeline<A extends Answer = Prediction>(
   task: 'tabular-classification' | 'tabular-multilabel',
   model: string,
   options?: PipelineOptions,
-): Promise<TablePredictor<Prediction>>
+): Promise<TablePredictor<A>>
 export function pipeline(
   task: 'tabular-regression',
   model: string,

@@ -10,6 +10,7 @@ import { writeTable } from '../examples/breast-cancer/write-table.ts'
 import { writeTable as writeCustomers } from '../examples/churn/write-table.ts'
 import { writeTable as writeHouses } from '../examples/house-prices/write-table.ts'
 import { drawShapes } from '../examples/own-pictures/draw-shapes.ts'
+import { writeTable as writePenguins } from '../examples/penguins/write-table.ts'
 import { writeTable as writeDiabetes } from '../examples/pima/write-table.ts'
 import { openModel } from '../src/actions/open-model.ts'
 import { resolveProject } from '../src/actions/project.ts'
@@ -51,6 +52,7 @@ it('are all in the README, and here', async () => {
     'house-prices',
     'library',
     'own-pictures',
+    'penguins',
     'pima',
     'sequences',
     'several-inputs',
@@ -164,6 +166,7 @@ describe.each([
   ['pima', 'diabetes.csv', writeDiabetes, 'areaUnderRoc', 0.7, 1, 30],
   ['churn', 'customers.csv', writeCustomers, 'sensitivityAt95Specificity', 0.5, 1, 12],
   ['house-prices', 'houses.csv', writeHouses, 'rootMeanSquaredError', 0.08, 0.2, 20],
+  ['penguins', 'penguins.csv', writePenguins, 'sexAccuracy', 0.8, 1, 30],
 ] as const)('%s', (name, file, write, metric, least, most, epochs) => {
   it('trains on the real table, as its configuration says', { timeout: 120_000 }, async () => {
     const home = join(folder, name)

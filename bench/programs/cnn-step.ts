@@ -2,6 +2,7 @@
  * Training steps of the seed's CNN, the counterpart of peers/torch_cnn_step.py: the training images in memory, batches of 32
  * gathered from them in random order, gradients, Adam. usage: cnn-step FOLDER_WITH_MNIST_IDX STEPS THREADS [PROFILE_PREFIX]; prints one JSON line.
  */
+import { networkFrom } from '../../src/actions/create-step.ts'
 import { resolveProject } from '../../src/actions/project.ts'
 import type { NumericArray } from '../../src/core/dtype.ts'
 import { createRandom } from '../../src/core/random.ts'
@@ -30,7 +31,7 @@ const data = await task.load(config, { root: source })
 const { batchSize } = config.train
 const random = createRandom(config.seed)
 const step = await createTrainingStep({
-  network: { ...task.network(config, data), table },
+  network: networkFrom(task.network(config, data), table),
   optimizer: adam({ learningRate }),
   backend: createNodeBackend(),
   session: { threads: Number(threads), ...(profile ? { profile } : {}) },

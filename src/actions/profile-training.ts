@@ -29,9 +29,7 @@ export async function profileTraining(
   const spread = Int32Array.from({ length: count }, (_, i) => Math.floor((i * train.length) / count))
   const names = manifest.inputs.map((input) => input.name)
   const part = train.stored ? copyOfExamples(train, names, spread) : subset(train, spread)
-  const data = await scoreDataset(pipeline, part, { signal })
-  const { name, dtype } = manifest.outputs[0]!
-  const answers = { [name]: { dtype: dtype as 'float32', shape: [count, data.length / Math.max(1, count)], data } }
+  const answers = await scoreDataset(pipeline, part, { signal })
   return trainingProfile(manifest, {
     inputs: { tensors: part.columns, rows: part.rows },
     outputs: { tensors: answers, rows: Int32Array.from({ length: count }, (_, i) => i) },

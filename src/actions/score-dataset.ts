@@ -1,6 +1,7 @@
 /** The answers of an exported model for a whole dataset. */
 import type { Pipeline } from '../bundle/pipeline.ts'
 import { dtypes, type NumericArray } from '../core/dtype.ts'
+import { float32, type Tensor } from '../core/tensor.ts'
 import { createBatches } from '../data/batches.ts'
 import { columnType, type Dataset, exampleShape, exampleSize } from '../data/dataset.ts'
 import type { NamedTensors } from '../runtime/backend.ts'
@@ -10,13 +11,13 @@ const batchSize = 256
 
 /**
  * Runs the pipeline over every example, in the dataset's order: what evaluation scores is what the server would answer. Each input of the
- * model is the column of its name. Returns the first output of all, row-major.
+ * model is the column of its name. Returns the outputs of all by their names, `[examples, ...]` each.
  */
 export async function scoreDataset(
   pipeline: Pick<Pipeline, 'infer' | 'manifest'>,
   dataset: Dataset,
   options: { onProgress?: ((done: number, total: number) => void) | undefined; signal?: AbortSignal | undefined } = {},
-): Promise<Float32Array> {
+): Promise<Record<string, Tensor<Float32Array>>> {
   const { inputs, outputs } = pipeline.manifest
   const capacity = Math.min(batchSize, dataset.length)
   const into = Object.fromEntries(
@@ -26,7 +27,7 @@ export async function scoreDataset(
     }),
   )
   const batches = createBatches(dataset, { batchSize, into })
-  let answers: Float32Array | undefined
+  const answers: Record<string, Tensor<Float32Array>> = {}
   for (let step = 0; step < batches.steps; step++) {
     options.signal?.throwIfAborted()
     const count = batches.fill(step)
@@ -38,11 +39,13 @@ export async function scoreDataset(
       }),
     )
     const results = await pipeline.infer(feeds)
-    const rows = results[outputs[0]!.name]!.data as Float32Array
-    const width = rows.length / count
-    answers ??= new Float32Array(dataset.length * width)
-    answers.set(rows, step * batchSize * width)
+    for (const { name } of outputs) {
+      const { data, shape } = results[name] as Tensor<Float32Array>
+      const width = data.length / count
+      answers[name] ??= float32([dataset.length, ...shape.slice(1)], new Float32Array(dataset.length * width))
+      answers[name].data.set(data, step * batchSize * width)
+    }
     options.onProgress?.(step * batchSize + count, dataset.length)
   }
-  return answers ?? new Float32Array(0)
+  return answers
 }

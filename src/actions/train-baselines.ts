@@ -7,7 +7,7 @@ import { epochSampler } from '../tasks/class-loss.ts'
 import type { Baseline, TaskConfig, TaskData } from '../tasks/task.ts'
 import { memoryCheckpoints } from '../train/checkpoint.ts'
 import { runLoop } from '../train/loop.ts'
-import { createStep } from './create-step.ts'
+import { createStep, networkFrom } from './create-step.ts'
 import { optimization, sessionOptions } from './project.ts'
 import { scoreDataset } from './score-dataset.ts'
 import type { Project, Services } from './services.ts'
@@ -39,7 +39,7 @@ export async function trainAndScore(
   const { table, backend } = services
   const { schedule, swa } = optimization(config)
   const { monitor, earlyStopping } = config.train
-  const step = await createStep(services, config, { ...network, table }, { data })
+  const step = await createStep(services, config, networkFrom(network, table), { data })
   try {
     const events = runLoop({
       step,
@@ -64,12 +64,13 @@ export async function trainAndScore(
       fingerprint: await sha256OfText('baseline'),
     })
     for await (const _ of events);
-    const { model, inputs, output } = network
+    const { model, inputs, outputs: ends } = network
+    const output = ends[0].name
     const bytes = exportGraph({ model, inputs, output, parameters: step.parameters, table, name: 'baseline' })
     const session = await backend.createSession(bytes, sessionOptions(config))
     const ports = {
       inputs: inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape: ['batch', ...shape] })),
-      outputs: [{ name: output, dtype: 'float32', shape: ['batch', ...network.answer.shape] }],
+      outputs: ends.map(({ name, shape }) => ({ name, dtype: 'float32', shape: ['batch', ...shape] })),
     }
     const pipeline = {
       manifest: ports as unknown as Manifest,

@@ -10,14 +10,14 @@ import { digestDatasets } from '../data/digest.ts'
 import type { SourceReport } from '../data/source.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { trace } from '../nn/index.ts'
+import type { OpTable } from '../ops/op.ts'
 import type { Run } from '../store/runs.ts'
 import { epochSampler } from '../tasks/class-loss.ts'
 import type { TaskData, TaskNetwork } from '../tasks/task.ts'
 import { runLoop } from '../train/loop.ts'
-import type { Network } from '../train/network.ts'
 import { networkDigest } from '../train/network-digest.ts'
 import type { TrainingStep } from '../train/step.ts'
-import { createStep } from './create-step.ts'
+import { createStep, networkFrom } from './create-step.ts'
 import { oldTaskOf } from './forgetting.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
 import { optimization, resolvedConfig } from './project.ts'
@@ -87,12 +87,11 @@ export async function* trainModel(
   const digest = await digestDatasets(data.splits)
   const base = untouched && (await normalizedBase(services, project, untouched, data))
   const described = task.network(config, data, base)
-  const network: Network = { ...described, table: services.table }
-  checkOutput(network, described.answer)
+  checkOutputs(described, services.table)
   const { start, model, inputs } = described
   const oldTask = base && (await oldTaskOf(services, project, { base, described, signal }))
   const kept = start && (await keepFeatures(services, project, { model, inputs, splits: data.splits, signal }))
-  const trained: Network = { ...network, ...kept?.network }
+  const trained = networkFrom({ ...described, ...kept?.network }, services.table)
   const step = await createStep(services, config, trained, { groups: start?.groups, data })
   try {
     const shown = fewExamples(
@@ -136,15 +135,18 @@ export async function* trainModel(
 }
 
 /** A model of the user's own may end in another number of outputs than the task needs. */
-function checkOutput({ model, inputs, table }: Network, answer: TaskNetwork['answer']): void {
+function checkOutputs({ model, inputs, outputs }: TaskNetwork, table: OpTable): void {
   const one = inputs.map(({ name, dtype, shape }) => ({ name, type: { dtype, shape: [1, ...shape] } }))
-  const shape = shapeOf(trace(model, one, { table, training: false }).output)
-  if (shape.slice(1).join() === answer.shape.join()) return
-  throw new QuernError(
-    'config',
-    `the model must answer ${formatShape(['batch', ...answer.shape])}, ${answer.what}; its output is ${formatShape(['batch', ...shape.slice(1)])}`,
-    { hint: answer.hint },
-  )
+  const traced = trace(model, one, { table, training: false })
+  for (const { name, shape: expected, what, hint } of outputs) {
+    const shape = shapeOf(traced.outputs?.[name] ?? traced.output)
+    if (shape.slice(1).join() === expected.join()) continue
+    throw new QuernError(
+      'config',
+      `the model must answer ${formatShape(['batch', ...expected])}, ${what}; its output is ${formatShape(['batch', ...shape.slice(1)])}`,
+      { hint },
+    )
+  }
 }
 
 /** The project with another base than its configuration says. */

@@ -48,12 +48,12 @@ export async function writeResults(
 ): Promise<TrainResult> {
   const { data, step, run, described, resolved, digest, done, base } = of
   const { name, task, config } = project
-  const { model, inputs, output, answer } = described
+  const { model, inputs, outputs } = described
   const version = services.versions.quern ?? ''
   const bytes = exportGraph({
     model,
     inputs,
-    output,
+    output: outputs[0].name,
     parameters: step.parameters,
     table: services.table,
     name,
@@ -70,7 +70,7 @@ export async function writeResults(
     name,
     created: new Date(services.clock.now()).toISOString(),
     inputs: inputs.map((input) => ({ name: input.name, dtype: input.dtype, shape: ['batch', ...input.shape] })),
-    outputs: [{ name: output, dtype: 'float32', shape: ['batch', ...answer.shape] }],
+    outputs: outputs.map((each) => ({ name: each.name, dtype: 'float32', shape: ['batch', ...each.shape] })),
     preprocessing: data.preprocessing,
     labels: [...data.labels],
     metrics: {},

@@ -7,7 +7,7 @@ import type { Prediction } from './task-pipeline.ts'
 export function bestClasses(
   scores: Float32Array,
   row: number,
-  { labels, name }: Manifest,
+  { labels, name }: Pick<Manifest, 'labels' | 'name'>,
   count: number,
 ): Prediction[] {
   const start = row * labels.length

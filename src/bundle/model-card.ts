@@ -1,5 +1,6 @@
 /** README.md of a bundle: what the model is, how good, how it was made, how to use it, and what it cannot do. */
 import { table, text } from './markdown.ts'
+import { answersOf } from './tabular-several.ts'
 import type { Described } from './task-pipeline.ts'
 import { taskPipelineOf } from './tasks.ts'
 
@@ -12,7 +13,7 @@ export function modelCard(manifest: Described): string {
     about(manifest, card.about(manifest)),
     '## Quality',
     quality(manifest),
-    ...(manifest.labels.length > 0 ? ['## Labels', labels(manifest)] : []),
+    ...labelSections(manifest),
     '## How it was made',
     making(manifest),
     '## How to use it',
@@ -21,6 +22,14 @@ export function modelCard(manifest: Described): string {
     limits(card.limits(manifest)),
   ]
   return `${sections.join('\n\n')}\n`
+}
+
+/** Of the only target, or of each that has classes. */
+function labelSections(manifest: Described): string[] {
+  if (manifest.labels.length > 0) return ['## Labels', labels(manifest)]
+  return (answersOf(manifest) ?? []).flatMap((answer) =>
+    answer.labels.length > 0 ? [`## Labels of ${text(answer.target)}`, labels(answer)] : [],
+  )
 }
 
 /** The keys that model hubs read. */
@@ -76,7 +85,7 @@ function score(value: number | undefined): string {
   return value === undefined ? '-' : String(Number(value.toPrecision(5)))
 }
 
-function labels({ labels }: Described): string {
+function labels({ labels }: Pick<Described, 'labels'>): string {
   const most = 100
   const shown = labels.slice(0, most).map((label, i) => `${i}. ${text(label)}`)
   const rest = labels.length > most ? [`\n... and ${labels.length - most} more, in quern.json.`] : []

@@ -1,5 +1,5 @@
 /** What the model card says of tables: the columns, code, and limits. */
-import type { TablePreprocessing } from '../contract/manifest.ts'
+import { type TablePreprocessing, type TargetAnswer, targetsOf } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { fenced, table } from './markdown.ts'
 import type { CardParts, Described } from './task-pipeline.ts'
@@ -12,9 +12,13 @@ export function tablePreprocessing({ preprocessing, task }: Described, what: str
 
 const mostColumns = 50
 
+/** Of one target of several. */
+const answered = ({ target, labels }: TargetAnswer): string =>
+  labels.length > 0 ? `gives each of ${labels.length} labels of '${target}' a probability` : `estimates '${target}'`
+
 export const tabularCard: CardParts = {
   about(manifest) {
-    const { columns, target } = tablePreprocessing(manifest, 'the new bundle')
+    const { columns, target, answers } = tablePreprocessing(manifest, 'the new bundle')
     const { labels } = manifest
     const shown = columns.slice(0, mostColumns).map(({ name, kind, feature }) => [name, kind, feature])
     const rest = columns.length - shown.length
@@ -22,7 +26,7 @@ export const tabularCard: CardParts = {
       `it takes a row of ${columns.length} columns and`,
       labels.length > 0
         ? `gives each of ${labels.length} labels of '${target}' a probability.`
-        : `estimates '${target}'.`,
+        : `${(answers ?? []).length > 0 ? answers!.map(answered).join(', ') : `estimates '${targetsOf(target).join("', '")}'`}.`,
       'Filling of missing values, scaling and embedding are inside the graph: it takes numbers as they are, and texts by their place in',
       'the vocabularies of `quern.json`.',
       '',

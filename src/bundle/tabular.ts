@@ -9,6 +9,7 @@ import { type ColumnKind, columnKinds, type Table } from '../data/table/table.ts
 import type { NamedTensors } from '../runtime/backend.ts'
 import { bestClasses } from './classes.ts'
 import { tablePreprocessing, tabularCard } from './tabular-card.ts'
+import { answersOf, checkAnswers, finite, targetAnswers } from './tabular-several.ts'
 import type { PrepareContext, TaskPipeline } from './task-pipeline.ts'
 
 /** Encoders by the columns of an open bundle. */
@@ -127,10 +128,18 @@ function checkLabels(manifest: Manifest, what: string, least: number): void {
 
 export const tabularClassification: TaskPipeline = {
   task: 'tabular-classification',
-  check: (manifest, what) => checkLabels(manifest, what, 2),
+  check(manifest, what) {
+    const several = answersOf(manifest)
+    if (!several) return checkLabels(manifest, what, 2)
+    check(manifest, what)
+    checkAnswers(several, manifest, what)
+  },
   prepare,
-  answers: (outputs, row, manifest, topK) =>
-    bestClasses(outputs[manifest.outputs[0]!.name]!.data as Float32Array, row, manifest, topK),
+  answers(outputs, row, manifest, topK) {
+    const several = answersOf(manifest)
+    if (several) return targetAnswers(several, { outputs, row, topK }, manifest)
+    return bestClasses(outputs[manifest.outputs[0]!.name]!.data as Float32Array, row, manifest, topK)
+  },
   card: tabularCard,
 }
 
@@ -157,12 +166,8 @@ export const tabularRegression: TaskPipeline = {
     const { data, shape } = outputs[manifest.outputs[0]!.name]!
     const size = shape[1]!
     const names = numberNames(tablePreprocessing(manifest, 'the bundle'), size)
-    return Array.from((data as Float32Array).subarray(row * size, (row + 1) * size), (value, i) => {
-      if (Number.isFinite(value)) return { target: names[i]!, value }
-      throw new QuernError('numeric', `model '${manifest.name}' answered ${value}`, {
-        hint: 'Its parameters are not finite, or a value of the row is far beyond those of training.',
-      })
-    })
+    const values = (data as Float32Array).subarray(row * size, (row + 1) * size)
+    return Array.from(values, (value, i) => ({ target: names[i]!, value: finite(value, manifest.name) }))
   },
   card: tabularCard,
 }

@@ -13,14 +13,16 @@ export type Row = Readonly<Record<string, unknown>>
  */
 export type PredictInput = Uint8Array | Tensor | Row
 
-/** One answer of a classifier; lists of them stand in descending order of the score. */
+/** One answer of a classifier; lists of them stand in descending order of the score, those of several targets one target after the other. */
 export interface Prediction {
+  /** of a model of several targets: the one that it is about */
+  readonly target?: string
   readonly label: string
   /** probability, from 0 to 1 */
   readonly score: number
 }
 
-/** The answer of a regression: a number in the target's own unit. */
+/** The answer of a regression, or of one of several targets: a number in the target's own unit. */
 export interface Estimate {
   /** name of the target */
   readonly target: string

@@ -34,12 +34,24 @@ export interface TableColumn {
   state: Record<string, unknown>
 }
 
+/** What is answered of one target of several. */
+export interface TargetAnswer {
+  /** name of the column */
+  target: string
+  /** name of the model's output */
+  output: string
+  /** class names in the order of the output; empty where the answer is a number */
+  labels: string[]
+}
+
 /** How a row of named values becomes the inputs: strings are looked up, dates taken apart; everything numeric is in the graph. */
 export interface TablePreprocessing {
   kind: 'table'
   columns: TableColumn[]
   /** what the model answers, one column or several: not read, but it may stand in a row */
   target: string | string[]
+  /** of several targets with classes among them, in their order: each is an output of its own */
+  answers?: TargetAnswer[] | undefined
   /** texts that mean that there is no value */
   missing: string[]
   /** rules that change values before anything else, in this order */
@@ -47,8 +59,9 @@ export interface TablePreprocessing {
 }
 
 /** Columns that are answered, however they are written. */
-export function targetsOf(target: string | readonly string[]): readonly string[] {
-  return typeof target === 'string' ? [target] : target
+export function targetsOf(target: string | readonly string[] | Readonly<Record<string, unknown>>): readonly string[] {
+  if (typeof target === 'string') return [target]
+  return Array.isArray(target) ? (target as readonly string[]) : Object.keys(target)
 }
 
 /** What the numbers of an answer are called: by their columns, those of one column by their places. */
@@ -123,6 +136,10 @@ const tablePreprocessing = z.strictObject({
     )
     .min(1),
   target: z.union([z.string(), z.array(z.string()).min(1)]),
+  answers: z
+    .array(z.strictObject({ target: z.string(), output: z.string(), labels: z.array(z.string()) }))
+    .min(2)
+    .optional(),
   missing: z.array(z.string()),
   clean: keptRules.optional(),
 })

@@ -13,12 +13,12 @@ import { cellText, isPresent, pickRows, type Table, tableColumn } from './table/
 import type { TableSchema } from './table/table-source.ts'
 import { type ColumnWish, chooseColumns, fitColumn } from './table-columns.ts'
 import { type Assignment, splitTable, type TableSplit } from './table-split.ts'
-import { readTargets, type Target, type TargetForm } from './table-targets.ts'
+import { readTargets, type Target, type TargetForms } from './table-targets.ts'
 
 export interface TableDataOptions {
   /** column that is answered, or several */
   readonly target: string | readonly string[]
-  readonly answer: TargetForm
+  readonly answer: TargetForms
   readonly wishes: Readonly<Record<string, ColumnWish>>
   /** a way to divide the rows, or the rows of each split: what stands in none is left out */
   readonly split: TableSplit | Assignment
@@ -64,7 +64,7 @@ export async function prepareTable(table: Table, schema: TableSchema, options: T
   return {
     splits: splitsOf({ columns: { ...made, [goalColumn(answer)]: value }, labels: goal.labels, nameOf }, assignment),
     labels: goal.labels,
-    preprocessing: tablePreprocessing(columns, options),
+    preprocessing: tablePreprocessing(columns, goal, options),
     notes: [...chosen.notes, ...unseen.notes()],
     assignment,
     files,
@@ -72,7 +72,7 @@ export async function prepareTable(table: Table, schema: TableSchema, options: T
 }
 
 /** Column of the dataset that holds the answers. */
-export const goalColumn = (answer: TargetForm): 'label' | 'target' => (answer === 'class' ? 'label' : 'target')
+export const goalColumn = (answer: TargetForms): 'label' | 'target' => (answer === 'class' ? 'label' : 'target')
 
 export const splitColumnOf = (split: TableSplit | Assignment): string | undefined =>
   'column' in split ? split.column : undefined
@@ -87,12 +87,14 @@ export async function readersFor(
 
 export function tablePreprocessing(
   columns: readonly TableColumn[],
+  { answers }: Pick<Target, 'answers'>,
   { target, missing }: Pick<TableDataOptions, 'target' | 'missing'>,
 ): TablePreprocessing {
   return {
     kind: 'table',
     columns: [...columns],
     target: typeof target === 'string' ? target : target.length === 1 ? target[0]! : [...target],
+    ...(answers ? { answers: [...answers] } : {}),
     missing: [...(missing ?? missingTexts)],
   }
 }
@@ -166,13 +168,13 @@ export function splitsOf(
 export function divideRows(
   table: Table,
   split: TableSplit,
-  { value, labels }: Target,
-  { answer, nameOfRow, random }: Pick<TableDataOptions, 'answer' | 'nameOfRow' | 'random'>,
+  { strata }: Target,
+  { nameOfRow, random }: Pick<TableDataOptions, 'nameOfRow' | 'random'>,
 ): Assignment {
   const rows = {
     count: table.rows,
-    classes: answer === 'class' ? (value.data as Int32Array) : undefined,
-    labels,
+    classes: strata?.classes,
+    labels: strata?.labels ?? [],
     key: (column: string, row: number) => cellText(tableColumn(table, column), row),
     number: (name: string, row: number) => {
       const column = tableColumn(table, name)

@@ -82,7 +82,7 @@ export async function streamTable(
   })
   return {
     ...{ labels: goals.target.labels, assignment: goals.assignment, order, dropped: goals.dropped, files },
-    preprocessing: tablePreprocessing(columns, options),
+    preprocessing: tablePreprocessing(columns, goals.target, options),
     notes: [...chosen.notes, ...unseen.notes(), ...sampled(goals.assignment.train!, options)],
   }
 }

@@ -1,4 +1,5 @@
 /** What a model on a table answers, as numbers: classes by their places, numbers as they are, a mark for each label of a set. */
+import type { TargetAnswer } from '../contract/manifest.ts'
 import { QuernError, suggestion } from '../core/errors.ts'
 import { type Tensor, tensor } from '../core/tensor.ts'
 import { type Column, cellText, isPresent, type Table, tableColumn } from './table/table.ts'
@@ -7,29 +8,48 @@ import type { TableSchema } from './table/table-source.ts'
 /** What the target is: one of several classes, a number or several (a vector), or any of several labels. */
 export type TargetForm = 'class' | 'number' | 'set'
 
+/** Of one target, or of several that are all numbers: their form. Of several with classes among them: the form of each, in their order. */
+export type TargetForms = TargetForm | readonly ('class' | 'number')[]
+
 export interface Target {
-  /** int32 `[rows]` of classes; float32 `[rows, numbers or labels]` */
+  /** int32 `[rows]` of classes; float32 `[rows, numbers or labels]`; of several targets float32 `[rows, targets]`, classes as their places */
   readonly value: Tensor
-  /** names of what the model gives probabilities of; none for numbers */
+  /** names of what the model gives probabilities of; none for numbers and for several targets */
   readonly labels: readonly string[]
+  /** of several targets with classes among them */
+  readonly answers?: readonly TargetAnswer[]
+  /** what a stratified split goes by: the classes, of several targets those of the first that has classes */
+  readonly strata?: { readonly classes: Int32Array; readonly labels: readonly string[] }
 }
 
 export interface TargetOptions {
   readonly targets: readonly string[]
-  readonly answer: TargetForm
+  readonly answer: TargetForms
   nameOfRow(row: number): string
 }
 
 /** The answers of all rows. Throws `input` with the row for one that has none. */
 export function readTargets(table: Table, options: TargetOptions): Target {
   const { targets, answer } = options
-  const read = targets.map((name) => forms[answer](tableColumn(table, name), table, options, targets.length))
+  const formOf = (i: number): TargetForm => (typeof answer === 'string' ? answer : answer[i]!)
+  const read = targets.map((name, i) => forms[formOf(i)](tableColumn(table, name), table, options, targets.length))
   const [only] = read as [Target]
   if (read.length === 1) return only
-  if (answer !== 'number') throw new QuernError('config', 'only numbers are learnt of several columns at once')
-  const values = read.map(({ value }) => value)
-  return { value: beside(values, table.rows), labels: [] }
+  const value = beside(
+    read.map((each) => each.value),
+    table.rows,
+  )
+  if (typeof answer === 'string') return { value, labels: [] }
+  const answers = read.map(({ labels }, i) => {
+    return { target: targets[i]!, output: outputName(targets[i]!, formOf(i)), labels: [...labels] }
+  })
+  const strata = read.find((each) => each.strata)?.strata
+  return { value, labels: [], answers, ...(strata ? { strata } : {}) }
 }
+
+/** No input and no layer has such a name, whatever the column is called. */
+export const outputName = (target: string, form: TargetForm): string =>
+  `${target}/${form === 'class' ? 'probabilities' : 'estimate'}`
 
 /** Columns of one number a row side by side. */
 function beside(columns: readonly Tensor[], rows: number): Tensor {
@@ -61,17 +81,13 @@ function classTarget(column: Column, table: Table, { nameOfRow }: TargetOptions)
       'input',
       `column '${column.name}' holds ${labels.length} different values: too many for classes`,
       {
-        hint: "For numbers use the task 'tabular-regression'.",
+        hint: "For numbers use the task 'tabular-regression'; of several targets: target: { name: 'number' }.",
       },
     )
   }
   const places = new Map(labels.map((label, i) => [label, i]))
-  const value = tensor(
-    'int32',
-    [table.rows],
-    Int32Array.from(texts, (text) => places.get(text)!),
-  )
-  return { value, labels }
+  const classes = Int32Array.from(texts, (text) => places.get(text)!)
+  return { value: tensor('int32', [table.rows], classes), labels, strata: { classes, labels } }
 }
 
 /** A 1 for each member, of all sets that occur. A row without a label is an empty set, not a missing one. */

@@ -16,12 +16,14 @@ import {
 } from './html/estimate-sections.ts'
 import { type Content, html, Markup } from './html/markup.ts'
 import { mistakeSection } from './html/mistake-section.ts'
+import { severalSummary, targetSections } from './html/several-sections.ts'
 import { style } from './html/style.ts'
 import { provenanceSection, summarySection } from './html/summary-section.ts'
 import { trainingSection } from './html/training-section.ts'
 import { type Limit, limitsOf } from './limits.ts'
 import type { RegressionReport } from './regression.ts'
 import type { Report, ReportInput } from './report-input.ts'
+import type { SeveralReport, SingleReport } from './several.ts'
 
 /** What a page may load: nothing but its own styles and pictures within it. */
 export const pagePolicy =
@@ -43,11 +45,23 @@ function isOf<K extends Report['kind']>(
 }
 
 function sections(input: ReportInput): Content {
-  if (isOf('classification', input)) return classificationSections(input)
-  return estimateSections(input as ReportInput<RegressionReport>)
+  const ofAll = [trainingSection(input), cleaningSection(input.cleaned)]
+  if (!isOf('several', input)) return singleSections(input as ReportInput<SingleReport>, ofAll)
+  return [
+    severalSummary(input as ReportInput<SeveralReport>),
+    ...targetSections(input as ReportInput<SeveralReport>, (own) => html`${singleSections(own)}`),
+    ...ofAll,
+  ]
 }
 
-function classificationSections(input: ReportInput<ClassificationReport>): Content {
+/** @param ofAll what is told of training and data, before the limits; of several targets it stands behind all of them */
+function singleSections(input: ReportInput<SingleReport>, ofAll: Content = []): Content {
+  return isOf('classification', input)
+    ? classificationSections(input, ofAll)
+    : estimateSections(input as ReportInput<RegressionReport>, ofAll)
+}
+
+function classificationSections(input: ReportInput<ClassificationReport>, ofAll: Content): Content {
   const { report } = input
   return [
     summarySection(input),
@@ -57,21 +71,19 @@ function classificationSections(input: ReportInput<ClassificationReport>): Conte
     classSection(report),
     sliceSection(report),
     calibrationSection(report),
-    trainingSection(input),
-    cleaningSection(input.cleaned),
+    ofAll,
     limitSection(limitsOf(input)),
   ]
 }
 
-function estimateSections(input: ReportInput<RegressionReport>): Content {
+function estimateSections(input: ReportInput<RegressionReport>, ofAll: Content): Content {
   return [
     estimateSummary(input),
     baselineSection(input),
     outputSection(input.report),
     ...scatterSections(input.report),
     missSection(input.report),
-    trainingSection(input),
-    cleaningSection(input.cleaned),
+    ofAll,
     limitSection(estimateLimits(input)),
   ]
 }

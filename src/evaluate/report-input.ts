@@ -1,9 +1,8 @@
 /** What a report is made of, besides the numbers of the evaluation. All of it is plain data that the caller gathered. */
 import type { CleaningStep } from '../contract/clean.ts'
-import type { ClassificationReport } from './classification.ts'
-import type { RegressionReport } from './regression.ts'
+import type { SeveralReport, SingleReport } from './several.ts'
 
-export type Report = ClassificationReport | RegressionReport
+export type Report = SingleReport | SeveralReport
 
 /** One epoch of training. Metrics by name; what was not measured is left out. */
 export interface EpochRecord {

@@ -69,6 +69,11 @@ export interface Meter<Batch> {
   load(states: readonly unknown[]): void
 }
 
+/** The key of a metric of one target of several: 'age' and 'meanAbsoluteError' make 'ageMeanAbsoluteError'. */
+export function metricOfTarget(target: string, key: string): string {
+  return `${target}${key[0]!.toUpperCase()}${key.slice(1)}`
+}
+
 /** The key under which a metric's value stands. */
 export function metricKey(spec: MetricSpec): string {
   if (typeof spec === 'string') return metricKey({ name: spec })

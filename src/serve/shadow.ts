@@ -126,20 +126,25 @@ function sumOf(differences: readonly Difference[]): Compared {
 
 const areNear = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b))
 
-/** Of classes: whether the best is the same, and how far the scores that were answered lie apart. Of estimates: their numbers. */
+/** Of classes: whether the best of each target is the same, and how far the scores that were answered lie apart. Of estimates: their numbers. */
 function differenceOfAnswers(ours: readonly Answer[], theirs: readonly Answer[]): Difference {
   const numbers = new Map(theirs.map((answer) => [keyOf(answer), numberOf(answer)]))
-  const apart = ours.map((answer) => ({ own: numberOf(answer), other: numbers.get(keyOf(answer)) ?? 0 }))
+  const apart = ours.map((answer) => ({ answer, own: numberOf(answer), other: numbers.get(keyOf(answer)) ?? 0 }))
   const difference = Math.max(0, ...apart.map(({ own, other }) => Math.abs(own - other)))
-  const [first] = ours
+  const best = (answers: readonly Answer[], target: string | undefined): string | undefined => {
+    const first = answers.find((answer) => answer.target === target)
+    return first && keyOf(first)
+  }
   const agrees =
-    first !== undefined && 'label' in first
-      ? keyOf(first) === (theirs[0] && keyOf(theirs[0]))
-      : apart.every(({ own, other }) => areNear(own, other))
+    ours.length > 0 &&
+    apart.every(({ answer, own, other }) =>
+      'label' in answer ? best(ours, answer.target) === best(theirs, answer.target) : areNear(own, other),
+    )
   return { agrees, difference }
 }
 
-const keyOf = (answer: Answer): string => ('label' in answer ? answer.label : answer.target)
+const keyOf = (answer: Answer): string =>
+  'label' in answer ? JSON.stringify([answer.target, answer.label]) : JSON.stringify([answer.target])
 const numberOf = (answer: Answer): number => ('label' in answer ? answer.score : answer.value)
 
 /** By the rows of the first output: the same place has the largest number, or the only number is nearly the same. */

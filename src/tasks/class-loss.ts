@@ -7,15 +7,21 @@ import { countClasses, type Dataset } from '../data/dataset.ts'
 import { categoricalFocalCrossentropy, type Loss, sparseCategoricalCrossentropy } from '../nn/index.ts'
 import { oneHot } from '../nn/losses/probabilities.ts'
 
+/** Classes of the training split, and how many examples each has. */
+export interface Classes {
+  readonly labels: readonly string[]
+  counts(): readonly number[]
+}
+
+export const classesOf = (train: Dataset): Classes => ({ labels: train.labels, counts: () => countClasses(train) })
+
 /**
  * Cross-entropy, or focal loss, of class numbers, with the weights of the classes.
  * Throws `config` for a weight of a class that there is not, and for focal loss with smoothed labels.
- *
- * @param data the training split, whose counts 'balanced' goes by
  */
-export function classLoss(train: TrainSection, data: Dataset): Loss {
+export function classLoss(train: TrainSection, classes: Classes): Loss {
   const { focal, labelSmoothing } = train
-  const weights = classWeights(train.classWeights, data)
+  const weights = classWeights(train.classWeights, classes)
   const given = weights ? { classWeights: weights } : {}
   if (!focal) return sparseCategoricalCrossentropy({ labelSmoothing, ...given })
   if (labelSmoothing > 0) {
@@ -24,7 +30,7 @@ export function classLoss(train: TrainSection, data: Dataset): Loss {
     })
   }
   const loss = categoricalFocalCrossentropy({ gamma: focal.gamma, ...given })
-  const { labels } = data
+  const { labels } = classes
   return {
     ...loss,
     apply: (g, predictions, targets) => loss.apply(g, predictions, oneHot(g, targets, labels.length)),
@@ -33,9 +39,8 @@ export function classLoss(train: TrainSection, data: Dataset): Loss {
 }
 
 /** A factor for each class; undefined when nothing is asked for. */
-function classWeights(given: ImbalanceSection['classWeights'], data: Dataset): number[] | undefined {
+function classWeights(given: ImbalanceSection['classWeights'], { labels, ...of }: Classes): number[] | undefined {
   if (given === undefined) return undefined
-  const { labels } = data
   if (given !== 'balanced') {
     for (const label of Object.keys(given)) {
       if (labels.includes(label)) continue
@@ -46,10 +51,11 @@ function classWeights(given: ImbalanceSection['classWeights'], data: Dataset): n
     }
     return labels.map((label) => given[label] ?? 1)
   }
-  const counts = countClasses(data)
+  const counts = of.counts()
+  const examples = counts.reduce((sum, count) => sum + count, 0)
   const present = counts.filter((count) => count > 0).length
   // A class without training examples weighs nothing in training, and as much as others in validation.
-  return counts.map((count) => (count === 0 ? 1 : data.length / (present * count)))
+  return counts.map((count) => (count === 0 ? 1 : examples / (present * count)))
 }
 
 /** What chooses the examples of an epoch; undefined where each counts once. */

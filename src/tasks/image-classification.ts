@@ -20,7 +20,7 @@ import { profileImages } from '../data/profile.ts'
 import { type Splits, splitByShare } from '../data/split.ts'
 import { type Layer, rescaling, sequential } from '../nn/index.ts'
 import { classificationScorer } from '../train/scores.ts'
-import { classLoss } from './class-loss.ts'
+import { classesOf, classLoss } from './class-loss.ts'
 import { type ImageModelName, imageModelNames, imageModels } from './image-models.ts'
 import { imageStarter } from './image-starter.ts'
 import { adoptedImage, adoptImage, startImage } from './image-transfer.ts'
@@ -193,11 +193,11 @@ function network(config: ImageClassificationConfig, data: TaskData, base?: TaskB
   return {
     ...(start ? { start: start.start } : {}),
     model: sequential([...body, probabilities]),
-    loss: classLoss(config.train, splits.train),
     inputs: [{ name: 'image', dtype: 'uint8', shape: exampleShape(columnOf(splits.train, 'image')) }],
     target: { name: 'label', dtype: 'int32', shape: [] },
-    output: 'probabilities',
-    answer: classAnswer(labels),
+    outputs: [
+      { name: 'probabilities', loss: classLoss(config.train, classesOf(splits.train)), ...classAnswer(labels) },
+    ],
   }
 }
 

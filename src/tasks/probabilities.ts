@@ -1,6 +1,6 @@
 /** The end of every classifier. */
 import { type Layer, layer } from '../nn/index.ts'
-import type { TaskNetwork } from './task.ts'
+import type { TaskOutput } from './task.ts'
 
 /** Probabilities whatever a user's model ends with: scores get a softmax behind them. */
 export const probabilities: Layer = layer({
@@ -13,7 +13,7 @@ export const probabilities: Layer = layer({
 })
 
 /** What a classifier must answer. */
-export function classAnswer(labels: readonly string[]): TaskNetwork['answer'] {
+export function classAnswer(labels: readonly string[]): Pick<TaskOutput, 'shape' | 'what' | 'hint'> {
   return {
     shape: [labels.length],
     what: 'one number for each class',

@@ -161,10 +161,10 @@ export async function streamedTable(
 const lengthsOf = (splits: Readonly<Record<string, { readonly length: number }>>): About['splits'] =>
   Object.fromEntries(Object.entries(splits).map(([name, { length }]) => [name, { length }]))
 
-function streamOptions(file: TableSource, { config, answer, options }: TableLoading): StreamOptions {
-  const { target, split, missing, onMissingTarget } = config.data
+function streamOptions(file: TableSource, { config, answer, options, targets }: TableLoading): StreamOptions {
+  const { split, missing, onMissingTarget } = config.data
   return {
-    ...{ target, answer, split, missing },
+    ...{ target: targets, answer, split, missing },
     wishes: columnSettings(config.data).wishes,
     skipMissing: onMissingTarget === 'skip',
     nameOfRow: (row) => file.nameOfRow(row),

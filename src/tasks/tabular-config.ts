@@ -8,6 +8,7 @@ import type { ColumnHint } from '../data/sources/decide-kind.ts'
 import { type ColumnKind, columnKinds } from '../data/table/table.ts'
 import type { ColumnWish } from '../data/table-columns.ts'
 import type { TableSplit } from '../data/table-split.ts'
+import type { TargetForms } from '../data/table-targets.ts'
 import type { MetricSpec } from '../metrics/index.ts'
 import type { Layer } from '../nn/index.ts'
 import { type EncoderInput, type Encoders, encodersSection } from './tabular-encoders.ts'
@@ -66,8 +67,8 @@ export interface TabularDataSection {
   readonly query?: string | undefined
   /** of a folder: a regular expression over the paths below it, whose named groups are columns */
   readonly pattern?: string | undefined
-  /** column that the model answers; of a regression also several */
-  readonly target: string | readonly string[]
+  /** column that the model answers, or several; where some are classes and some are numbers, by their names */
+  readonly target: string | readonly string[] | Readonly<Record<string, 'class' | 'number'>>
   readonly columns: Readonly<Record<string, ColumnSetting>>
   readonly csv?: CsvSection | undefined
   /** texts that mean that there is no value, in place of '', NA, NaN, null, None */
@@ -148,14 +149,38 @@ const split = z.preprocess(
   ]),
 )
 
-/** Numbers of several columns are learnt at once; classes and labels are of one. */
-function targetSection(task: TabularConfig['task']): z.ZodType<string | readonly string[]> {
-  const target = z.union([named, z.array(named).min(1)])
-  if (task === 'tabular-regression') return target
-  return target.refine(
-    (names) => targetsOf(names).length === 1,
-    `names several columns, and ${task} answers one: train a model for each, or take 'tabular-regression' for numbers`,
+/** Classes and numbers of several columns are learnt at once; labels are of one. */
+function targetSection(task: TabularConfig['task']): z.ZodType<TabularDataSection['target']> {
+  const target = z.union([named, z.array(named).min(1), z.record(named, z.enum(['class', 'number']))])
+  const formsIn = (given: TabularDataSection['target']): string[] =>
+    typeof given === 'string' || Array.isArray(given) ? [] : Object.values(given)
+  switch (task) {
+    case 'tabular-multilabel':
+      return target.refine(
+        (given) => typeof given !== 'object' || (Array.isArray(given) && given.length === 1),
+        `names several columns, and ${task} answers one: train a model for each, or take 'tabular-classification'`,
+      )
+    case 'tabular-regression':
+      return target.refine(
+        (given) => !formsIn(given).includes('class'),
+        "names classes: take 'tabular-classification', which answers numbers beside them",
+      )
+    default:
+      return target.refine(
+        (given) => formsIn(given).length === 0 || formsIn(given).includes('class'),
+        "names no class: take 'tabular-regression'",
+      )
+  }
+}
+
+/** The form of each target of a classification: classes, but for numbers that are named as such. */
+export function classForms({ target }: TabularDataSection): TargetForms {
+  const forms = targetsOf(target).map((name) =>
+    typeof target === 'string' || Array.isArray(target)
+      ? 'class'
+      : (target as Readonly<Record<string, 'class' | 'number'>>)[name]!,
   )
+  return forms.length === 1 ? forms[0]! : forms
 }
 
 /** The whole configuration of a task on a table. */

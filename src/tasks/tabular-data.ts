@@ -1,5 +1,5 @@
 /** The data of a task on a table: read, checked, divided, encoded; or taken from the cache, where it was encoded before. */
-import { type Manifest, type TableColumn, targetsOf } from '../contract/manifest.ts'
+import { type Manifest, type TableColumn, type TablePreprocessing, targetsOf } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
 import { cleanTable, rulesToKeep, textColumns } from '../data/clean/clean-table.ts'
@@ -12,7 +12,7 @@ import { joinTables, pickRows, type Table, tableColumn } from '../data/table/tab
 import type { TableSchema, TableSource } from '../data/table/table-source.ts'
 import { prepareTable, withTargets } from '../data/table-data.ts'
 import { profileTable } from '../data/table-profile.ts'
-import { checkTargets, type TargetForm } from '../data/table-targets.ts'
+import { checkTargets, type TargetForm, type TargetForms } from '../data/table-targets.ts'
 import { cachedTable, type EncodedCache, encodedCache, keepTable, streamedTable } from './tabular-cache.ts'
 import { columnSettings, type TabularConfig } from './tabular-config.ts'
 import type { LoadOptions, TaskData } from './task.ts'
@@ -20,13 +20,13 @@ import type { LoadOptions, TaskData } from './task.ts'
 /** What loading a table goes by, at every step. */
 export interface TableLoading {
   readonly config: TabularConfig
-  readonly answer: TargetForm
+  readonly answer: TargetForms
   readonly options: LoadOptions
   readonly targets: readonly string[]
 }
 
 /** Reads the table of a configuration. */
-export async function loadTable(config: TabularConfig, answer: TargetForm, options: LoadOptions): Promise<TaskData> {
+export async function loadTable(config: TabularConfig, answer: TargetForms, options: LoadOptions): Promise<TaskData> {
   const loading: TableLoading = { config, answer, options, targets: targetsOf(config.data.target) }
   const { source, query, pattern, csv, table } = config.data
   const onBroken = options.skipBroken ? 'skip' : config.data.onBroken
@@ -50,9 +50,11 @@ async function loadOrigin(
   const { missing, clean, memory } = config.data
   const { hints, wishes, ignore } = columnSettings(config.data)
   // A class may be written as a number.
-  const form = { number: { kind: 'number' }, set: { kind: 'set' }, class: {} } as const
-  const goals = Object.fromEntries(targets.map((name) => [name, { ...form[answer], ...hints[name] }]))
-  const wanted = { ...hints, ...(answer === 'class' ? {} : goals) }
+  const goals = targets.flatMap((name, i) => {
+    const form: TargetForm = typeof answer === 'string' ? answer : answer[i]!
+    return form === 'class' ? [] : [[name, { kind: form, ...hints[name] }] as const]
+  })
+  const wanted = { ...hints, ...Object.fromEntries(goals) }
   const file = await openOrigin(origin, {
     missing,
     // What rules change is read as texts: what it holds is found out behind them.
@@ -95,7 +97,7 @@ async function loadWhole(of: WholeTable, cache: EncodedCache | undefined, loadin
   const schema: TableSchema = { ...cleaned.schema, rows: table.rows }
   const nameOfRow = (row: number): string => nameInFile(cleaned.rows[rows[row]!]!)
   const prepared = await prepareTable(table, schema, {
-    target: config.data.target,
+    target: targets,
     answer,
     wishes: columnSettings(config.data).wishes,
     split,
@@ -177,8 +179,11 @@ export function checkTable(data: TaskData, manifest: Manifest, what: string): vo
   const text = ({ name, kind, feature }: TableColumn): string => `${name} (${kind}, ${feature})`
   const [here, there] = [ours.columns.map(text), models.columns.map(text)]
   const other = there.find((column, i) => column !== here[i]) ?? here[there.length]
-  const answers = (target: string | readonly string[]): string => targetsOf(target).join(', ')
-  const [asked, answered] = [answers(ours.target), answers(models.target)]
+  const answers = ({ target, answers: several }: TablePreprocessing): string =>
+    several
+      ? several.map(({ target, labels }) => `${target} (${labels.join(', ') || 'number'})`).join(', ')
+      : targetsOf(target).join(', ')
+  const [asked, answered] = [answers(ours), answers(models)]
   if (asked === answered && other === undefined) return
   throw new QuernError(
     'config',

@@ -4,13 +4,13 @@ import { type ClassificationReport, reportClassification } from '../evaluate/cla
 import { binaryCrossentropy, type Layer, layer } from '../nn/index.ts'
 import { classificationScorer, type Scorer } from '../train/scores.ts'
 import { refuseImbalance } from './class-loss.ts'
-import { linearTraining, plainTraining } from './tabular-classification.ts'
+import { tableBaselines } from './tabular-baselines.ts'
 import { type TabularConfig, tableAtFold, tabularSchema } from './tabular-config.ts'
 import { checkTable, loadTable } from './tabular-data.ts'
 import { type TableLayers, tableLayers } from './tabular-models.ts'
 import { tableInputs, tableModel } from './tabular-network.ts'
 import { tabularStarter } from './tabular-starter.ts'
-import type { Baseline, SplitAnswers, Task, TaskData, TaskNetwork } from './task.ts'
+import { type Baseline, onlyOutput, type SplitAnswers, type Task, type TaskData, type TaskNetwork } from './task.ts'
 
 type Config = TabularConfig
 
@@ -29,57 +29,37 @@ function networkOf(config: Config, data: TaskData, { body, form }: TableLayers):
   const columns = preprocessing.kind === 'table' ? preprocessing.columns : []
   return {
     model: tableModel(columns, inputs, { body: each(body), form }, config.encoders),
-    loss: binaryCrossentropy({ labelSmoothing: config.train.labelSmoothing }),
     inputs,
     target: { name: 'target', dtype: 'float32', shape: [labels.length] },
-    output: 'probabilities',
-    answer: {
-      shape: [labels.length],
-      what: 'one number for each label',
-      hint: `End it with dense({ units: ${labels.length} }), without a softmax: labels do not exclude each other.`,
-    },
+    outputs: [
+      {
+        name: 'probabilities',
+        loss: binaryCrossentropy({ labelSmoothing: config.train.labelSmoothing }),
+        shape: [labels.length],
+        what: 'one number for each label',
+        hint: `End it with dense({ units: ${labels.length} }), without a softmax: labels do not exclude each other.`,
+      },
+    ],
   }
 }
 
-/** The same answer for every row: how often each label occurs in training. */
-function constantLabels({ splits, labels }: TaskData): Layer {
+/** How often each label occurs in training, as what the sigmoid is applied to. */
+function labelShares({ splits, labels }: TaskData): number[] {
   const { data } = columnOf(splits.train, 'target')
   const count = splits.train.length
-  const elements = Float32Array.from(labels, (_, i) => {
+  return labels.map((_, i) => {
     const sum = splits.train.rows.reduce((all, row) => all + (data as Float32Array)[row * labels.length + i]!, 0)
     const share = Math.min(Math.max(sum / count, 1e-3), 1 - 1e-3)
     return Math.log(share / (1 - share))
   })
-  return layer({
-    kind: 'constant',
-    config: {},
-    apply: (c, [x]) => {
-      const bias = c.parameter('bias', { shape: [elements.length], initializer: { name: 'given', elements } })
-      return c.g.add(c.g.mul(c.g.sum(x!, [1], true), 0), bias)
-    },
-  })
 }
 
-function baselines(config: Config, data: TaskData): Baseline[] {
-  if (!config.baselines) return []
-  const linear = tableLayers('linear', data.labels.length)
-  return [
-    ...(config.model === 'linear'
-      ? []
-      : [
-          {
-            name: 'linear',
-            network: networkOf(config, data, linear),
-            train: linearTraining(config, data.splits.train.length),
-          },
-        ]),
-    {
-      name: 'share of each label',
-      network: networkOf(config, data, { body: constantLabels(data), form: 'linear' }),
-      train: { ...plainTraining, epochs: 1, optimizer: { name: 'sgd', learningRate: 1e-12 } },
-    },
-  ]
-}
+const baselines = (config: Config, data: TaskData): Baseline[] =>
+  tableBaselines(config, data, {
+    units: data.labels.length,
+    networkOf: (layers) => networkOf(config, data, layers),
+    constant: { name: 'share of each label', values: labelShares(data) },
+  })
 
 /** Each label of each row is a question of yes or no. */
 function scorer(metrics: Config['metrics']): Scorer {
@@ -95,7 +75,9 @@ function scorer(metrics: Config['metrics']): Scorer {
 }
 
 /** The report of all questions together, with a slice for each label. */
-function report({ outputs, dataset, labels }: SplitAnswers): ClassificationReport {
+function report(answers: SplitAnswers): ClassificationReport {
+  const { dataset, labels } = answers
+  const outputs = onlyOutput(answers)
   const { data } = columnOf(dataset, 'target')
   const size = labels.length
   const asked = Array.from({ length: dataset.length * size }, (_, i) => ({ at: Math.floor(i / size), label: i % size }))

@@ -7,6 +7,7 @@ import type { TrainSection } from '../contract/config.ts'
 import type { FromSection, PixelSection } from '../contract/from.ts'
 import type { Manifest, Preprocessing } from '../contract/manifest.ts'
 import type { BlobStore } from '../core/ports.ts'
+import type { Tensor } from '../core/tensor.ts'
 import type { Augmentation } from '../data/batches.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { ImageForm } from '../data/image-decoder.ts'
@@ -93,15 +94,27 @@ export type Profile = ImageProfile | TableProfile
 export interface TaskNetwork {
   /** preprocessing and network in one: it takes the raw columns */
   readonly model: Layer
-  readonly loss: Loss
   readonly inputs: readonly ColumnSpec[]
   readonly target: ColumnSpec
-  /** name of the output in the exported graph */
-  readonly output: string
-  /** what the model must answer for one example, and how to make it do so, for models of a user's own */
-  readonly answer: { readonly shape: readonly number[]; readonly what: string; readonly hint: string }
+  /** one for most; a model of several has `applyAll`, which gives them by these names */
+  readonly outputs: readonly [TaskOutput, ...TaskOutput[]]
   /** of a model that starts from another */
   readonly start?: TaskStart | undefined
+}
+
+/** An output of a network, and what it is trained for. */
+export interface TaskOutput {
+  /** in the exported graph */
+  readonly name: string
+  /** of this output and the whole target column; the sum over all outputs is trained on */
+  readonly loss: Loss
+  /** of one example */
+  readonly shape: readonly number[]
+  /** what the model must answer, and how to make it do so, for models of a user's own */
+  readonly what: string
+  readonly hint: string
+  /** what its loss is called where there are several */
+  readonly title?: string
 }
 
 /** What of a network comes from a base. */
@@ -128,10 +141,13 @@ export interface StarterOptions {
   readonly target?: string | undefined
 }
 
+/** The elements of the only output. */
+export const onlyOutput = ({ outputs }: SplitAnswers): Float32Array => Object.values(outputs)[0]!.data
+
 /** The answers of a model for a whole split. */
 export interface SplitAnswers {
-  /** [examples, ...], row-major */
-  readonly outputs: Float32Array
+  /** `[examples, ...]` each, by the names of the outputs */
+  readonly outputs: Readonly<Record<string, Tensor<Float32Array>>>
   readonly dataset: Dataset
   readonly labels: readonly string[]
   readonly preprocessing: Preprocessing

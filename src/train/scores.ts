@@ -2,7 +2,14 @@
 import { QuernError } from '../core/errors.ts'
 import { formatShape, sameShape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
-import { classificationMetrics, createMeter, type Meter, type MetricSpec, regressionMetrics } from '../metrics/index.ts'
+import {
+  classificationMetrics,
+  createMeter,
+  type Meter,
+  type MetricSpec,
+  metricOfTarget,
+  regressionMetrics,
+} from '../metrics/index.ts'
 
 export interface Scorer {
   /** several outputs, each with targets and a scorer of its own: these are fed in place of `add` */
@@ -39,11 +46,10 @@ export function noScorer(): Scorer {
 
 /** Scores several outputs, each against a column of its own. */
 export function outputScorer(parts: readonly ScoredOutput[]): Scorer {
-  const named = (name: string, key: string) => `${name}${key[0]!.toUpperCase()}${key.slice(1)}`
   const together = (valuesOf: (scorer: Scorer) => Record<string, number>): Record<string, number> =>
     Object.fromEntries(
       parts.flatMap(({ name, scorer }) =>
-        Object.entries(valuesOf(scorer)).map(([key, value]) => [named(name, key), value] as const),
+        Object.entries(valuesOf(scorer)).map(([key, value]) => [metricOfTarget(name, key), value] as const),
       ),
     )
   return {
@@ -52,7 +58,7 @@ export function outputScorer(parts: readonly ScoredOutput[]): Scorer {
     values: () => together((scorer) => scorer.values()),
     soFar: () => together(scoresSoFar),
     higherIsBetter: new Set(
-      parts.flatMap(({ name, scorer }) => [...scorer.higherIsBetter].map((key) => named(name, key))),
+      parts.flatMap(({ name, scorer }) => [...scorer.higherIsBetter].map((key) => metricOfTarget(name, key))),
     ),
     save: () => parts.map(({ scorer }) => scorer.save()),
     load: (states) => {

@@ -174,13 +174,13 @@ describe('predict', () => {
     const data = await task.load(config, { root })
     const test = data.splits.test!
     const model = await openModel(folder.services, 'latest')
-    const probabilities = await scoreDataset(model.pipeline, test)
+    const { probabilities } = await scoreDataset(model.pipeline, test)
     await model.pipeline.release()
     const names = Array.from({ length: test.length }, (_, i) => `photos/${exampleName(test, i)}`)
     const answers = await predict('latest', names)
     for (const [i, { predictions }] of answers.entries()) {
       const scores = data.labels.map((label) => (predictions as Prediction[]).find((p) => p.label === label)!.score)
-      expect(scores).toEqual([...probabilities.subarray(i * 3, i * 3 + 3)])
+      expect(scores).toEqual([...probabilities!.data.subarray(i * 3, i * 3 + 3)])
     }
   })
 

@@ -30,7 +30,7 @@ const others = { numbers: 'ignore', wide: 'ignore', deep: 'ignore' }
 const split = { validation: 0, test: 0.25, stratified: false }
 const quick = { epochs: 20, batchSize: 16, optimizer: { name: 'adam', learningRate: 0.01 } }
 
-function project(task: string, target: string | string[], columns: object, more: object = {}) {
+function project(task: string, target: string | string[] | Record<string, string>, columns: object, more: object = {}) {
   const data = { source: 'days.csv', target, columns, split }
   return resolveProject({ task, seed: 2, data, train: quick, ...more }, { root: folder.root, what: 'days' })
 }
@@ -138,13 +138,18 @@ it('several columns are answered by their names, and reported one by one', { tim
 })
 
 it.each([
+  ['tabular-multilabel', ['labels', 'wide'], /data\.target.*names several columns, and tabular-multilabel answers one/],
+  [
+    'tabular-regression',
+    { wide: 'number', labels: 'class' },
+    /data\.target.*names classes: take 'tabular-classification'/,
+  ],
   [
     'tabular-classification',
-    ['wide', 'deep'],
-    /data\.target.*names several columns, and tabular-classification answers one/,
+    { wide: 'number', deep: 'number' },
+    /data\.target.*names no class: take 'tabular-regression'/,
   ],
-  ['tabular-multilabel', ['labels', 'wide'], /data\.target.*names several columns, and tabular-multilabel answers one/],
-])('%s of several columns is refused', (task, target, message) => {
+])('%s of such columns is refused', (task, target, message) => {
   expect(() => project(task, target, {})).toThrow(message)
 })
 

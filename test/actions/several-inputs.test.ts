@@ -53,7 +53,7 @@ describe('the example: a number, a name, a picture and a text', () => {
       expect(baselines!.linear!.test!.rootMeanSquaredError).toBeGreaterThan(result.scores.test!.rootMeanSquaredError!)
       const loaded = await project.task.load(project.config, { root: folder.root })
       const test = loaded.splits.test!
-      const scored = await scoreDataset(model.pipeline, test)
+      const { estimate } = await scoreDataset(model.pipeline, test)
       const rows = await rowsOf('parcels.csv')
       const three = await Promise.all(
         [0, 1, 2].map(async (i) => {
@@ -62,7 +62,7 @@ describe('the example: a number, a name, a picture and a text', () => {
         }),
       )
       const answers = (await model.pipeline.predictBatch(three)) as Estimate[][]
-      for (const [i, [answer]] of answers.entries()) expect(answer!.value).toBeCloseTo(scored[i]!, 4)
+      for (const [i, [answer]] of answers.entries()) expect(answer!.value).toBeCloseTo(estimate!.data[i]!, 4)
       // A stranger's row may bring bytes; it cannot name a file of the server.
       await expect(model.pipeline.predict({ ...three[0], label: '/etc/passwd' })).rejects.toThrow(
         /column 'label': a file cannot be named here/,

@@ -99,21 +99,33 @@ async function* readEach(
 
 /** All answers for one picture, a line each. */
 function ranking({ predictions = [] }: PredictedFile): string[] {
-  const labels = predictions.map((answer) => harmless(wordOf(answer)))
+  const labels = predictions.map((answer) => harmless(wordOf(answer, targetOf(answer))))
   const width = Math.max(0, ...labels.map(textWidth))
   return predictions.map((answer, i) => `${pad(labels[i]!, width)}  ${formatScore(numberOf(answer))}`)
 }
 
-const wordOf = (answer: Answer): string => ('label' in answer ? answer.label : answer.target)
+/** Named in front of a label where there are several targets. */
+const targetOf = (answer: Answer): string =>
+  'label' in answer && answer.target !== undefined ? `${answer.target}: ` : ''
+const wordOf = (answer: Answer, before = ''): string => ('label' in answer ? `${before}${answer.label}` : answer.target)
 const numberOf = (answer: Answer): number => ('label' in answer ? answer.score : answer.value)
 
-/** A picture or a row, its best answer, and those that come near, in one line. */
-function line({ input, predictions = [], error }: PredictedFile, width: number, { red, dim, bold }: Colors): string {
+/** A picture or a row, its best answer, and those that come near, in one line; of several targets one after the other. */
+function line({ input, predictions = [], error }: PredictedFile, width: number, colors: Colors): string {
   const name = pad(harmless(input), width)
-  const [best, ...others] = predictions
-  if (!best) return `${name}  ${red(harmless(error ?? 'no answer'))}`
+  if (predictions.length === 0) return `${name}  ${colors.red(harmless(error ?? 'no answer'))}`
+  const targets = [...new Set(predictions.map(({ target }) => target))]
+  const isClasses = predictions.some((answer) => 'label' in answer)
+  // Several numbers of one output stand as they always did: the first, and the others behind it.
+  const groups = isClasses
+    ? targets.map((target) => predictions.filter((answer) => answer.target === target))
+    : [predictions]
+  return [name, ...groups.map((group) => bestOf(group, colors))].join('  ')
+}
+
+function bestOf([best, ...others]: readonly Answer[], { dim, bold }: Colors): string {
   const near = others
     .filter((answer) => numberOf(answer) >= leastShown)
     .map((answer) => `${harmless(wordOf(answer))} ${formatScore(numberOf(answer))}`)
-  return `${name}  ${bold(harmless(wordOf(best)))}  ${formatScore(numberOf(best))}${near.length > 0 ? dim(`  (${near.join(', ')})`) : ''}`
+  return `${harmless(targetOf(best!))}${bold(harmless(wordOf(best!)))}  ${formatScore(numberOf(best!))}${near.length > 0 ? dim(`  (${near.join(', ')})`) : ''}`
 }

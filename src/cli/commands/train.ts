@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { TrainResult } from '../../actions/train.ts'
 import { QuernError } from '../../core/errors.ts'
-import { type MetricSpec, metricKey } from '../../metrics/index.ts'
 import { type Command, type Context, configOption, type OptionValues, wholeNumber } from '../command.ts'
 import { isAbort } from '../render/error.ts'
 import { foldLine, foldSummary } from '../render/folds.ts'
@@ -74,8 +73,8 @@ export const train: Command = {
         next = await events.next()
       }
       terminal.record({ type: 'result', ...next.value })
-      const asked = (project.config as { readonly metrics?: readonly MetricSpec[] }).metrics ?? []
-      return conclude(context, next.value, { root: project.root, asked: asked.map(metricKey) }, stop.reason())
+      const asked = Object.keys(project.task.scorer(project.config).values())
+      return conclude(context, next.value, { root: project.root, asked }, stop.reason())
     } catch (error) {
       const reason = stop.reason()
       if (reason === undefined || !isAbort(error)) throw run === undefined ? error : withResumption(error, run)

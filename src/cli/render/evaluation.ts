@@ -2,6 +2,7 @@
 import type { ClassificationReport, ClassRow } from '../../evaluate/classification.ts'
 import type { RegressionReport } from '../../evaluate/regression.ts'
 import type { Report } from '../../evaluate/report-input.ts'
+import { eachTarget, type SingleReport } from '../../evaluate/several.ts'
 import type { Terminal } from '../terminal.ts'
 import { formatCount, formatName, formatPercent, formatScore } from './numbers.ts'
 import { type Column, table } from './table.ts'
@@ -19,6 +20,13 @@ const score = (title: string, pick: (row: ClassRow) => number): Column<ClassRow>
 
 /** The report of any task. */
 export function evaluationLines(report: Report, split: string, terminal: Terminal): string[] {
+  if (report.kind === 'several') {
+    return report.targets.flatMap(({ name, report: own }, i) => [
+      ...(i === 0 ? [] : ['']),
+      terminal.colors.bold(`target ${harmless(name)}`),
+      ...evaluationLines(own, split, terminal),
+    ])
+  }
   return report.kind === 'classification'
     ? classificationLines(report, split, terminal)
     : estimateLines(report, split, terminal)
@@ -73,11 +81,21 @@ function outputLines(outputs: NonNullable<RegressionReport['outputs']>, { colors
   return [...table(columns, outputs, { width, title: colors.dim }), '']
 }
 
+type Baselines = Readonly<Record<string, Readonly<Record<string, number>>>>
+
 /** Simple models beside the one that was trained. */
-export function baselineLines(
-  { kind, metrics }: Report,
-  baselines: Readonly<Record<string, Readonly<Record<string, number>>>>,
+export function baselineLines(report: Report, baselines: Baselines, terminal: Terminal): string[] {
+  if (report.kind !== 'several') return besideLines(report, baselines, terminal, 'beside simple models')
+  return eachTarget(report, baselines).flatMap(({ name, report: own, baselines: beside }) =>
+    besideLines(own, beside, terminal, `${harmless(name)} beside simple models`),
+  )
+}
+
+function besideLines(
+  { kind, metrics }: SingleReport,
+  baselines: Baselines,
   { colors, width }: Terminal,
+  title: string,
 ): string[] {
   const rows = Object.entries({ 'this model': metrics, ...baselines })
   if (rows.length < 2) return []
@@ -86,7 +104,7 @@ export function baselineLines(
       ? ['accuracy', 'areaUnderRoc', 'crossEntropy']
       : ['rootMeanSquaredError', 'meanAbsoluteError', 'r2']
   const columns: Column<(typeof rows)[number]>[] = [
-    { title: 'beside simple models', value: ([name]) => name },
+    { title, value: ([name]) => name },
     ...shown.map(
       (metric): Column<(typeof rows)[number]> => ({
         title: formatName(metric),

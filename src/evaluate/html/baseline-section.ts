@@ -1,27 +1,29 @@
 /** The model beside simple ones that were trained on the same rows: whether depth pays. */
 import { decimal, metricTitle } from '../format.ts'
-import type { Report, ReportInput } from '../report-input.ts'
+import type { ReportInput } from '../report-input.ts'
+import type { SingleReport } from '../several.ts'
 import { html, type Markup } from './markup.ts'
 
 /** What is compared, the most telling first, and whether more is better. */
-const compared: Readonly<Record<Report['kind'], readonly (readonly [metric: string, moreIsBetter: boolean])[]>> = {
-  classification: [
-    ['areaUnderRoc', true],
-    ['crossEntropy', false],
-    ['accuracy', true],
-    ['f1', true],
-    ['brierScore', false],
-  ],
-  regression: [
-    ['rootMeanSquaredError', false],
-    ['meanAbsoluteError', false],
-    ['medianAbsoluteError', false],
-    ['r2', true],
-  ],
-}
+const compared: Readonly<Record<SingleReport['kind'], readonly (readonly [metric: string, moreIsBetter: boolean])[]>> =
+  {
+    classification: [
+      ['areaUnderRoc', true],
+      ['crossEntropy', false],
+      ['accuracy', true],
+      ['f1', true],
+      ['brierScore', false],
+    ],
+    regression: [
+      ['rootMeanSquaredError', false],
+      ['meanAbsoluteError', false],
+      ['medianAbsoluteError', false],
+      ['r2', true],
+    ],
+  }
 
 /** One sentence: is the model better than the best simple one, by the first metric that both have? */
-function verdict({ report, baselines = {} }: ReportInput): string {
+function verdict({ report, baselines = {} }: ReportInput<SingleReport>): string {
   for (const [metric, more] of compared[report.kind]) {
     const own = report.metrics[metric]
     const others = Object.entries(baselines).flatMap(([name, metrics]) =>
@@ -39,7 +41,7 @@ function verdict({ report, baselines = {} }: ReportInput): string {
 }
 
 /** The section, or undefined when no baseline was trained. */
-export function baselineSection(input: ReportInput): Markup | undefined {
+export function baselineSection(input: ReportInput<SingleReport>): Markup | undefined {
   const { report, baselines = {} } = input
   if (Object.keys(baselines).length === 0) return undefined
   const metrics = compared[report.kind]

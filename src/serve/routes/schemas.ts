@@ -39,7 +39,11 @@ function bodySchema(schema: z.ZodType, description?: string): Schema {
   return description === undefined ? rest : { ...rest, description }
 }
 
-const prediction = object({ label: text, score: { type: 'number', minimum: 0, maximum: 1 } })
+const prediction = object({
+  'target?': { ...text, description: 'Of a model of several targets: the one that the label is of' },
+  label: text,
+  score: { type: 'number', minimum: 0, maximum: 1 },
+})
 const estimate = object({ target: text, value: { type: 'number' } })
 const answers = listOf({ anyOf: [prediction, estimate] })
 const port = object({ name: text, datatype: text, shape: listOf({ type: 'integer', minimum: -1 }) })
@@ -84,7 +88,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
   },
   CsvResults: {
     type: 'string',
-    description: 'row,label,score,label2,score2,...,error or row,value,error: a line for each row, in their order',
+    description:
+      'row,label,score,label2,score2,...,error or row,value,error, of several targets their names in place of label and value: a line for each row, in their order',
   },
   PredictForm: object(
     { 'file?': ref('Picture'), 'topK?': { type: 'integer', minimum: 1 } },
@@ -96,7 +101,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
   ),
   Predictions: {
     anyOf: [answers, listOf(answers)],
-    description: 'One input gives its answers, several a list of lists',
+    description:
+      'One input gives its answers, several a list of lists. Of several targets the answers of one stand behind those of the other',
   },
   JobRequest: bodySchema(jobRequest, 'For a file that lies in the folder that the server names'),
   JobForm: object({

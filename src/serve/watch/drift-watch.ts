@@ -85,7 +85,7 @@ export class DriftWatch implements GaugeSource {
     const { inputs, outputs, version: loaded } = watched
     const rows = Object.values(feeds)[0]?.shape[0] ?? 0
     if (inputs.watches) inputs.add(feeds, rows)
-    if (outputs.watches && results[loaded.manifest.outputs[0]!.name]) outputs.add(results, rows)
+    if (outputs.watches && loaded.manifest.outputs.every(({ name }) => results[name])) outputs.add(results, rows)
     const { window, minExamples } = this.#settings
     const every = Math.max(1, Math.floor(window / checksInWindow))
     if (inputs.seen < minExamples || inputs.seen - watched.lastCheck < every) return

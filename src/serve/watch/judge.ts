@@ -21,9 +21,10 @@ export interface Judge {
   score(judged: readonly Judged[]): Record<string, number>
 }
 
-/** Undefined where an answer is neither classes nor one number. */
+/** Undefined where an answer is neither classes nor one number, such as that of several targets. */
 export function judgeOf(manifest: Manifest): Judge | undefined {
   const { labels, outputs } = manifest
+  if (outputs.length > 1) return undefined
   const sizes = outputs[0]!.shape.slice(1)
   const width = sizes.reduce<number>((product, size) => product * Number(size), 1)
   if (labels.length > 1 && width === labels.length) return classJudge(manifest)
