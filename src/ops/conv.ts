@@ -42,6 +42,11 @@ function times(dim: Dim, factor: number): Dim {
   return typeof dim === 'number' ? dim * factor : factor === 1 ? dim : unknownDim
 }
 
+/** size * stride, as specified for padding 'SAME', but where windows are smaller than their stride: the runtime fills no gap behind the last. */
+function smaller(specified: Dim, full: Dim): Dim {
+  return typeof specified === 'number' && typeof full === 'number' ? Math.min(specified, full) : specified
+}
+
 const convSamples: readonly Sample[] = [
   { title: 'bias, stride 1', inputs: [{ shape: [2, 2, 5, 4] }, { shape: [3, 2, 3, 2] }, { shape: [3] }] },
   { title: 'one channel', inputs: [{ shape: [3, 1, 6, 6] }, { shape: [4, 1, 3, 3] }, { shape: [4] }] },
@@ -175,7 +180,7 @@ function transposeWindows(
   if (attributes.has('output_shape') || same) {
     const output = attributes.has('output_shape')
       ? [...attributes.ints('output_shape')].slice(-rank)
-      : input.map((size, i) => times(size, strides[i]!))
+      : input.map((size, i) => smaller(times(size, strides[i]!), full[i]!))
     const total = full.map((size, i) =>
       typeof size === 'number' ? Math.max(0, size - (output[i] as number)) : Number.NaN,
     )
@@ -231,6 +236,11 @@ const transposeSamples: readonly Sample[] = [
     title: 'same lower',
     inputs: [{ shape: [1, 1, 3, 3] }, { shape: [1, 2, 3, 3] }],
     attributes: { strides: [2, 2], auto_pad: 'SAME_LOWER' },
+  },
+  {
+    title: 'same, windows smaller than their stride',
+    inputs: [{ shape: [1, 1, 3, 3] }, { shape: [1, 2, 1, 2] }],
+    attributes: { strides: [2, 3], auto_pad: 'SAME_UPPER' },
   },
   {
     title: 'output shape',

@@ -1,8 +1,9 @@
 /** Einstein summation: a product of tensors whose axes are named by letters; letters absent from the result are summed. */
 
 import { QuernError } from '../core/errors.ts'
-import { broadcastShapes, type Dim, type Shape, sameDim, unknownDim } from '../core/shape.ts'
-import { shapeOf, type Value } from '../graph/graph.ts'
+import { broadcastShapes, type Dim, requireStatic, type Shape, sameDim, unknownDim } from '../core/shape.ts'
+import { tensorFromNumbers } from '../core/tensor.ts'
+import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
 import { type GradientContext, type Op, typed } from './op.ts'
 
@@ -61,12 +62,7 @@ function termGradient(c: GradientContext, equation: Equation, index: number): Va
   const { g, dy, node } = c
   const { terms, result } = equation
   const term = terms[index]!
-  if (new Set(term).size !== term.length) {
-    throw new QuernError(
-      'unsupported',
-      `no gradient through Einsum at '${node.name}': a letter occurs twice in '${term}'`,
-    )
-  }
+  const letters = [...new Set(term)]
   const shapes = node.inputs.map((_, i) => shapeOf(c.input(i)))
   const sizes = sizesOf(equation, shapes, failAt(c))
   // An axis of the ellipsis that is 1 here and more elsewhere is written out: in an equation of letters sizes must be equal.
@@ -83,7 +79,7 @@ function termGradient(c: GradientContext, equation: Equation, index: number): Va
           },
         ],
   )
-  const found = [...term].filter((letter) => result.includes(letter) || others.some((o) => o.letters.includes(letter)))
+  const found = letters.filter((letter) => result.includes(letter) || others.some((o) => o.letters.includes(letter)))
   const factors = [{ letters: result, value: dy }, ...others]
   const product = g.op(
     'Einsum',
@@ -92,7 +88,29 @@ function termGradient(c: GradientContext, equation: Equation, index: number): Va
       equation: `${factors.map((f) => f.letters).join(',')}->${found.join('')}`,
     },
   )
-  return restore(g, product, [...term], found, shapeOf(c.input(index)))
+  const shape = shapeOf(c.input(index))
+  const own = letters.map((letter) => shape[term.indexOf(letter)]!)
+  return onDiagonals(g, restore(g, product, letters, found, own), term)
+}
+
+/** Axes of one letter have a gradient where their positions are equal: x `[one axis a letter]` times identities, in the term's axes. */
+function onDiagonals(g: Emitter, x: Value, term: string): Value {
+  const repeated = [...new Set(term)].filter((letter) => term.indexOf(letter) !== term.lastIndexOf(letter))
+  if (repeated.length === 0) return x
+  const sizes = requireStatic(shapeOf(x), 'the gradient of Einsum')
+  const size = (letter: string) => sizes[[...new Set(term)].indexOf(letter)]!
+  const open = [...term].map((letter, axis) => (term.indexOf(letter) === axis ? size(letter) : 1))
+  return repeated.reduce(
+    (product, letter) => {
+      const [n, times] = [size(letter), [...term].filter((other) => other === letter).length]
+      // Positions that are equal in all axes lie 1 + n + n^2 + ... apart.
+      const step = Array.from({ length: times }, (_, i) => n ** i).reduce((sum, part) => sum + part)
+      const identity = Array.from({ length: n ** times }, (_, i) => (i % step === 0 ? 1 : 0))
+      const shape = [...term].map((other) => (other === letter ? n : 1))
+      return g.mul(product, g.constant(tensorFromNumbers(dtypeOf(x), shape, identity)))
+    },
+    g.reshape(x, open),
+  )
 }
 
 /** Sums ellipsis axes that were broadcast, and repeats the gradient along the letters that it lacks. */
@@ -144,6 +162,9 @@ const einsumOp: Op = {
     { inputs: [{ shape: [2, 3, 2] }, { shape: [2, 2, 4] }], attributes: { equation: 'bij,bjk->bik' } },
     { inputs: [{ shape: [2, 3, 4] }, { shape: [1, 4, 2] }], attributes: { equation: '...ij,...jk->...ik' } },
     { inputs: [{ shape: [2] }, { shape: [3] }, { shape: [2, 3] }], attributes: { equation: 'i,j,ij->' } },
+    { title: 'trace', inputs: [{ shape: [3, 3] }], attributes: { equation: 'ii' } },
+    { title: 'diagonal', inputs: [{ shape: [3, 3] }, { shape: [3, 2] }], attributes: { equation: 'ii,ij->ij' } },
+    { title: 'diagonal of a cube', inputs: [{ shape: [2, 3, 2, 2] }], attributes: { equation: 'ijii->ji' } },
   ],
 }
 

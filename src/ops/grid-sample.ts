@@ -153,10 +153,10 @@ const gridSample: Op = lowered(
   ({ g, input, attributes }) => [sampleGrid(g, input(0), input(1), attributes)],
 )
 
-/** Coordinates of `size` places from edge to edge, of the centres of the first and the last element (corners) or of their outer edges. */
+/** Coordinates of `size` places from edge to edge, of the centres of the first and the last element (corners) or of their outer edges; a single corner stands at 1 in the runtime. */
 function coordinates(size: number, corners: boolean): number[] {
   return Array.from({ length: size }, (_, i) => {
-    if (corners) return size === 1 ? -1 : -1 + (2 * i) / (size - 1)
+    if (corners) return size === 1 ? 1 : -1 + (2 * i) / (size - 1)
     return -1 + (2 * i + 1) / size
   })
 }
@@ -199,6 +199,11 @@ const affineGrid: Op = {
   samples: [0, 1].flatMap((align_corners): Sample[] => [
     {
       inputs: [{ shape: [2, 2, 3] }, { shape: [4], dtype: 'int64', values: [2, 1, 3, 4], constant: true }],
+      attributes: { align_corners },
+    },
+    {
+      title: 'axes of one place',
+      inputs: [{ shape: [1, 2, 3] }, { shape: [4], dtype: 'int64', values: [1, 2, 3, 1], constant: true }],
       attributes: { align_corners },
     },
     {

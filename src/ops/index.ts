@@ -22,6 +22,7 @@ import { random } from './random.ts'
 import { recurrent } from './recurrent.ts'
 import { reduce } from './reduce.ts'
 import { resizing } from './resize.ts'
+import { scattering } from './scatter.ts'
 import { sequences } from './sequence.ts'
 import { shape } from './shape.ts'
 import { sliceAndPad } from './slice-pad.ts'
@@ -40,6 +41,7 @@ const families: readonly (readonly Op[])[] = [
   sliceAndPad,
   create,
   indexing,
+  scattering,
   linearAlgebra,
   einsum,
   contrib,

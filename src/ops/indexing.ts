@@ -1,13 +1,13 @@
 /**
- * Reading and writing elements by their positions. Reading and scattering are each other's gradient: what was read several times
- * is summed, by ScatterND or ScatterElements with reduction=add into zeros.
+ * Reading elements by their positions. The gradient writes to them (scatter.ts): what was read several times is summed, by ScatterND or
+ * ScatterElements with reduction=add into zeros.
  */
-import { QuernError } from '../core/errors.ts'
 import {
   type Dim,
   isStatic,
   normalizeAxis,
   requireStatic,
+  type Shape,
   type StaticShape,
   sizeOf,
   unknownDim,
@@ -15,11 +15,15 @@ import {
 import { int64 } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from './emitter.ts'
-import { type GradientContext, type Op, type SampleInput, typed } from './op.ts'
+import { type Op, type SampleInput, typed } from './op.ts'
 import { scatterSum } from './scatter-sum.ts'
 import { agree, constantNumbers, productOf, withDim } from './shape-rules.ts'
 
-const indices = (shape: readonly number[], ...values: number[]): SampleInput => ({ shape, dtype: 'int64', values })
+export const indices = (shape: readonly number[], ...values: number[]): SampleInput => ({
+  shape,
+  dtype: 'int64',
+  values,
+})
 const axis0 = { kind: 'int', default: 0 } as const
 
 const gather: Op = {
@@ -93,6 +97,19 @@ function flatIndices(g: Emitter, index: Value, shape: StaticShape): { numbers: V
   return { numbers: g.reshape(numbers, [-1]), depth }
 }
 
+/** Zeros of `shape` with updates added at the positions of GatherND, repeated ones summed. */
+export function sumAt(g: Emitter, updates: Value, positions: Value, of: Shape, batchDims: number): Value {
+  const shape = requireStatic(of, 'the gradient of a position of several axes')
+  const index = absoluteIndices(g, g.cast(positions, 'int64'), batchDims)
+  const { numbers, depth } = flatIndices(g, index, shape)
+  const rows = sizeOf(shape.slice(0, depth))
+  const rest = shape.slice(depth)
+  return g.reshape(
+    scatterSum(g, g.reshape(updates, [-1, ...rest]), numbers, { axis: 0, shape: [rows, ...rest] }),
+    shape,
+  )
+}
+
 const gatherND: Op = {
   name: 'GatherND',
   since: 13,
@@ -109,13 +126,7 @@ const gatherND: Op = {
     return typed(data.dtype, [...index.shape.slice(0, -1), ...data.shape.slice(batch + depth)])
   },
   grad: ({ g, x, dy, input, attributes }) => {
-    const shape = requireStatic(shapeOf(x), 'the gradient of GatherND')
-    const index = absoluteIndices(g, g.cast(input(1), 'int64'), attributes.int('batch_dims'))
-    const { numbers, depth } = flatIndices(g, index, shape)
-    const rows = sizeOf(shape.slice(0, depth))
-    const rest = shape.slice(depth)
-    const updates = g.reshape(dy, [-1, ...rest])
-    return [g.reshape(scatterSum(g, updates, numbers, { axis: 0, shape: [rows, ...rest] }), shape)]
+    return [sumAt(g, dy, input(1), shapeOf(x), attributes.int('batch_dims'))]
   },
   smooth: true,
   samples: [
@@ -123,116 +134,6 @@ const gatherND: Op = {
     { inputs: [{ shape: [3, 2, 2] }, indices([2, 2, 1], 0, 2, 2, 2)] },
     { inputs: [{ shape: [2, 3, 2] }, indices([2, 1], 1, -1)], attributes: { batch_dims: 1 } },
     { inputs: [{ shape: [2, 2, 3] }, indices([2, 2, 2, 1], 0, 1, 2, 2, 1, 0, 0, 0)], attributes: { batch_dims: 2 } },
-  ],
-}
-
-const reductions = ['none', 'add', 'mul', 'max', 'min']
-
-/**
- * Gradients of a scatter, given how to read its positions back. none: what was overwritten gets nothing. add: both get all of dy.
- * mul: each factor gets dy y / factor, which asks that no factor is 0.
- */
-function scatterGradient(
-  c: GradientContext,
-  read: (from: Value) => Value,
-  write: (into: Value, updates: Value) => Value,
-): readonly (Value | undefined)[] {
-  const { g, x, y, dy, node } = c
-  const updates = c.input(2)
-  const reduction = c.attributes.string('reduction')
-  if (reduction === 'none') return [write(dy, g.zerosLike(updates)), undefined, read(dy)]
-  if (reduction === 'add') return [dy, undefined, read(dy)]
-  if (reduction === 'mul') {
-    const share = g.mul(dy, y)
-    return [g.div(share, x), undefined, g.div(read(share), updates)]
-  }
-  throw new QuernError(
-    'unsupported',
-    `no gradient through ${node.op} at '${node.name}': reduction '${reduction}' has none here`,
-    {
-      hint: 'Use reduction none, add or mul.',
-    },
-  )
-}
-
-const reduction = { kind: 'string', default: 'none' } as const
-const noZero = { away: { from: [0], by: 0.5 } }
-
-const scatterElements: Op = {
-  name: 'ScatterElements',
-  since: 18,
-  inputs: [3, 3],
-  attributes: { axis: axis0, reduction },
-  infer: (c) => {
-    const [data, index, updates] = [c.input(0), c.input(1), c.input(2)]
-    normalizeAxis(c.attributes.int('axis'), data.shape.length)
-    if (data.shape.length !== index.shape.length) c.fail('data and indices must have the same number of axes')
-    if (updates.dtype !== data.dtype) c.fail(`updates must be ${data.dtype}, received ${updates.dtype}`)
-    index.shape.forEach((dim, i) => {
-      agree(dim, updates.shape[i] ?? 1, `axis ${i} of indices and updates`, c.fail)
-    })
-    if (!reductions.includes(c.attributes.string('reduction')))
-      c.fail(`reduction must be one of ${reductions.join(', ')}`)
-    return [data]
-  },
-  grad: (c) => {
-    const axis = c.attributes.int('axis')
-    return scatterGradient(
-      c,
-      (from) => c.g.op('GatherElements', [from, c.input(1)], { axis }),
-      (into, updates) => c.g.op('ScatterElements', [into, c.input(1), updates], { axis }),
-    )
-  },
-  smooth: true,
-  samples: [
-    { inputs: [{ shape: [3, 2] }, indices([2, 2], 0, 2, 1, 0), { shape: [2, 2] }] },
-    { inputs: [{ shape: [2, 4] }, indices([2, 2], 0, -1, 1, 2), { shape: [2, 2] }], attributes: { axis: -1 } },
-    { inputs: [{ shape: [4] }, indices([3], 1, 1, 3), { shape: [3] }], attributes: { reduction: 'add' } },
-    {
-      inputs: [{ shape: [4], ...noZero }, indices([3], 1, 1, 3), { shape: [3], ...noZero }],
-      attributes: { reduction: 'mul' },
-    },
-    { inputs: [{ shape: [3] }, indices([0]), { shape: [0] }] },
-  ],
-}
-
-const scatterND: Op = {
-  name: 'ScatterND',
-  since: 18,
-  inputs: [3, 3],
-  attributes: { reduction },
-  infer: (c) => {
-    const [data, index, updates] = [c.input(0), c.input(1), c.input(2)]
-    if (updates.dtype !== data.dtype) c.fail(`updates must be ${data.dtype}, received ${updates.dtype}`)
-    const depth = index.shape.at(-1)
-    if (depth === undefined) c.fail('indices need at least one axis')
-    if (typeof depth === 'number') {
-      const expected = [...index.shape.slice(0, -1), ...data.shape.slice(depth)]
-      if (expected.length !== updates.shape.length) c.fail(`updates must have ${expected.length} axes`)
-      expected.forEach((dim, i) => {
-        agree(dim, updates.shape[i]!, `axis ${i} of updates and its place in the data`, c.fail)
-      })
-    }
-    if (!reductions.includes(c.attributes.string('reduction')))
-      c.fail(`reduction must be one of ${reductions.join(', ')}`)
-    return [data]
-  },
-  grad: (c) =>
-    scatterGradient(
-      c,
-      (from) => c.g.op('GatherND', [from, c.input(1)]),
-      (into, updates) => c.g.op('ScatterND', [into, c.input(1), updates]),
-    ),
-  smooth: true,
-  samples: [
-    { inputs: [{ shape: [4, 2] }, indices([2, 1], 1, -1), { shape: [2, 2] }] },
-    { inputs: [{ shape: [3, 2] }, indices([2, 2], 0, 1, 2, 0), { shape: [2] }] },
-    { inputs: [{ shape: [4, 2] }, indices([3, 1], 1, 1, 3), { shape: [3, 2] }], attributes: { reduction: 'add' } },
-    {
-      inputs: [{ shape: [4], ...noZero }, indices([3, 1], 1, 1, 3), { shape: [3], ...noZero }],
-      attributes: { reduction: 'mul' },
-    },
-    { inputs: [{ shape: [4, 2] }, indices([0, 1]), { shape: [0, 2] }], attributes: { reduction: 'add' } },
   ],
 }
 
@@ -367,14 +268,4 @@ const compress: Op = {
   ],
 }
 
-export const indexing: readonly Op[] = [
-  gather,
-  gatherElements,
-  gatherND,
-  scatterElements,
-  scatterND,
-  oneHot,
-  topK,
-  nonZero,
-  compress,
-]
+export const indexing: readonly Op[] = [gather, gatherElements, gatherND, oneHot, topK, nonZero, compress]

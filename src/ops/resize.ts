@@ -1,6 +1,6 @@
 /** Resize: interpolation of an image or a volume to another size. Source: ONNX operator Resize, opset 19. */
 import { QuernError } from '../core/errors.ts'
-import { type Dim, isStatic, normalizeAxis, requireStatic, unknownDim } from '../core/shape.ts'
+import { type Dim, isStatic, normalizeAxis, requireStatic, sameShape, unknownDim } from '../core/shape.ts'
 import { numbersOf, type Tensor } from '../core/tensor.ts'
 import { shapeOf } from '../graph/graph.ts'
 import { type AxisMatrix, transposedProduct } from './axis-matrix.ts'
@@ -173,6 +173,8 @@ const resize: Op = {
     if (isCrop && !roi) refuse('with tf_crop_and_resize whose region is not a constant')
     const from = requireStatic(shapeOf(x), 'the gradient of Resize')
     const to = requireStatic(shapeOf(dy), 'the gradient of Resize')
+    // The runtime copies where no size changes, whatever the scales are.
+    if (!isCrop && sameShape(from, to)) return [dy]
     const [scales, sizes] = [listOf(optional(2)?.constant), listOf(optional(3)?.constant)]
     const axes = axesOf(a, from.length)
     const policy = a.string('keep_aspect_ratio_policy')
@@ -238,6 +240,10 @@ const resize: Op = {
         attributes: { mode: 'linear', axes: [2, 3], keep_aspect_ratio_policy },
       }),
     ),
+    sample('scales too small to change a size', [1, 1, 2, 3], [1, 1, 1.3, 1.2], {
+      mode: 'cubic',
+      coordinate_transformation_mode: 'asymmetric',
+    }),
     sample('two axes', [1, 2, 3, 4], [2, 3], { axes: [2, 3] }),
     {
       title: 'sizes',

@@ -27,6 +27,7 @@ interface Cut {
 /** Start and count of `start:end:step` on an axis of `size`, by the clamping rules of ONNX (those of Python). */
 function cutOf(axis: number, size: number, start: number, end: number, step: number): Cut {
   const clamp = (v: number, low: number, high: number) => Math.max(low, Math.min(high, v < 0 ? v + size : v))
+  if (size === 0) return { axis, step, start: 0, count: 0 }
   const [low, high] = step > 0 ? [0, size] : [-1, size - 1]
   const first = step > 0 ? clamp(start, 0, size) : clamp(start, 0, size - 1)
   // INT64_MIN means "before the first element" also after the size has been added.
@@ -145,6 +146,10 @@ const slice: Op = {
     { inputs: [{ shape: [7, 5] }, ints(100, 1), ints(-100, 4), ints(0, 1), ints(-3, 2)] },
     { title: 'nothing', inputs: [{ shape: [4, 2] }, ints(3), ints(1), ints(0)] },
     { title: 'zero size', inputs: [{ shape: [4, 0] }, ints(1), ints(3), ints(0)] },
+    {
+      title: 'zero size, backwards',
+      inputs: [{ shape: [2, 0] }, ints(-1, 1), ints(toStart, 0), ints(0, 1), ints(-1, -2)],
+    },
     { title: 'everything', inputs: [{ shape: [3] }, ints(0), ints(toEnd), ints(0), ints(1)] },
   ],
 }
