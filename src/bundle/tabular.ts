@@ -8,6 +8,7 @@ import { columnFromValues } from '../data/table/cells.ts'
 import { type ColumnKind, columnKinds, type Table } from '../data/table/table.ts'
 import type { NamedTensors } from '../runtime/backend.ts'
 import { bestClasses } from './classes.ts'
+import { embeddings, moderations } from './openai.ts'
 import { tablePreprocessing, tabularCard } from './tabular-card.ts'
 import { answersOf, checkAnswers, finite, targetAnswers } from './tabular-several.ts'
 import type { PrepareContext, TaskPipeline } from './task-pipeline.ts'
@@ -148,6 +149,7 @@ export const tabularMultilabel: TaskPipeline = {
   ...tabularClassification,
   task: 'tabular-multilabel',
   check: (manifest, what) => checkLabels(manifest, what, 1),
+  openai: { '/v1/moderations': moderations },
 }
 
 export const tabularRegression: TaskPipeline = {
@@ -170,4 +172,5 @@ export const tabularRegression: TaskPipeline = {
     return Array.from(values, (value, i) => ({ target: names[i]!, value: finite(value, manifest.name) }))
   },
   card: tabularCard,
+  openai: { '/v1/embeddings': embeddings },
 }

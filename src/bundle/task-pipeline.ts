@@ -57,6 +57,25 @@ export interface CardParts {
 /** A manifest whose files are not written yet. */
 export type Described = Omit<Manifest, 'files'>
 
+/** How the models of a task answer one route. */
+export interface OpenAiRoute {
+  /** why the model of this bundle does not answer, though others of its task do; undefined where it does */
+  lacks(manifest: Manifest): string | undefined
+  /** What the body asks. Throws QuernError `input` with the name of what is wrong. */
+  read(body: unknown, manifest: Manifest): OpenAiQuestion
+}
+
+export interface OpenAiQuestion {
+  /** one or more */
+  readonly inputs: readonly PredictInput[]
+  /** answers that each of them needs */
+  readonly topK: number
+  /** words that the model reads of all inputs: it has no tokens of another kind */
+  readonly tokens: number
+  /** The body of the answer, from one list for each input. */
+  answer(about: { readonly id: string; readonly model: string }, answers: readonly Answer[][]): Record<string, unknown>
+}
+
 /** One record a task; tasks.ts holds the table. */
 export interface TaskPipeline {
   /** the manifest's `task` */
@@ -68,6 +87,6 @@ export interface TaskPipeline {
   /** The answers for the example in a row of the outputs. */
   answers(outputs: NamedTensors, row: number, manifest: Manifest, topK: number): Answer[]
   readonly card: CardParts
-  /** routes of OpenAI's HTTP API that the task answers, such as '/v1/embeddings'; default: none */
-  readonly openai?: readonly string[]
+  /** the routes of OpenAI's HTTP API that models of the task answer, by their paths, such as '/v1/embeddings'; default: none */
+  readonly openai?: Readonly<Record<string, OpenAiRoute>>
 }

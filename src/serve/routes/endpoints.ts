@@ -153,6 +153,17 @@ const inferenceProtocol: readonly Endpoint[] = [
   ),
 ]
 
+const openAiSummaries: Readonly<Record<string, string>> = {
+  '/v1/embeddings': 'Vectors of texts, of models that learnt a column of vectors from a column of texts',
+  '/v1/moderations': 'Which labels texts have, of models that learnt labels from a column of texts',
+}
+
+/** request, answer */
+const openAiSchemas: Readonly<Record<string, readonly [string, string]>> = {
+  '/v1/embeddings': ['EmbeddingRequest', 'Embeddings'],
+  '/v1/moderations': ['ModerationRequest', 'Moderations'],
+}
+
 const openAi: readonly Endpoint[] = [
   { method: 'get', path: '/v1/models', summary: "The models, in OpenAI's form", tag: 'OpenAI', answer: 'OpenAiModels' },
   {
@@ -166,11 +177,12 @@ const openAi: readonly Endpoint[] = [
     (path): Endpoint => ({
       method: 'post',
       path,
-      summary: "OpenAI's route, for models whose task answers it; 400 says what others do",
+      summary: openAiSummaries[path] ?? "OpenAI's route: no task answers it yet; 400 says what the model does answer",
       tag: 'OpenAI',
-      body: { 'application/json': 'OpenAiRequest' },
-      answer: 'OpenAiAnswer',
-      statuses: [404],
+      body: { 'application/json': openAiSchemas[path]?.[0] ?? 'OpenAiRequest' },
+      answer: openAiSchemas[path]?.[1] ?? 'OpenAiAnswer',
+      headers: ['x-timeout-ms'],
+      statuses: [404, 422, 499, 501, 504],
     }),
   ),
 ]

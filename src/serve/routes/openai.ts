@@ -3,13 +3,17 @@
  * form that OpenAI's clients understand, with the address where the model can be asked instead.
  */
 import { type Context, Hono } from 'hono'
-import { taskPipelineOf } from '../../bundle/index.ts'
+import { type Answer, taskPipelineOf } from '../../bundle/index.ts'
 import { bodyOf } from '../body.ts'
 import type { VersionInfo } from '../catalog.ts'
 import type { AppContext } from '../context.ts'
 import { errorBody } from '../error-body.ts'
+import { mostExamples } from '../example-json.ts'
 import type { Gated } from '../gate.ts'
 import { jsonFrom } from '../json.ts'
+import { type ModelInUse, useModel } from '../models.ts'
+import { outcomesOf } from '../outcomes.ts'
+import { inputErrorsAs, RequestError } from '../request-error.ts'
 
 /** Routes that take a model's name in their body. */
 export const openAiRoutes = [
@@ -31,16 +35,51 @@ export function openAiModelRoutes({ catalog }: AppContext): Hono<Gated> {
   })
   for (const path of openAiRoutes) {
     app.post(path, async (c) => {
-      const { model } = (jsonFrom(await bodyOf(c)) ?? {}) as { model?: unknown }
-      if (typeof model !== 'string') return refused(c, "'model' must be the name of a model", 'model')
-      if (!catalog.names.includes(model)) return unknownModel(c, model)
-      const { manifest } = catalog.find(model)
-      const known = taskPipelineOf(manifest, `model '${model}'`).openai ?? []
-      const others = known.length === 0 ? `ask it at POST /predict/${model}` : `it answers ${known.join(', ')}`
-      return refused(c, `model '${model}' (${manifest.task}) does not answer ${path}: ${others}`, 'model')
+      const body = jsonFrom(await bodyOf(c))
+      const { model: name } = (body ?? {}) as { model?: unknown }
+      if (typeof name !== 'string') return refused(c, "'model' must be the name of a model", 'model')
+      if (!catalog.names.includes(name)) return unknownModel(c, name)
+      const model = await useModel(catalog, c.get('passage'), name)
+      const refusal = refusalOf(path, model)
+      if (refusal !== undefined) return refused(c, refusal, 'model')
+      return c.json(await answerOf(c, path, model, body))
     })
   }
   return app
+}
+
+/** Why a model does not answer a route, and where it can be asked; undefined where it does. */
+function refusalOf(path: string, { name, manifest }: ModelInUse): string | undefined {
+  const { openai = {} } = taskPipelineOf(manifest, `model '${name}'`)
+  const lacks = openai[path]?.lacks(manifest)
+  if (openai[path] && lacks === undefined) return undefined
+  const known = Object.keys(openai).filter((each) => openai[each]!.lacks(manifest) === undefined)
+  const reason = lacks === undefined ? '' : `, since ${lacks}`
+  const others = known.length === 0 ? `ask it at POST /predict/${name}` : `it answers ${known.join(', ')}`
+  return `model '${name}' (${manifest.task}) does not answer ${path}${reason}: ${others}`
+}
+
+async function answerOf(
+  c: Context<Gated>,
+  path: string,
+  { name, manifest, pipeline }: ModelInUse,
+  body: unknown,
+): Promise<Record<string, unknown>> {
+  const question = taskPipelineOf(manifest, `model '${name}'`).openai![path]!.read(body, manifest)
+  const { inputs, topK, tokens } = question
+  if (inputs.length > mostExamples) {
+    throw new RequestError(400, `a request may hold ${mostExamples} inputs, received ${inputs.length}`)
+  }
+  const answers: Answer[][] = []
+  await inputErrorsAs(422, async () => {
+    for await (const outcome of outcomesOf(pipeline, inputs, topK)) {
+      if ('error' in outcome) throw outcome.error
+      answers.push([...outcome.predictions])
+    }
+  })
+  const passage = c.get('passage')
+  passage.tokensIn += tokens
+  return question.answer({ id: passage.id, model: name }, answers)
 }
 
 function listed({ name, manifest }: VersionInfo): Record<string, unknown> {

@@ -1,5 +1,6 @@
 /** JSON Schemas of requests and answers by name. Those of requests come from the schemas that check them. */
 import { z } from 'zod'
+import { embeddingRequest, moderationRequest } from '../../contract/openai.ts'
 import { jobFormats } from '../../store/jobs.ts'
 import { inferRequest } from '../infer-body.ts'
 import { predictRequest } from '../predict-body.ts'
@@ -150,6 +151,35 @@ export const schemas: Readonly<Record<string, Schema>> = {
   RepositoryRequest: bodySchema(changeRequest),
   OpenAiRequest: object({ model: text }),
   OpenAiAnswer: { type: 'object', description: "As OpenAI's documents have it" },
+  EmbeddingRequest: bodySchema(embeddingRequest, 'Texts; tokens as numbers are not taken'),
+  Embeddings: object({
+    object: { const: 'list' },
+    data: listOf(
+      object({
+        object: { const: 'embedding' },
+        index: count,
+        embedding: {
+          anyOf: [listOf({ type: 'number' }), text],
+          description: 'Numbers, or base64 of float32, little-endian, where encoding_format asks for that',
+        },
+      }),
+    ),
+    model: text,
+    usage: object({ prompt_tokens: count, total_tokens: count }, { description: 'Words that the model reads' }),
+  }),
+  ModerationRequest: bodySchema(moderationRequest),
+  Moderations: object({
+    id: text,
+    model: text,
+    results: listOf(
+      object({
+        flagged: { type: 'boolean', description: 'A label has a score of 0.5 or more' },
+        categories: { type: 'object', additionalProperties: { type: 'boolean' } },
+        category_scores: { type: 'object', additionalProperties: { type: 'number' } },
+        category_applied_input_types: { type: 'object', additionalProperties: texts },
+      }),
+    ),
+  }),
   OpenAiModel: object({ id: text, object: { const: 'model' }, created: { type: 'integer' }, owned_by: text }),
   OpenAiModels: object({ object: { const: 'list' }, data: listOf(ref('OpenAiModel')) }),
   Measurements: text,
