@@ -1,6 +1,7 @@
 import { appendFile, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readAll } from '../../../test/read-tables.ts'
 import { openTable } from './open-table.ts'
@@ -170,3 +171,53 @@ it('a large file is looked at by its beginning first, and says the same', async 
     /column 'n' holds numbers but for 1 of 40000 values: "many" in row 30001/,
   )
 }, 60_000)
+
+describe('files that were cut off', () => {
+  const rows = Array.from({ length: 200 }, (_, n) => ({ n, t: `a "{" and ] ${n}` }))
+  const csv = `n,t\n${Array.from({ length: 5000 }, (_, i) => `${i},${(i * 7919) % 9973}`).join('\n')}\n`
+  const packed = gzipSync(csv)
+  const json = JSON.stringify(rows)
+
+  it.each([
+    [
+      'list.json',
+      json.slice(0, json.indexOf('{"n":150')),
+      'list.json: the list of rows is never closed, it ends behind row 150',
+    ],
+    ['list.json', json.slice(0, -1), 'list.json: the list of rows is never closed, it ends behind row 200'],
+    ['list.json.gz', gzipSync(json.slice(0, json.indexOf(',{"n":150'))), 'it ends behind row 150'],
+    [
+      'rows.csv.gz',
+      packed.subarray(0, packed.length / 2),
+      'rows.csv.gz: it is no whole gzip file (unexpected end of file)',
+    ],
+    ['rows.jsonl.gz', packed.subarray(0, 100), 'rows.jsonl.gz: it is no whole gzip file'],
+    ['text.csv.gz', csv, 'text.csv.gz: it is no whole gzip file (incorrect header check)'],
+  ])('%s is refused, and says where it ends', async (name, bytes, message) => {
+    await writeFile(join(root, name), bytes)
+    await expect(readAll(name, { root })).rejects.toThrow(message)
+  })
+
+  it.each([
+    ['list.json', json],
+    ['list.json', JSON.stringify(rows, undefined, 2)],
+    ['list.json.gz', gzipSync(json)],
+    ['lines.json', rows.map((row) => JSON.stringify(row)).join('\n')],
+  ])('%s that is whole is read', async (name, bytes) => {
+    await writeFile(join(root, name), bytes)
+    const found = await readAll(name, { root })
+    expect(found.cells('t')).toEqual(rows.map(({ t }) => t))
+  })
+})
+
+it('a quote that is never closed hides the rest of the file, and is not left out as one line', async () => {
+  await writeFile(join(root, 'hidden.csv'), `a,b\n1,x\n2,"y\n${'3,z\n'.repeat(500)}`)
+  const message = 'hidden.csv line 3: a quote is opened and never closed, which hides the rest of the file'
+  await expect(readAll('hidden.csv', { root, onBroken: 'skip' })).rejects.toThrow(message)
+})
+
+it('more lines that do not fit than are counted are refused', async () => {
+  await writeFile(join(root, 'unfit.csv'), `a,b\n1,x\n${'2\n'.repeat(100_001)}3,y\n`)
+  const message = '100000 lines or more do not fit, the first is unfit.csv line 3'
+  await expect(readAll('unfit.csv', { root, onBroken: 'skip' })).rejects.toThrow(message)
+})

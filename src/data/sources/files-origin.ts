@@ -8,8 +8,9 @@ import { type RowNames, rowName, type SkippedRow } from '../table/table-source.t
 import { type DuckDBConnection, query } from './duckdb.ts'
 import { lineEndsError, mayBeLineEnds, otherLineEnd } from './line-ends.ts'
 import { fileError } from './read-error.ts'
-import { relationOf, type TableFile } from './table-file.ts'
+import { mostRejects, relationOf, type TableFile } from './table-file.ts'
 import type { OriginOptions, TableOrigin } from './table-origin.ts'
+import { refuseCut } from './whole-files.ts'
 
 /** From this size on different values are estimated before they are counted. */
 const largeBytes = 4e6
@@ -31,6 +32,7 @@ export function filesOrigin(files: readonly TableFile[], what: string, options: 
     folder: dirname(first.path),
     isLarge: files.reduce((sum, { size }) => sum + size, 0) > largeBytes,
     async relation(connection) {
+      for (const file of files) await refuseCut(file)
       if (files.length > 1) before = await rowsBefore(connection, files, options)
       return relationOf(files, options)
     },
@@ -75,7 +77,7 @@ async function rowsBefore(connection: DuckDBConnection, files: readonly TableFil
   return before
 }
 
-/** Rows that DuckDB left out in the last scan. */
+/** Rows that DuckDB left out in the last scan. Throws where it left out more than it counts. */
 async function rejected(connection: DuckDBConnection, files: readonly TableFile[]): Promise<SkippedRow[]> {
   const rows = await query(
     connection,
@@ -85,10 +87,26 @@ async function rejected(connection: DuckDBConnection, files: readonly TableFile[
      GROUP BY path, line ORDER BY path, line`,
   ).catch(() => [])
   const names = new Map(files.map(({ path, name }) => [path, name]))
-  return rows.map(({ path, line, message }) => ({
-    name: `${names.get(String(path)) ?? path} line ${line}`,
-    reason: String(message),
-  }))
+  const skipped = rows.map(({ path, line, message }) => {
+    const name = `${names.get(String(path)) ?? path}`
+    if (/unterminated quote/i.test(String(message))) throw endlessQuote(name, Number(line))
+    return { name: `${name} line ${line}`, reason: String(message) }
+  })
+  if (skipped.length < mostRejects) return skipped
+  throw new QuernError('input', `${mostRejects} lines or more do not fit, the first is ${skipped[0]!.name}`, {
+    hint: 'So many are no exceptions: look at data.csv, or mend the file.',
+  })
+}
+
+/** All that follows belongs to the one text: what is left out is the rest of the file, however many rows that are. */
+function endlessQuote(name: string, line: number): QuernError {
+  return new QuernError(
+    'input',
+    `${name} line ${line}: a quote is opened and never closed, which hides the rest of the file`,
+    {
+      hint: "Close it, or double the quotes that are a part of a text: it cannot be left out by data.onBroken: 'skip'.",
+    },
+  )
 }
 
 async function refuseChanged({ path, name, size, changed }: TableFile): Promise<void> {

@@ -39,7 +39,7 @@ const known: readonly Known[] = [
     hint: 'Copy it again: the copy was cut off.',
   },
   {
-    pattern: /Malformed JSON[^:]*?(?::|at) ?([^\n]*)/i,
+    pattern: /Malformed JSON[^:]*?(?::|at) ?([^\n]*?)[. ]*(?:\n|$)/i,
     say: ([, what]) => `malformed JSON: ${what}`,
     hint: 'JSON lines have one object a line, .json files one array of objects.',
   },

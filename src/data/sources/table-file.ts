@@ -19,6 +19,9 @@ export interface TableFile {
   readonly changed: number
 }
 
+/** Lines that may be left out of the files; beyond them DuckDB does not count. */
+export const mostRejects = 100_000
+
 const endings: Readonly<Record<string, 'csv' | 'json' | 'parquet'>> = {
   csv: 'csv',
   tsv: 'csv',
@@ -87,7 +90,7 @@ export async function relationOf(
     // The reader takes an empty cell for none in any case, until it is told of other texts.
     ...(types ? [`nullstr=[${['', ...types.missing.filter((text) => text !== '')].map(sqlText).join(', ')}]`] : []),
     ...(types?.format === undefined ? [] : [`timestampformat=${sqlText(types.format)}`]),
-    ...(onBroken === 'skip' ? ['ignore_errors=true', 'store_rejects=true', 'rejects_limit=100000'] : []),
+    ...(onBroken === 'skip' ? ['ignore_errors=true', 'store_rejects=true', `rejects_limit=${mostRejects}`] : []),
   ]
   return `read_csv(${settings.join(', ')})`
 }
