@@ -4,6 +4,7 @@ import { createRandom } from '../core/random.ts'
 import type { StaticShape } from '../core/shape.ts'
 import { numbersOf, type Tensor, tensorFromNumbers } from '../core/tensor.ts'
 import { initialParameters, type Layer, trace } from '../nn/index.ts'
+import { inOrder, inputNames } from '../nn/port-order.ts'
 import { writeModel } from '../onnx/write.ts'
 import type { OpTable } from '../ops/op.ts'
 import { optimizeInference } from '../passes/index.ts'
@@ -25,11 +26,11 @@ export async function answersOf(
   of: { backend: Backend; table: OpTable; parameters?: ReadonlyMap<string, Tensor> },
 ): Promise<readonly Tensor[]> {
   const { backend, table, parameters } = of
-  const typed = Object.entries(inputs).map(([name, { dtype, shape }]) => ({ name, type: { dtype, shape } }))
+  const typed = inOrder(inputNames(model), inputs).map(([name, { dtype, shape }]) => ({ name, type: { dtype, shape } }))
   const traced = trace(model, typed, { table, training: false, name: 'answers' })
   const { g } = traced
   // A copy behind each: an output may be an input itself.
-  const outputs = Object.values(traced.outputs ?? { output: traced.output }).map((value) => g.op('Identity', [value]))
+  const outputs = [...(traced.outputs?.values() ?? [traced.output])].map((value) => g.op('Identity', [value]))
   const graph = optimizeInference(g.builder.finish(outputs))
   const initial = initialParameters(traced.parameters, createRandom(0))
   const feeds = traced.parameters.map(({ path }) => [path, parameters?.get(path) ?? initial.get(path)!] as const)

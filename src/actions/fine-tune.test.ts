@@ -7,7 +7,7 @@ import { packedFile } from '../../test/package-files.ts'
 import { float32 } from '../core/tensor.ts'
 import { createTokenizer } from '../data/tokenizer.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import { constantsOf } from '../graph/graph.ts'
+import { constantsOf, type Value } from '../graph/graph.ts'
 import { conv2d, dense, flatten, sequential } from '../nn/index.ts'
 import { readModel } from '../onnx/read.ts'
 import { writeModel } from '../onnx/write.ts'
@@ -238,6 +238,43 @@ describe('a model of several inputs', () => {
     } finally {
       await rm(folder, { recursive: true })
     }
+  })
+
+  it('keeps the order of names that are numbers, as exporters give them', async () => {
+    const g = new Emitter(table, new GraphBuilder('numbered'))
+    const [a, b] = ['9', '2'].map((name) => g.builder.input(name, { dtype: 'float32', shape: ['batch', 2] }))
+    const kernel = g.constant(float32([2, 2], Float32Array.of(1, 2, -1, 0.5)), 'wide.weight')
+    const wide = g.matMul(g.sub(a!, g.mul(b!, 2)), kernel)
+    const { nodes, ...graph } = g.builder.finish([wide, g.sum(g.tanh(wide), [1])])
+    // The last output is named by a smaller number than the first.
+    const names = new Map(graph.outputs.map((value, i) => [value, { ...value, name: ['463', '461'][i]! }]))
+    const named = (value: Value | undefined) => value && (names.get(value) ?? value)
+    const file = writeModel({
+      ...graph,
+      nodes: nodes.map((node) => ({ ...node, inputs: node.inputs.map(named), outputs: node.outputs.map(named) })),
+      outputs: [...names.values()],
+    }).model
+    const [first, second] = [clouds(80).x, clouds(80, 1).x]
+    const options = { ...quick, x: { 2: second, 9: first }, y: clouds(80).y, output: '463', train: 'all' } as const
+    const { events, result } = await drained(file, options)
+    expect((events[0] as { difference: number }).difference).toBeLessThan(1e-5)
+    const session = await createNodeBackend().createSession(result.onnx)
+    expect(session.inputs.map(({ name }) => name)).toEqual(['9', '2'])
+    await session.release()
+  })
+
+  it('computes what is frozen once where the file reads the sizes of what it is given', async () => {
+    const g = new Emitter(table, new GraphBuilder('sizes'))
+    const input = g.builder.input('x', { dtype: 'float32', shape: ['batch', 2] })
+    const kernel = g.constant(float32([2, 4], Float32Array.of(1, -1, 1, -1, 1, 1, -1, -1)), 'wide.weight')
+    const wide = g.relu(g.matMul(input, kernel))
+    const count = g.op('Slice', [g.op('Shape', [wide]), g.integers([0]), g.integers([1])])
+    const twice = g.op('Reshape', [wide, g.op('Concat', [count, g.integers([2, 2])], { axis: 0 })])
+    const file = writeModel(g.builder.finish([g.mul(twice, 2)])).model
+    const { events, result } = await drained(file, { ...clouds(200), ...quick, epochs: 20 })
+    expect(events[0]).toMatchObject({ features: { bytes: 200 * 4 * 4 } })
+    const right = (await predictions(result.onnx, clouds(200).x)).filter((label, i) => label === i % 4)
+    expect(right.length / 200).toBeGreaterThan(0.95)
   })
 
   it('names what is missing or of another number of examples', async () => {

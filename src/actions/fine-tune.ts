@@ -17,10 +17,18 @@ import { createRunStore } from '../store/file-runs.ts'
 import { cacheFeatures } from '../train/feature-cache.ts'
 import { type FrozenPrefix, frozenPrefix } from '../train/frozen-prefix.ts'
 import { type BaseModel, type BaseServices, baseFromBytes, openBase } from './base-model.ts'
-import { type FitOptions, type FittedModel, fit, inputsOf, isTensor, type NamedColumns } from './fit.ts'
+import {
+  type FitOptions,
+  type FittedModel,
+  fitParameters,
+  inputColumns,
+  inputsOf,
+  isTensor,
+  type NamedColumns,
+} from './fit.ts'
 import { accuracyOn, withTrainedWeights } from './forgetting.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
-import { checkExamples, columnSpec } from './run-fit.ts'
+import { checkExamples } from './run-fit.ts'
 import { type BaseEvent, baseEvent, fewExamples, verifyExport, verifyStart } from './start-from.ts'
 
 type Given = Tensor | NamedColumns | readonly string[]
@@ -96,14 +104,14 @@ export async function* fineTune(
   })
   const columns = inputsOf(start.base, given)
   checkExamples({ ...columns, y })
-  const inputs = Object.entries(columns).map(([name, column]) => columnSpec(name, column))
+  const inputs = inputColumns(start.base, columns)
   const { examples } = fewOf(columns)
   const checked = { start: { base: start.base, prepare: undefined }, examples, parameters: new Map<string, Tensor>() }
   const difference = await verifyStart(services, base, checked)
   const prefix = keeps ? frozenPrefix(start.model, inputs, table) : undefined
   const kept = prefix && (await cacheFeatures({ all: createDataset({ columns }) }, { prefix, inputs, ...services }))
   yield baseEvent(base, start, difference, kept && { bytes: kept.bytes, found: kept.found, seconds: 0 })
-  const fitted = yield* fit(prefix?.suffix ?? start.model, {
+  const { parameters } = yield* fitParameters(prefix?.suffix ?? start.model, {
     ...training,
     groups: [...(options.groups ?? []), ...start.groups],
     x: kept ? featuresOf(kept.datasets.all.columns, prefix!) : columns,
@@ -111,7 +119,6 @@ export async function* fineTune(
     loss: options.loss ?? (isClasses ? 'sparseCategoricalCrossentropy' : 'meanSquaredError'),
   })
   const oldColumns = old && { x: columnsOf(file, old.x, tokens), y: old.y }
-  const { parameters } = fitted
   const tuned = await finished(services, base, { start, inputs, examples, parameters, old: oldColumns })
   return adapter ? { ...tuned, adapter: await trainedAdapter(start.base.graph, adapter, parameters) } : tuned
 }
@@ -129,7 +136,7 @@ async function finished(
   base: BaseModel,
   of: {
     start: Transfer
-    inputs: readonly ReturnType<typeof columnSpec>[]
+    inputs: ReturnType<typeof inputColumns>
     examples: Readonly<Record<string, Tensor>>
     parameters: FittedModel['parameters']
     old: { readonly x: NamedColumns; readonly y: Tensor } | undefined

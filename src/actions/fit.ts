@@ -9,7 +9,9 @@ import type { Tensor } from '../core/tensor.ts'
 import type { MetricSpec } from '../metrics/index.ts'
 import type { Layer } from '../nn/layer.ts'
 import type { Loss, LossName } from '../nn/losses/index.ts'
+import { inOrder, inputNames } from '../nn/port-order.ts'
 import { table } from '../ops/index.ts'
+import type { ColumnSpec } from '../train/network.ts'
 import { type OutputLoss, targetsOf } from './fit-targets.ts'
 import { checkExamples, columnSpec, copyOfParameters, runFit, type TrainingOptions } from './run-fit.ts'
 
@@ -48,6 +50,18 @@ export interface FittedModel {
  * for await (const event of run) if (event.type === 'epoch') console.log(event.epoch, event.train.loss)
  */
 export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<TrainEvent, FittedModel> {
+  const { parameters, inputs } = yield* fitParameters(model, options)
+  return { onnx: exportGraph({ model, inputs, output: 'y', parameters, table, name: 'model' }), parameters }
+}
+
+/** What is trained of a model, and what it was given: for models that are no files of their own, such as what stands behind frozen layers. */
+export interface FittedParameters {
+  readonly parameters: FittedModel['parameters']
+  readonly inputs: readonly ColumnSpec[]
+}
+
+/** As {@link fit}, without a file. */
+export async function* fitParameters(model: Layer, options: FitOptions): AsyncGenerator<TrainEvent, FittedParameters> {
   const { x, y, sampleWeights } = options
   const inputs = inputsOf(model, isTensor(x) ? { x } : x)
   const targets = isTensor(y) ? { y } : y
@@ -55,7 +69,7 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
   if (twice !== undefined) throw new QuernError('config', `an input and a target are both named '${twice}'`)
   const columns = { ...inputs, ...targets, ...(sampleWeights && { sampleWeights }) }
   checkExamples(columns)
-  const specs = Object.entries(inputs).map(([name, tensor]) => columnSpec(name, tensor))
+  const specs = inputColumns(model, inputs)
   const { network, scorer, target, identity } = targetsOf(model, { inputs: specs, targets, options })
   return yield* runFit(
     options,
@@ -66,10 +80,7 @@ export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<Tr
       ...(target === undefined ? {} : { target }),
       identity: [model.kind, model.config, identity],
     },
-    (step) => {
-      const parameters = copyOfParameters(step)
-      return { onnx: exportGraph({ model, inputs: specs, output: 'y', parameters, table, name: 'model' }), parameters }
-    },
+    (step) => ({ parameters: copyOfParameters(step), inputs: specs }),
   )
 }
 
@@ -77,16 +88,22 @@ export function isTensor(given: Tensor | NamedColumns): given is Tensor {
   return typeof given.dtype === 'string'
 }
 
-/** The inputs in the order in which the model takes them. */
+/**
+ * The inputs of a model, by its own names.
+ *
+ * @throws QuernError 'input' for names that are not those of the model
+ */
 export function inputsOf(model: Layer, given: NamedColumns): NamedColumns {
-  const specs = (model as { readonly inputs?: readonly { readonly name: string }[] }).inputs
+  const wanted = inputNames(model)
   const names = Object.keys(given)
-  if (!specs || (names.length === 1 && names[0] === 'x' && specs.length === 1)) return given
-  const wanted = specs.map(({ name }) => name)
-  if (names.length !== wanted.length || !wanted.every((name) => Object.hasOwn(given, name))) {
-    throw new QuernError('input', `the model takes the inputs ${wanted.join(', ')}, received ${names.join(', ')}`, {
-      hint: `Give them by name: { x: { ${wanted.map((name) => `${name}: ...`).join(', ')} } }.`,
-    })
-  }
-  return Object.fromEntries(wanted.map((name) => [name, given[name]!]))
+  if (!wanted || (names.length === 1 && names[0] === 'x' && wanted.length === 1)) return given
+  if (names.length === wanted.length && wanted.every((name) => Object.hasOwn(given, name))) return given
+  throw new QuernError('input', `the model takes the inputs ${wanted.join(', ')}, received ${names.join(', ')}`, {
+    hint: `Give them by name: { x: { ${wanted.map((name) => `${name}: ...`).join(', ')} } }.`,
+  })
+}
+
+/** The inputs as the graph takes them, in the order in which the model does. */
+export function inputColumns(model: Layer, inputs: NamedColumns): readonly ColumnSpec[] {
+  return inOrder(inputNames(model), inputs).map(([name, tensor]) => columnSpec(name, tensor))
 }

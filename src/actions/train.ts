@@ -139,7 +139,7 @@ function checkOutputs({ model, inputs, outputs }: TaskNetwork, table: OpTable): 
   const one = inputs.map(({ name, dtype, shape }) => ({ name, type: { dtype, shape: [1, ...shape] } }))
   const traced = trace(model, one, { table, training: false })
   for (const { name, shape: expected, what, hint } of outputs) {
-    const shape = shapeOf(traced.outputs?.[name] ?? traced.output)
+    const shape = shapeOf(traced.outputs?.get(name) ?? traced.output)
     if (shape.slice(1).join() === expected.join()) continue
     throw new QuernError(
       'config',

@@ -7,7 +7,7 @@ import { createRandom } from '../core/random.ts'
 import type { StaticShape } from '../core/shape.ts'
 import { float32, type Tensor, tensor } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import type { Graph } from '../graph/graph.ts'
+import type { Graph, Value } from '../graph/graph.ts'
 import * as nn from '../nn/index.ts'
 import { Emitter } from '../ops/emitter.ts'
 import { table } from '../ops/index.ts'
@@ -20,6 +20,7 @@ import { adaptedModel } from './adapted-model.ts'
 import { adapterFrom, mergeAdapter } from './adapter.ts'
 import { ia3 } from './ia3.ts'
 import { lora } from './lora.ts'
+import { findSites } from './sites.ts'
 
 const options = { vocabularySize: 11, numLayers: 2, numHeads: 2, hiddenDim: 8, maxSequenceLength: 6 } as const
 const tokens = tensor('int32', [2, 6], Int32Array.of(1, 2, 3, 4, 5, 6, 10, 0, 3, 3, 7, 1))
@@ -286,6 +287,41 @@ describe('imported models', () => {
   test.each([[{ rank: 0 }], [{ rank: 1.5 }], [{ alpha: 0 }], [{ dropout: 1 }]])('%o is refused', (wrong) => {
     expect(() => lora(wrong)).toThrow(Object.keys(wrong)[0]!)
   })
+})
+
+test('modules that only the names of nodes tell are the same within a model as in the file', async () => {
+  const g = new Emitter(table, new GraphBuilder('exported'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['batch', 4] })
+  const weight = (seed: number, name: string) => g.constant(noise(seed, [4, 4]), name)
+  const named = (name: string, given: Value, value: Value) => {
+    const output = g.op('MatMul', [given, value])
+    g.builder.nodes.push({ ...g.builder.nodes.pop()!, name })
+    return output
+  }
+  const query = named('/encoder/layer.0/attention/query/MatMul', x, weight(1, 'onnx::MatMul_470'))
+  const key = named('/encoder/layer.0/attention/key/MatMul_1', x, weight(2, 'onnx::MatMul_471'))
+  const bare = named('MatMul_9', g.add(query, key), weight(3, 'onnx::MatMul_472'))
+  const graph = g.builder.finish([bare])
+  const method = lora({ rank: 2, targets: ['query', 'key'] })
+  expect(findSites(graph.nodes).sites.map(({ module }) => module)).toEqual([
+    'encoder.layer.0.attention.query',
+    'encoder.layer.0.attention.key',
+    'MatMul_9',
+  ])
+  const base = nn.importedModel(graph, { train: 'none', name: 'base' })
+  const [first, second] = ['a', 'b'].map((name) => nn.input({ name, shape: [4] })) as [
+    nn.SymbolicTensor,
+    nn.SymbolicTensor,
+  ]
+  const whole = adaptedModel(base, { adapter: method, name: 'base' })(first)
+  const model = nn.model({ inputs: [first, second], outputs: nn.add()([whole, second]) })
+  const data = [noise(7, [3, 4]), noise(8, [3, 4])]
+  const run = await runLayer(model, { inputs: data, parameter: start })
+  const paths = ['base/onnx::MatMul_470', 'base/onnx::MatMul_471'].flatMap((path) => [
+    `${path}/lora_A`,
+    `${path}/lora_B`,
+  ])
+  expect([...run.gradients.keys()]).toEqual(paths)
 })
 
 describe('what is no model and no method', () => {

@@ -155,6 +155,11 @@ const rules: Readonly<Record<string, AdapterRule | readonly AdapterRule[]>> = {
   'com.microsoft.FusedConv': { ...convolution, form: 'whole' },
 }
 
+const adaptable: ReadonlySet<string> = new Set(Object.keys(rules).map((name) => name.replace('com.microsoft.', '')))
+
+/** True for the names of operators whose weights can have adapters, without their domains. */
+export const isAdaptable = (op: string): boolean => adaptable.has(op)
+
 /** `Conv`, `com.microsoft.Attention` */
 export function operatorName({ op, domain }: Node): string {
   return domain === '' || domain === 'ai.onnx' ? op : `${domain}.${op}`

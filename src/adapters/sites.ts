@@ -4,7 +4,7 @@
  */
 import { isFloat } from '../core/dtype.ts'
 import type { Node, Value } from '../graph/graph.ts'
-import { type AdapterRule, adapterRules, type Laid, operatorName, weightShape } from './rules.ts'
+import { type AdapterRule, adapterRules, isAdaptable, type Laid, operatorName, weightShape } from './rules.ts'
 
 /** One use of one weight. */
 export interface Site {
@@ -146,11 +146,18 @@ function withModules(found: readonly Omit<Site, 'module'>[]): readonly Site[] {
   })
 }
 
-const dotted = (path: string): string => path.replace(/^\/+/, '').replaceAll('/', '.')
+const dotted = (path: string): string => path.replace(/^\/+/, '').replaceAll(/\/+/g, '.')
 
 function moduleName({ name, node }: Omit<Site, 'module'>): string {
-  const whole = meaningless.test(name) ? node.name : name.replace(quantizedEnding, '')
-  const path = dotted(whole)
+  if (meaningless.test(name)) return withoutOperator(dotted(node.name))
+  const path = dotted(name.replace(quantizedEnding, ''))
   const cut = path.lastIndexOf('.')
   return cut > 0 ? path.slice(0, cut) : path
+}
+
+/** 'layer.0.query.MatMul' as 'layer.0.query'. A node that was written once more, as part of a model, has its operator behind its name twice. */
+function withoutOperator(path: string): string {
+  const parts = path.split('.')
+  while (parts.length > 1 && isAdaptable(parts.at(-1)!.replace(/_\d+$/, ''))) parts.pop()
+  return parts.join('.')
 }

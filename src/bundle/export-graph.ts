@@ -65,16 +65,16 @@ export function exportGraph(options: ExportOptions): Uint8Array {
       hint: 'Let the layer draw where c.training is true, or make the numbers an input of the model.',
     })
   }
-  const outputs = traced.outputs ?? { [output]: traced.output }
+  const outputs = traced.outputs ?? new Map([[output, traced.output]])
   const taken = new Set<Value>([...g.builder.inputs, ...g.builder.parameters])
   // A graph may not hand out its own input: ONNX wants each output computed by a node.
-  const last = Object.values(outputs).map((value) => {
+  const last = [...outputs.values()].map((value) => {
     const isFree = !taken.has(value) && value.constant === undefined
     taken.add(value)
     return isFree ? value : g.op('Identity', [value])
   })
   const optimized = withoutUnused(optimizeInference(g.builder.finish(last)))
-  const graph = Object.keys(outputs).reduce((graph, name, i) => renameOutput(graph, i, name), optimized)
+  const graph = [...outputs.keys()].reduce((graph, name, i) => renameOutput(graph, i, name), optimized)
   return writeModel(graph, {
     parameters,
     metadata,

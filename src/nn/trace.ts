@@ -10,6 +10,7 @@ import type { OpTable } from '../ops/op.ts'
 import { type Distribution, type ResolvedDistribution, resolveDistribution } from './distribution.ts'
 import { initialValues } from './initializers.ts'
 import type { Layer, LayerContext, ParameterSpec } from './layer.ts'
+import { inOrder, outputNames } from './port-order.ts'
 
 export interface TracedParameter {
   /** 'conv2d_1/kernel' */
@@ -31,8 +32,8 @@ export interface Trace {
   readonly inputs: readonly Value[]
   /** of a model of several outputs, the first */
   readonly output: Value
-  /** of a model of several outputs, by name */
-  readonly outputs: Readonly<Record<string, Value>> | undefined
+  /** of a model of several outputs, by name, in the model's order */
+  readonly outputs: ReadonlyMap<string, Value> | undefined
   readonly parameters: readonly TracedParameter[]
   /** new values of states, by path; empty in inference */
   readonly updates: ReadonlyMap<string, Value>
@@ -54,8 +55,9 @@ export function trace(
   const values = inputs.map(({ name, type }) => g.builder.input(name, type))
   const tracer = new Tracer(g)
   const { training } = options
-  const outputs = model.applyAll && tracer.applyAll('', model, values, training)
-  const output = outputs ? Object.values(outputs)[0]! : tracer.apply('', model, values, training)
+  const named = model.applyAll && tracer.applyAll('', model, values, training)
+  const outputs = named && new Map(inOrder(outputNames(model), named))
+  const output = outputs ? [...outputs.values()][0]! : tracer.apply('', model, values, training)
   const { parameters, updates, draws } = tracer
   return { g, inputs: values, output, outputs, parameters: [...parameters.values()], updates, draws }
 }

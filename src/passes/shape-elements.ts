@@ -1,7 +1,8 @@
 /**
  * Arithmetic on sizes: exporters write Reshape(x, Concat(Shape(x)[0], -1, 64)). The elements of such integer vectors are known one by one, as
- * numbers or as names of dimensions, long before the vector is a constant.
+ * numbers or as names of dimensions, long before the vector is a constant. PyTorch's x.expand(-1, ...) is Expand(x, Where(Equal(sizes, -1), ones, sizes)).
  */
+import type { DType } from '../core/dtype.ts'
 import { type Dim, isStatic, type Shape, unknownDim } from '../core/shape.ts'
 import { int64, numbersOf, type Tensor } from '../core/tensor.ts'
 import type { Node, TensorType, Value } from '../graph/graph.ts'
@@ -9,8 +10,10 @@ import type { Node, TensorType, Value } from '../graph/graph.ts'
 /** Vectors of sizes are short; longer integer constants are data. */
 const longest = 64
 
-/** Elements of integer scalars and vectors; a scalar has one. */
+/** Elements of scalars and vectors of integers, or of truths as 0 and 1; a scalar has one. */
 type Elements = readonly Dim[]
+
+const counting: ReadonlySet<DType> = new Set<DType>(['int64', 'int32', 'bool'])
 
 export class ShapeElements {
   readonly #known = new Map<Value, Elements>()
@@ -22,7 +25,7 @@ export class ShapeElements {
     const { dtype, shape } = result?.type ?? {}
     const rank = shape?.length
     if (!result || !rule || node.outputs.length !== 1 || rank === undefined || rank > 1) return undefined
-    if (dtype !== 'int64' && dtype !== 'int32') return undefined
+    if (!dtype || !counting.has(dtype)) return undefined
     const elements = rule(node, (index) => this.#elements(node.inputs[index]))
     if (!elements || elements.length > longest) return undefined
     this.#known.set(result, elements)
@@ -50,7 +53,7 @@ export class ShapeElements {
     const { constant } = value
     if (!constant) return this.#known.get(value)
     const isShort = constant.shape.length < 2 && constant.data.length <= longest
-    return isShort && (constant.dtype === 'int64' || constant.dtype === 'int32') ? numbersOf(constant) : undefined
+    return isShort && counting.has(constant.dtype) ? numbersOf(constant) : undefined
   }
 }
 
@@ -65,14 +68,24 @@ const same: Rule = (_, input) => input(0)
 
 const arithmetic =
   (apply: (a: number, b: number) => number): Rule =>
-  (_, input) => {
-    const [a, b] = [input(0), input(1)]
-    if (!a || !b || (a.length !== b.length && a.length !== 1 && b.length !== 1)) return undefined
-    return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => {
-      const [x, y] = [a[a.length === 1 ? 0 : i]!, b[b.length === 1 ? 0 : i]!]
-      return typeof x === 'number' && typeof y === 'number' ? apply(x, y) : neutral(x, y, apply)
-    })
-  }
+  (_, input) =>
+    aligned([input(0), input(1)])?.map(([x, y]) =>
+      typeof x === 'number' && typeof y === 'number' ? apply(x, y) : neutral(x!, y!, apply),
+    )
+
+/** Elements that stand at the same places; one alone stands at each. */
+function aligned(operands: readonly (Elements | undefined)[]): readonly (readonly Dim[])[] | undefined {
+  const length = Math.max(...operands.map((elements) => elements?.length ?? 0))
+  if (!operands.every((elements) => elements && (elements.length === length || elements.length === 1))) return undefined
+  return Array.from({ length }, (_, i) => operands.map((elements) => elements![elements!.length === 1 ? 0 : i]!))
+}
+
+/** 1 and 0; a size is no negative number, whatever it is. */
+function isEqual(x: Dim, y: Dim): Dim {
+  if (typeof x === 'number' && typeof y === 'number') return x === y ? 1 : 0
+  if (x === y && x !== unknownDim) return 1
+  return [x, y].some((dim) => typeof dim === 'number' && dim < 0) ? 0 : unknownDim
+}
 
 /** batch x 1, batch + 0, batch / 1: the name survives. */
 function neutral(x: Dim, y: Dim, apply: (a: number, b: number) => number): Dim {
@@ -115,4 +128,14 @@ const rules: Readonly<Record<string, Rule>> = {
   Mul: arithmetic((a, b) => a * b),
   // Integers are divided towards zero.
   Div: arithmetic((a, b) => Math.trunc(a / b)),
+  Equal: (_, input) => aligned([input(0), input(1)])?.map(([x, y]) => isEqual(x!, y!)),
+  Where: (_, input) =>
+    aligned([input(0), input(1), input(2)])?.map(([is, then, otherwise]) =>
+      typeof is === 'number' ? (is !== 0 ? then! : otherwise!) : unknownDim,
+    ),
+  ConstantOfShape: ({ attributes: { value } }, input) => {
+    const [count] = input(0) ?? []
+    if (value?.kind !== 'tensor' || typeof count !== 'number' || count > longest) return undefined
+    return Array.from({ length: count }, () => numbersOf(value.value)[0]!)
+  },
 }

@@ -29,7 +29,37 @@ async function exported(): Promise<Graph> {
   return (await readModel(writeModel(graph).model)).graph
 }
 
+/** A mask as wide as what it masks, as PyTorch writes mask.unsqueeze(-1).expand(hidden.size()): -1 means the size that is there. */
+async function expanded(): Promise<Graph> {
+  const g = new Emitter(table, new GraphBuilder('expanded'))
+  const mask = g.builder.input('mask', { dtype: 'int64', shape: ['batch', 'time'] })
+  const hidden = g.builder.input('hidden', { dtype: 'float32', shape: ['batch', 'time', 6] })
+  const sizes = g.op('Shape', [hidden])
+  const ones = g.op('ConstantOfShape', [g.integers([3])], { value: int64([1], [1]) })
+  const wanted = g.op('Where', [g.op('Equal', [sizes, g.mul(ones, g.integers([-1]))]), ones, sizes])
+  const wide = g.cast(g.op('Expand', [g.unsqueeze(mask, [2]), wanted]), 'float32')
+  const graph = g.builder.finish([g.sum(g.mul(hidden, wide), [1])])
+  return (await readModel(writeModel(graph).model)).graph
+}
+
 describe('specialize', () => {
+  it('knows the sizes that an expansion is given', async () => {
+    const graph = specialize(await expanded(), { batch: 3, time: 4 }, table)
+    validate(graph)
+    const expansion = graph.nodes.find(({ op }) => op === 'Expand')!
+    expect(expansion.outputs[0]?.type?.shape).toEqual([3, 4, 6])
+    expect(numbersOf(expansion.inputs[1]!.constant!)).toEqual([3, 4, 6])
+    const hidden = float32(
+      [3, 4, 6],
+      Float32Array.from({ length: 72 }, (_, i) => i),
+    )
+    const mask = int64(
+      [3, 4],
+      Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 1 : 0)),
+    )
+    expect(await evaluate(graph, { mask, hidden })).toEqual(await evaluate(await expanded(), { mask, hidden }))
+  })
+
   it('keeps names as long as they are names', async () => {
     const graph = await exported()
     const folded = await foldConstants(graph, { table, evaluate })

@@ -56,10 +56,10 @@ export async function openInference(
     type: { dtype: column.dtype, shape: [count, ...column.shape] },
   }))
   const traced = trace(model, typed, { table, training: false, name: 'inference' })
-  const named = traced.outputs ?? { output: traced.output }
+  const named = traced.outputs ?? new Map([['output', traced.output]])
   const { g } = traced
   // A copy behind each: an output of the model may be an input itself.
-  const graph = optimizeInference(g.builder.finish(Object.values(named).map((value) => g.op('Identity', [value]))))
+  const graph = optimizeInference(g.builder.finish([...named.values()].map((value) => g.op('Identity', [value]))))
   const used = new Map(
     traced.parameters.map(({ path }) => {
       const full = name === '' ? path : `${name}/${path}`
@@ -69,11 +69,10 @@ export async function openInference(
     }),
   )
   const given = Object.fromEntries(typed.map(({ name, type }) => [name, zeros(type.dtype, type.shape)]))
-  const outputs = Object.fromEntries(
-    Object.keys(named).map((output, i) => [output, zeros('float32', shapeOf(graph.outputs[i]!) as StaticShape)]),
-  )
+  const made = [...named.keys()].map((_, i) => zeros('float32', shapeOf(graph.outputs[i]!) as StaticShape))
+  const outputs = Object.fromEntries([...named.keys()].map((output, i) => [output, made[i]!]))
   const opened = await backend.createSession(writeModel(graph).model, session)
-  const results = Object.fromEntries(Object.values(outputs).map((tensor, i) => [graph.outputs[i]!.name, tensor]))
+  const results = Object.fromEntries(made.map((tensor, i) => [graph.outputs[i]!.name, tensor]))
   const bound = opened.bind({ ...given, ...Object.fromEntries(used) }, results)
   return { inputs: given, outputs, parameters: used, run: () => bound.run(), release: () => opened.release() }
 }
