@@ -1,78 +1,24 @@
 /** Every pass keeps what a graph computes: run before and after, and print what is left. */
 import { expect, it } from 'vitest'
 import { backward } from '../src/autodiff/backward.ts'
-import { createRandom } from '../src/core/random.ts'
-import { sizeOf } from '../src/core/shape.ts'
-import { float32, numbersOf, type Tensor } from '../src/core/tensor.ts'
-import { GraphBuilder } from '../src/graph/builder.ts'
+import { float32 } from '../src/core/tensor.ts'
 import { type Graph, shapeOf, type Value } from '../src/graph/graph.ts'
 import { printGraph } from '../src/graph/print.ts'
-import { validate } from '../src/graph/validate.ts'
 import { transformerDecoder } from '../src/nn/index.ts'
 import { trace } from '../src/nn/trace.ts'
-import { writeModel } from '../src/onnx/write.ts'
-import { Emitter } from '../src/ops/emitter.ts'
 import { table } from '../src/ops/index.ts'
 import { dropExpand } from '../src/passes/drop-expand.ts'
 import { fuseMatMul } from '../src/passes/fuse-matmul.ts'
 import { optimizeStep } from '../src/passes/index.ts'
+import { maskAtOnce } from '../src/passes/mask-at-once.ts'
 import { removeIdentity } from '../src/passes/remove-identity.ts'
 import { reuseGelu } from '../src/passes/reuse-gelu.ts'
 import { share } from '../src/passes/share.ts'
 import { softmaxByOutput } from '../src/passes/softmax-by-output.ts'
 import { sumByProduct } from '../src/passes/sum-by-product.ts'
 import { transposeApart } from '../src/passes/transpose-apart.ts'
-import { winograd } from '../src/passes/winograd.ts'
-import { createNodeBackend } from '../src/runtime/onnxruntime-node.ts'
-
-const backend = createNodeBackend({ threads: 1 })
-
-function start(shapes: Record<string, readonly number[]>): { g: Emitter; values: Record<string, Value> } {
-  const g = new Emitter(table, new GraphBuilder('test'))
-  const values = Object.entries(shapes).map(([name, shape]) => [
-    name,
-    g.builder.input(name, { dtype: 'float32', shape }),
-  ])
-  return { g, values: Object.fromEntries(values) }
-}
-
-async function run(graph: Graph): Promise<Tensor[]> {
-  validate(graph)
-  const session = await backend.createSession(writeModel(graph).model)
-  const feeds = [...graph.inputs, ...graph.parameters].map((value) => {
-    const shape = shapeOf(value) as number[]
-    const random = createRandom(3).fork(value.name)
-    return [
-      value.name,
-      float32(
-        shape,
-        Array.from({ length: sizeOf(shape) }, () => random.normal()),
-      ),
-    ]
-  })
-  const results = await session.run(Object.fromEntries(feeds))
-  await session.release()
-  return graph.outputs.map((value) => results[value.name]!)
-}
-
-/** The graph after the pass, once both have been run and found equal. */
-async function unchanged(graph: Graph, pass: (graph: Graph) => Graph): Promise<Graph> {
-  const after = pass(graph)
-  expect(after.outputs.map((value) => value.name)).toEqual(graph.outputs.map((value) => value.name))
-  const [expected, received] = [await run(graph), await run(after)]
-  expected.forEach((tensor, i) => {
-    expect(received[i]!.shape).toEqual(tensor.shape)
-    numbersOf(tensor).forEach((v, j) => {
-      expect(numbersOf(received[i]!)[j]).toBeCloseTo(v, 4)
-    })
-  })
-  return after
-}
-
-/** The operators that are left, in order. */
-function operators(graph: Graph): string {
-  return graph.nodes.map((node) => node.op).join(' ')
-}
+import { transposeBeforeSum } from '../src/passes/transpose-before-sum.ts'
+import { operators, start, unchanged } from './run-graph.ts'
 
 it('fuses transpositions and a factor into the product', async () => {
   const { g, values } = start({ q: [2, 3, 4], k: [2, 5, 4] })
@@ -142,16 +88,16 @@ it('leaves the gradient of a softmax whose product is no smaller, or that has no
 })
 
 it('turns the narrower operand of a large product once, apart from it', async () => {
-  const { g, values } = start({ x: [512, 513], y: [512, 600], z: [512, 2], small: [512, 4] })
+  const { g, values } = start({ x: [512, 513], y: [512, 600], z: [512, 20], small: [512, 4] })
   const transposed = (a: Value, b: Value) => g.op('Gemm', [a, b], { transA: 1 })
   const { x, y, z, small } = values as Record<'x' | 'y' | 'z' | 'small', Value>
   const wide = [transposed(x, y), transposed(x, y)]
   expect(operators(await unchanged(g.builder.finish([g.sum(wide[0]!), g.sum(wide[1]!)]), transposeApart))).toBe(
     'Reshape Transpose Reshape Gemm Gemm ReduceSum ReduceSum',
   )
-  const after = await unchanged(g.builder.finish([transposed(x, z), transposed(small, z)]), transposeApart)
-  expect(operators(after)).toBe('Reshape Transpose Reshape Gemm Reshape Transpose Reshape Gemm')
-  expect(shapeOf(after.nodes[3]!.outputs[0]!)).toEqual([2, 513])
+  const after = await unchanged(g.builder.finish([g.sum(transposed(x, z)), transposed(small, z)]), transposeApart)
+  expect(operators(after)).toBe('Reshape Transpose Reshape Gemm Reshape Transpose Reshape ReduceSum Gemm')
+  expect(shapeOf(after.nodes[3]!.outputs[0]!)).toEqual([20, 513])
 })
 
 it('sums rows and channels by products with ones, where they are large', async () => {
@@ -261,72 +207,26 @@ it('drops an Expand where the other operand has the full shape, and there alone'
   expect(operators(after)).toBe('Expand Expand Sub Mul Div Add')
 })
 
-it.each([
-  ['same padding and a bias', [1, 1, 1, 1], [16, 128, 8, 8], [128, 128], true, 6],
-  ['no padding', [0, 0, 0, 0], [12, 64, 18, 14], [64, 64], false, 6],
-  ['odd outputs, padding that differs from side to side', [2, 0, 0, 1], [12, 128, 9, 11], [96, 128], false, 6],
-  ['channels of odd counts', [1, 1, 1, 1], [11, 71, 11, 12], [93, 71], true, 6],
-  ['padding of a whole tile', [5, 0, 0, 4], [12, 96, 8, 8], [96, 96], false, 6],
-  ['outputs of 2 x 2', [1, 1, 1, 1], [32, 128, 2, 2], [128, 128], true, 4],
-] as const)(
-  'computes 3 x 3 convolutions with many channels by tiles, and their gradients: %s',
-  async (_, pads, x, [m, channels], hasBias, places) => {
-    const { g, values } = start({ x, w: [m, channels, 3, 3], b: [m] })
-    const inputs = [values.x!, values.w!, ...(hasBias ? [values.b!] : [])]
-    const y = g.op('Conv', inputs, { kernel_shape: [3, 3], pads })
-    const forward = winograd(g.builder.finish([y]), table)
-    expect(operators(forward)).not.toContain('Conv')
-    const ofKernel = forward.nodes.find(({ op }) => op === 'Gemm')!
-    expect(shapeOf(ofKernel.outputs[0]!)).toEqual([places ** 2, m * channels])
-    const differentiated = (graph: Graph): Graph => {
-      const again = new Emitter(table, GraphBuilder.resume(graph))
-      const out = graph.outputs[0]!
-      return again.builder.finish([
-        out,
-        ...backward(again, again.sum(again.mul(out, again.op('Sin', [again.div(out, 32)]))), inputs).map((v) => v!),
-      ])
-    }
-    const [expected, received] = [await run(differentiated(g.builder.finish([y]))), await run(differentiated(forward))]
-    for (const [i, tensor] of expected.entries()) {
-      const [before, after] = [numbersOf(tensor), numbersOf(received[i]!)]
-      let [largest, difference] = [0, 0]
-      for (const [j, value] of before.entries()) {
-        largest = Math.max(largest, Math.abs(value))
-        difference = Math.max(difference, Math.abs(value - after[j]!))
-      }
-      expect(difference / largest).toBeLessThan(2e-5)
-    }
-  },
-)
+it('takes the mask of what is positive in one pass', async () => {
+  const { g, values } = start({ x: [3, 5], y: [3, 5] })
+  const x = g.mul(g.relu(values.x!), 1e-30)
+  const mask = g.cast(g.greater(x, 0), 'float32')
+  const others = [g.greater(x, values.y!), g.greater(x, 1)].map((value) => g.cast(value, 'float32'))
+  const after = await unchanged(g.builder.finish([g.mul(values.y!, mask), ...others]), maskAtOnce)
+  expect(operators(after)).toBe('Relu Mul HardSigmoid Greater Greater Cast Cast Mul')
+})
 
-it('leaves other convolutions alone: few channels, few examples, strides, dilations, groups, a kernel that is not trained, tiles that fill the memory', () => {
-  const { g, values } = start({
-    x: [16, 128, 8, 8],
-    one: [1, 128, 8, 8],
-    w: [128, 128, 3, 3],
-    thin: [16, 8, 8, 8],
-    few: [64, 8, 3, 3],
-    halves: [128, 64, 3, 3],
-    five: [128, 128, 5, 5],
-    large: [64, 512, 20, 20],
-    many: [512, 512, 3, 3],
-    wide: [4, 64, 96, 96],
-    same: [64, 64, 3, 3],
-  })
-  const conv = (x: string, w: string | Value, attributes: Record<string, string | number | number[]> = {}) =>
-    g.op('Conv', [values[x], typeof w === 'string' ? values[w] : w], { pads: [1, 1, 1, 1], ...attributes })
-  const others = [
-    conv('thin', 'few'),
-    conv('one', 'w'),
-    conv('x', 'w', { strides: [2, 2] }),
-    conv('x', 'w', { dilations: [2, 2], pads: [2, 2, 2, 2] }),
-    conv('x', 'halves', { group: 2 }),
-    conv('x', 'five', { pads: [2, 2, 2, 2] }),
-    conv('x', g.constant(float32([128, 128, 3, 3], new Float32Array(128 * 128 * 9)))),
-    conv('large', 'many'),
-    // An axis as long as this makes its matrices dearer than the taps.
-    conv('wide', 'same'),
-  ]
-  const graph = g.builder.finish(others)
-  expect(winograd(graph, table)).toBe(graph)
+it('turns what is summed before the sum, where a product takes it in', async () => {
+  const { g, values } = start({ a: [2, 3, 4, 5], b: [2, 3, 4, 6] })
+  const { a, b } = values as Record<'a' | 'b', Value>
+  const product = (): Value => g.matMul(g.swapLast(a), b)
+  const turned = g.swapLast(g.sum(product(), [0, 1], true))
+  const after = await unchanged(g.builder.finish([turned]), (graph) => fuseMatMul(transposeBeforeSum(graph)))
+  expect(operators(after)).toBe('FusedMatMul ReduceSum')
+  // Along an axis of the matrices, or where the product is needed as well.
+  const along = g.builder.finish([g.swapLast(g.sum(product(), [2], true))])
+  expect(transposeBeforeSum(along)).toBe(along)
+  const both = product()
+  const read = g.builder.finish([g.swapLast(g.sum(both, [0, 1], true)), g.mul(both, 2)])
+  expect(transposeBeforeSum(read)).toBe(read)
 })

@@ -110,7 +110,7 @@ function scaleOutside(product: Product, rewriting: Rewriting, onlyMultiplied: Re
 }
 
 /** True for a Transpose that swaps the last two axes and leaves the others. */
-function swapsLast(node: Node): boolean {
+export function swapsLast(node: Node): boolean {
   const x = node.inputs[0]
   if (!x) return false
   const count = rank(x)

@@ -1,27 +1,48 @@
 /**
  * Convolutions of 3 x 3 with many channels by Winograd: a tile of 4 x 4 outputs costs 36 multiplications a pair of channels, where the sum over taps costs
- * 144 (of 2 x 2: 16 for 36). With X the inputs of a tile and K the kernel, Y = A' [(G K G') * (B' X B)] A. Gradients follow from these operators.
+ * 144 (of 2 x 2: 16 for 36; with a stride of 2: 81 for 144, and 25 for 36). With X the inputs of a tile and K the kernel, Y = A' [(G K G') * (B' X B)] A.
+ * Gradients follow from these operators.
  *
- * Everything is a matrix product: with space first, then examples, then channels, B' and A' of a whole axis are one matrix on the left, which holds the
- * overlap of tiles, the padding and the cut at the end; no value is moved but by the transposition from and to [batch, channels, ...]. Cutting tiles out by
- * SpaceToDepth, Slice and Concat, on one thread each, took as long as the products.
+ * Everything is a matrix product: B' and A' of a whole axis are one matrix, which holds the overlap of tiles, the stride, the padding and the cut at the end.
+ * With rows in front, [height, n * channels, width], the matrix of columns multiplies each row turned, which the runtime's product does by itself, and that of
+ * rows what follows as it is; places then come first, examples and channels last. Of small pictures one matrix holds both axes. So pictures need not be
+ * turned but where rows-first.ts ends. Kernels of one tap with a stride of 2 are computed in the same way: the matrices pick inputs.
  *
  * ResNet-18 on 32x32, batch 32, two threads with AVX-512, ms a step: tiles of 2 x 2 cut out, from 128 channels, 684 to 772; as products 569 and 576; tiles of
- * 4 x 4 502 and 517; also for 64 channels 480 and 492.
+ * 4 x 4 502 and 517; also for 64 channels 480 and 492 (another machine from here on: 636); strides of 2 and rows in front 447 and 463, without the first 494, without
+ * the second 517.
  *
  * For the forward graph of a training step, before its gradient is taken; results differ in rounding (1e-5 of the largest) from those of the
  * original, so that evaluation and export keep the original.
  */
 import { isStatic, type StaticShape } from '../core/shape.ts'
 import { float32 } from '../core/tensor.ts'
-import type { Graph, Node, Value } from '../graph/graph.ts'
+import { type Graph, type Node, shapeOf, type Value } from '../graph/graph.ts'
 import type { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
 import { replaceNodes } from './replace-nodes.ts'
-import { axisTransforms, kernelTransform, type Matrix, type TileSize, tileSizes } from './winograd-matrices.ts'
+import { picturesOf, rowsOf } from './rows-first.ts'
+import {
+  type AxisTransforms,
+  axisTransforms,
+  type Form,
+  forms,
+  kernelTransform,
+  kronecker,
+  type Matrix,
+  placesOf,
+  turned,
+} from './winograd-matrices.ts'
 
-/** Share of the multiplications of the sum over taps up to which fewer of them outweigh the passes over memory. */
-const mostMultiplications = 0.75
+/**
+ * Multiplications for each of the sum over taps up to which products of tiles are faster, by taps and stride: with a stride the runtime's convolution and its
+ * gradients copy and put together what they see. 64 -> 128 channels, 32x32, need 1.1 times as many with a stride of 2, and 2 times with one tap; without tiles the step
+ * above took 30 and 9 ms longer.
+ */
+const mostMultiplications: Readonly<Record<string, number>> = { '3/1': 0.75, '3/2': 1.25, '1/2': 2.5 }
+
+/** What an element of the transformed kernel costs, in multiplications: it is computed from few, and passes through memory. */
+const costOfKernel = 16
 
 /** Rows of the products from which they are not thin. */
 const leastRows = 32
@@ -29,33 +50,38 @@ const leastRows = 32
 /** Elements of the tiles up to which they are worth their memory: they are kept for the gradient. */
 const mostElements = 2 ** 24
 
-/** Sizes of a convolution of 3 x 3. */
+/** Sizes of a convolution. */
 interface Sizes {
   readonly n: number
   readonly channels: number
   readonly m: number
+  readonly taps: number
+  readonly stride: number
   /** height and width of the inputs */
   readonly from: readonly [number, number]
   /** and of the outputs */
   readonly space: readonly [number, number]
 }
 
+/** Elements of the matrix of both axes up to which one product with it is cheaper than two and a transposition. */
+const mostOfBoth = 10_000
+
 interface Match extends Sizes {
   /** [n, channels, ...from] */
   readonly x: Value
-  /** [m, channels, 3, 3] */
+  /** [m, channels, taps, taps] */
   readonly kernel: Value
   readonly bias: Value | undefined
   /** [top, left, bottom, right] */
   readonly pads: readonly number[]
-  readonly size: TileSize
+  readonly form: Form
 }
 
 export function winograd(graph: Graph, table: OpTable): Graph {
   return replaceNodes(graph, table, { suffix: 'winograd', match: matchConv, emit: emitTiles })
 }
 
-/** A plain 3 x 3 convolution whose kernel is trained and which tiles make cheaper. */
+/** A plain convolution whose kernel is trained and which tiles make cheaper. */
 function matchConv(node: Node): Match | undefined {
   const { op, domain, inputs, outputs, attributes } = node
   if (op !== 'Conv' || domain !== '') return undefined
@@ -67,32 +93,35 @@ function matchConv(node: Node): Match | undefined {
     const attribute = attributes[name]
     return attribute?.kind === 'ints' ? attribute.value : otherwise
   }
-  const isPlain = [...ints('strides', [1]), ...ints('dilations', [1])].every((step) => step === 1)
+  const [stride = 1, ...strides] = ints('strides', [1, 1])
+  const isPlain = strides.every((step) => step === stride) && ints('dilations', [1]).every((step) => step === 1)
   const isPadded = attributes.auto_pad !== undefined && attributes.auto_pad.value !== 'NOTSET'
-  if (!isPlain || isPadded || inGroup !== channels || window.some((size) => size !== 3)) return undefined
+  if (!isPlain || isPadded || inGroup !== channels || window[0] !== window[1]) return undefined
   if (x.type!.dtype !== 'float32' || kernel.constant) return undefined
-  const sizes = { n, channels, m, from, space } as unknown as Sizes
-  const size = tileSizeOf(sizes)
-  return size && { ...sizes, x, kernel, bias, pads: ints('pads', [0, 0, 0, 0]), size }
+  const sizes = { n, channels, m, taps: window[0], stride, from, space } as unknown as Sizes
+  const form = formOf(sizes)
+  return form && { ...sizes, x, kernel, bias, pads: ints('pads', [0, 0, 0, 0]), form }
 }
 
-/** The outputs of a tile along an axis with which a convolution takes the fewest multiplications; undefined where the sum over taps is the better way. */
-function tileSizeOf(sizes: Sizes): TileSize | undefined {
-  const { n, channels, m, space } = sizes
-  const direct = 9 * n * channels * m * space[0] * space[1]
-  const [best] = tileSizes
-    .map((size) => ({ size, ...costOf(sizes, size) }))
+/** The form of tiles with which a convolution takes the fewest multiplications; undefined where the runtime's own is the better way. */
+function formOf(sizes: Sizes): Form | undefined {
+  const { n, channels, m, taps, stride, space } = sizes
+  const direct = taps ** 2 * n * channels * m * space[0] * space[1]
+  const [best] = forms
+    .filter((form) => form.taps === taps && form.stride === stride)
+    .map((form) => ({ form, ...costOf(sizes, form) }))
     .sort((a, b) => a.multiplications - b.multiplications)
-  const { size, multiplications, elements, rows } = best!
-  const pays = multiplications <= mostMultiplications * direct
-  return pays && rows >= leastRows && elements <= mostElements ? size : undefined
+  if (!best) return undefined
+  const { form, multiplications, elements, rows } = best
+  const most = direct * (mostMultiplications[`${taps}/${stride}`] ?? 0)
+  return multiplications <= most && rows >= leastRows && elements <= mostElements ? form : undefined
 }
 
-function costOf({ n, channels, m, from, space }: Sizes, size: TileSize) {
-  const places = size + 2
-  const [down, across] = space.map((outputs) => Math.ceil(outputs / size)) as [number, number]
+function costOf({ n, channels, m, from, space }: Sizes, form: Form) {
+  const places = placesOf(form)
+  const [down, across] = space.map((outputs) => Math.ceil(outputs / form.size)) as [number, number]
   const [high, wide] = [places * down, places * across]
-  const ofKernel = 9 * places ** 2 * channels * m
+  const ofKernel = costOfKernel * places ** 2 * channels * m
   const ofInputs = channels * (high * from[0] * from[1] + high * wide * from[1])
   const ofOutputs = m * (high * wide * space[1] + high * space[0] * space[1])
   return {
@@ -102,28 +131,57 @@ function costOf({ n, channels, m, from, space }: Sizes, size: TileSize) {
   }
 }
 
-function emitTiles(g: Emitter, { x, kernel, bias, pads, size, n, channels, m, from, space }: Match): void {
-  const [rows, columns] = [0, 1].map((axis) => axisTransforms(size, from[axis]!, space[axis]!, pads[axis]!))
-  const [{ tiles: down }, { tiles: across }, places] = [rows!, columns!, size + 2]
-  const turned = turn(g, x, [n * channels, from[0] * from[1]])
-  const high = g.matMul(constant(g, rows!.inputs), g.reshape(turned, [from[0], from[1] * n * channels]))
-  const wide = g.matMul(constant(g, columns!.inputs), g.reshape(high, [places * down, from[1], n * channels]))
-  const seen = g.reshape(wide, [places, down, places, across * n, channels])
-  const flat = g.reshape(kernel, [m * channels, 9])
-  const weights = g.gemm(constant(g, kernelTransform(size)), flat, undefined, { transB: true })
+function emitTiles(g: Emitter, match: Match): void {
+  const { x, kernel, bias, pads, form, n, channels, m, taps, from, space } = match
+  const axes = ([0, 1] as const).map((axis) =>
+    axisTransforms(form, { inputs: from[axis], outputs: space[axis], before: pads[axis]! }),
+  ) as [AxisTransforms, AxisTransforms]
+  const [{ tiles: down }, { tiles: across }] = axes
+  const places = placesOf(form)
+  const seen = g.reshape(toPlaces(g, x, axes), [places, down, places, across * n, channels])
+  const flat = g.reshape(kernel, [m * channels, taps ** 2])
+  const weights = taps === 1 ? flat : g.gemm(constant(g, kernelTransform(form)), flat, undefined, { transB: true })
   const products = g.matMul(seen, g.swapLast(g.reshape(weights, [places, 1, places, m, channels])))
-  const tiles = g.reshape(products, [places * down, places * across, n * m])
-  const narrow = g.matMul(constant(g, columns!.outputs), tiles)
-  const low = g.matMul(constant(g, rows!.outputs), g.reshape(narrow, [places * down, space[1] * n * m]))
-  const y = g.reshape(turn(g, low, [space[0] * space[1], n * m]), [n, m, ...space])
+  const y = fromPlaces(g, products, axes, [n, m, ...space])
   if (bias) g.add(y, g.reshape(bias, [m, 1, 1]))
 }
 
-/** A matrix turned, over three axes: the runtime would exchange a transposition of two with the Reshape behind it, 13.1 ms for 0.9 (2 M elements). */
-function turn(g: Emitter, value: Value, [rows, columns]: readonly [number, number]): Value {
-  return g.swapLast(g.reshape(value, [1, rows, columns]))
+/** Inputs [n, channels, height, width] as those of places, [places * down, places * across, n * channels]. */
+function toPlaces(g: Emitter, x: Value, [rows, columns]: readonly [AxisTransforms, AxisTransforms]): Value {
+  const [n, channels, height, width] = shapeOf(x) as [number, number, number, number]
+  const all = n * channels
+  if (isSmall(rows.inputs, columns.inputs)) {
+    const flat = g.reshape(x, [all, height * width])
+    return g.matMul(constant(g, kronecker(rows.inputs, columns.inputs)), g.swapLast(flat))
+  }
+  const wide = g.matMul(constant(g, columns.inputs), g.swapLast(g.reshape(rowsOf(g, x), [1, height, all, width])))
+  return g.matMul(constant(g, rows.inputs), g.reshape(wide, [height, columns.inputs.length * all]))
 }
 
-function constant(g: Emitter, rows: Matrix): Value {
-  return g.constant(float32([rows.length, rows[0]!.length], rows.flat()))
+/** The products of places as outputs [n, m, height, width]. */
+function fromPlaces(
+  g: Emitter,
+  products: Value,
+  [rows, columns]: readonly [AxisTransforms, AxisTransforms],
+  shape: readonly [number, number, number, number],
+): Value {
+  const [n, m, height, width] = shape
+  const [high, wide] = [rows.inputs.length, columns.inputs.length]
+  if (isSmall(rows.outputs, columns.outputs)) {
+    const tiles = g.reshape(products, [high * wide, n * m])
+    const y = g.matMul(g.swapLast(tiles), constant(g, turned(kronecker(rows.outputs, columns.outputs))))
+    return g.reshape(y, shape)
+  }
+  const low = g.matMul(constant(g, rows.outputs), g.reshape(products, [high, wide * n * m]))
+  const y = g.matMul(g.swapLast(g.reshape(low, [1, height, wide, n * m])), constant(g, turned(columns.outputs), 4))
+  return picturesOf(g, g.reshape(y, [height, n * m, width]), shape)
+}
+
+function isSmall(rows: Matrix, columns: Matrix): boolean {
+  return rows.length * rows[0]!.length * columns.length * columns[0]!.length <= mostOfBoth
+}
+
+function constant(g: Emitter, rows: Matrix, rank = 2): Value {
+  const ones = Array.from({ length: rank - 2 }, () => 1)
+  return g.constant(float32([...ones, rows.length, rows[0]!.length], rows.flat()))
 }
