@@ -1,11 +1,10 @@
-/** Files that other programs wrote: NumPy's archives, a brain of NIfTI, DICOM of several makers. */
+/** Files that other programs wrote: NumPy's archives, a brain of NIfTI. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { greyFrom, looksLikeDicom, readDicom } from '../src/formats/dicom.ts'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { readNifti } from '../src/formats/nifti.ts'
 import { packageFolder } from './package-files.ts'
 import { readAll } from './read-tables.ts'
@@ -48,59 +47,3 @@ it('a brain of NIfTI has its grid and voxels, and is a table of slices', async (
   expect(() => readNifti(bytes.subarray(0, 5000), 'cut.nii.gz')).toThrow(/cut\.nii\.gz: it (is damaged|ends after)/)
   expect(() => readNifti(new Uint8Array(400), 'none.nii')).toThrow(/none\.nii: it is no NIfTI file/)
 }, 60_000)
-
-describe('DICOM', () => {
-  const open = async (name: string): Promise<Uint8Array> => {
-    const folder = await packageFolder('python3-pydicom=2.3.1-1')
-    return readFileSync(join(folder, 'usr/lib/python3/dist-packages/pydicom/data/test_files', name))
-  }
-
-  it('a CT has Hounsfield units and what is said of it', async () => {
-    const bytes = await open('CT_small.dcm')
-    expect(looksLikeDicom(bytes)).toBe(true)
-    const found = readDicom(bytes)
-    expect([found.height, found.width]).toEqual([128, 128])
-    expect(found.tags).toMatchObject({ Modality: 'CT', PatientID: '1CT1', StudyDate: '20040119' })
-    // NumPy: the first elements behind the tag of the pixels is 175, 180, 166, 143; intercept -1024, slope 1.
-    expect(Array.from(found.values.subarray(0, 4))).toEqual([-849, -844, -858, -881])
-    const grey = greyFrom(found)
-    expect([Math.min(...grey), Math.max(...grey)]).toEqual([0, 255])
-  })
-
-  it('an MR has its window', async () => {
-    const found = readDicom(await open('MR_small.dcm'))
-    expect([found.height, found.width]).toEqual([64, 64])
-    // WindowCenter 600, WindowWidth 1600
-    expect(found.window).toEqual([-200, 1400])
-  })
-
-  it('run lengths are the picture that they were made of; damaged ones are refused', async () => {
-    const bytes = await open('MR_small_RLE.dcm')
-    expect(readDicom(bytes).values).toEqual(readDicom(await open('MR_small.dcm')).values)
-    // The frame's head is behind the tag of its item: 2 planes.
-    const at = Buffer.from(bytes).indexOf(Buffer.from([2, 0, 0, 0, 64, 0, 0, 0]))
-    const other = Uint8Array.from(bytes)
-    other[at] = 3
-    expect(() => readDicom(other)).toThrow('has 3 planes; expected 2')
-    const ended = Uint8Array.from(bytes)
-    // The second plane begins where the frame ends.
-    new DataView(ended.buffer).setUint32(at + 8, 1e6, true)
-    expect(() => readDicom(ended)).toThrow(/plane 2 of a DICOM frame of run lengths ends after 0 of 4096 pixels/)
-  })
-
-  it('big-endian numbers are those of the little-endian file', async () => {
-    const [big, little] = [await open('MR_small_bigendian.dcm'), await open('MR_small.dcm')]
-    expect(readDicom(big).values).toEqual(readDicom(little).values)
-  })
-
-  it.each([
-    ['JPEG2000.dcm', /pixels are compressed \(JPEG 2000, transfer syntax 1\.2\.840\.10008\.1\.2\.4\.91\)/],
-    ['MR_small_jpeg_ls_lossless.dcm', /pixels are compressed \(JPEG-LS lossless, transfer syntax/],
-    ['JPGExtended.dcm', /pixels are compressed \(JPEG extended, 12 bits, transfer syntax/],
-    ['SC_rgb_rle.dcm', /pixels are RGB; expected MONOCHROME1 or 2/],
-    ['rtplan.dcm', /without a picture/],
-  ])('%s is refused with the reason', async (name, message) => {
-    const bytes = await open(name)
-    expect(() => readDicom(bytes)).toThrow(message)
-  })
-})

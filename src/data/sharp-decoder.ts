@@ -45,11 +45,18 @@ function reason(error: unknown, bytes: Uint8Array): string {
   return `damaged (${message})`
 }
 
-/** A picture of a scanner, grey as its own window says. */
-function scanned(sharp: Sharp, bytes: Uint8Array): ReturnType<Sharp> {
-  const picture = readDicom(bytes)
+/** A picture of a scanner, grey as its own window says, or in colour. */
+async function scanned(sharp: Sharp, bytes: Uint8Array): Promise<ReturnType<Sharp>> {
+  const jpeg = (frame: Uint8Array, samples: number): Promise<Uint8Array> =>
+    sharp(frame, { failOn: 'error', limitInputPixels: mostPixels })
+      .toColourspace(samples === 1 ? 'b-w' : 'srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer()
+  const picture = await readDicom(bytes, { jpeg })
   const { height, width } = picture
-  return sharp(greyFrom(picture), { raw: { width, height, channels: 1 } })
+  return picture.kind === 'grey'
+    ? sharp(greyFrom(picture), { raw: { width, height, channels: 1 } })
+    : sharp(picture.values, { raw: { width, height, channels: 3 } })
 }
 
 async function decodeWith(sharp: Sharp, bytes: Uint8Array, form: ImageForm): Promise<DecodedImage> {
@@ -58,7 +65,7 @@ async function decodeWith(sharp: Sharp, bytes: Uint8Array, form: ImageForm): Pro
   const background = { r, g, b, alpha: 1 }
   // failOn 'error' lets warnings about metadata pass, and refuses pictures whose data ends too early.
   const image = looksLikeDicom(bytes)
-    ? scanned(sharp, bytes)
+    ? await scanned(sharp, bytes)
     : sharp(bytes, { failOn: 'error', limitInputPixels: mostPixels, autoOrient: true })
   const { autoOrient, space, hasAlpha } = await image.metadata()
   const { data, info } = await image

@@ -43,7 +43,7 @@ describe('.npy', () => {
   })
 })
 
-it('bytes that are no NIfTI or DICOM file are refused', () => {
+it('bytes that are no NIfTI or DICOM file are refused', async () => {
   expect(() => readNifti(new Uint8Array(400), 'none.nii')).toThrow(/none\.nii: it is no NIfTI file/)
-  expect(() => readDicom(new Uint8Array(200))).toThrow(/damaged DICOM file/)
+  await expect(readDicom(new Uint8Array(200))).rejects.toThrow(/damaged DICOM file/)
 })
