@@ -40,9 +40,10 @@ it.each([
   ['channels of odd counts', [1, 1, 1, 1], [11, 71, 11, 12], [93, 71], true, 6],
   ['padding of a whole tile', [5, 0, 0, 4], [12, 96, 8, 8], [96, 96], false, 6],
   ['outputs of 2 x 2', [1, 1, 1, 1], [32, 128, 2, 2], [128, 128], true, 4],
+  ['rows in blocks', [0, 1, 1, 2], [11, 64, 33, 9], [64, 64], false, 6],
 ] as const)(
   'computes 3 x 3 convolutions with many channels by tiles, and their gradients: %s',
-  async (_, pads, x, [m, channels], hasBias, places) => {
+  async (title, pads, x, [m, channels], hasBias, places) => {
     const { g, values } = start({ x, w: [m, channels, 3, 3], b: [m] })
     const inputs = [values.x!, values.w!, ...(hasBias ? [values.b!] : [])]
     const graph = g.builder.finish([g.op('Conv', inputs, { kernel_shape: [3, 3], pads })])
@@ -50,6 +51,10 @@ it.each([
     expect(operators(forward)).not.toContain('Conv')
     const ofKernel = forward.nodes.find(({ op }) => op === 'Gemm')!
     expect(shapeOf(ofKernel.outputs[0]!)).toEqual([places ** 2, m * channels])
+    const blocks = shapeOf(
+      forward.nodes.find(({ op, outputs }) => op === 'MatMul' && shapeOf(outputs[0]!).length === 6)!.outputs[0]!,
+    )[0]
+    expect(blocks).toBe(title === 'rows in blocks' ? 4 : 1)
     await expectClose(differentiated(graph, inputs), differentiated(forward, inputs), 2e-5)
   },
 )

@@ -1,7 +1,7 @@
 /** Every pass keeps what a graph computes: run before and after, and print what is left. */
 import { expect, it } from 'vitest'
 import { backward } from '../src/autodiff/backward.ts'
-import { float32 } from '../src/core/tensor.ts'
+import { float32, numbersOf } from '../src/core/tensor.ts'
 import { type Graph, shapeOf, type Value } from '../src/graph/graph.ts'
 import { printGraph } from '../src/graph/print.ts'
 import { transformerDecoder } from '../src/nn/index.ts'
@@ -18,7 +18,8 @@ import { softmaxByOutput } from '../src/passes/softmax-by-output.ts'
 import { sumByProduct } from '../src/passes/sum-by-product.ts'
 import { transposeApart } from '../src/passes/transpose-apart.ts'
 import { transposeBeforeSum } from '../src/passes/transpose-before-sum.ts'
-import { operators, start, unchanged } from './run-graph.ts'
+import { withoutLastReshapes } from '../src/passes/without-last-reshapes.ts'
+import { operators, run, start, unchanged } from './run-graph.ts'
 
 it('fuses transpositions and a factor into the product', async () => {
   const { g, values } = start({ q: [2, 3, 4], k: [2, 5, 4] })
@@ -229,4 +230,17 @@ it('turns what is summed before the sum, where a product takes it in', async () 
   const both = product()
   const read = g.builder.finish([g.swapLast(g.sum(both, [0, 1], true)), g.mul(both, 2)])
   expect(transposeBeforeSum(read)).toBe(read)
+})
+
+it('drops reshapes of outputs whose shape may change, where the value before has no memory of its own', async () => {
+  const { g, values } = start({ x: [2, 3], y: [2, 3] })
+  const [x, sum, product] = [values.x!, g.add(values.x!, values.y!), g.mul(values.x!, values.y!)]
+  const flat = (value: Value) => g.reshape(value, [6])
+  const outputs = [flat(g.exp(x)), flat(sum), sum, flat(product), flat(product), flat(x)]
+  const after = withoutLastReshapes(g.builder.finish(outputs), 1)
+  expect(operators(after)).toBe('Add Mul Exp Reshape Reshape Reshape Reshape')
+  expect(after.outputs.map((value) => shapeOf(value))).toEqual([[6], [6], [2, 3], [2, 3], [6], [6]])
+  expect(after.outputs[3]).toBe(product)
+  const [before, now] = [await run(g.builder.finish(outputs)), await run(after)]
+  expect(now.map(numbersOf)).toEqual(before.map(numbersOf))
 })

@@ -145,12 +145,17 @@ export function placesOf(form: Form): number {
   return transformsOf(form).kernel.length
 }
 
-/** Transforms of a whole axis: tiles that overlap, padding and the cut at the end are in the matrices. Places come first, then tiles. */
+/**
+ * Transforms of a whole axis: tiles that overlap, padding and the cut at the end are in the matrices. The tiles of a block stand together, in it places come
+ * first, then tiles.
+ */
 export interface AxisTransforms {
+  readonly blocks: number
+  /** of a block */
   readonly tiles: number
-  /** [places * tiles, inputs] */
+  /** [blocks * places * tiles, inputs] */
   readonly inputs: Matrix
-  /** [outputs, places * tiles] */
+  /** of each block, whose outputs no other sees: [outputs / blocks, places * tiles] */
   readonly outputs: Matrix
 }
 
@@ -161,17 +166,23 @@ export interface Axis {
   readonly before: number
 }
 
-export function axisTransforms(form: Form, { inputs, outputs, before }: Axis): AxisTransforms {
+/** With more than one block, they must hold the same number of whole tiles. */
+export function axisTransforms(form: Form, { inputs, outputs, before }: Axis, blocks: number): AxisTransforms {
   const { inputs: toPlaces, outputs: fromPlaces } = transformsOf(form)
   const { stride, size } = form
-  const tiles = Math.ceil(outputs / size)
+  const tiles = Math.ceil(outputs / size) / blocks
   const begins = Array.from({ length: tiles }, (_, tile) => tile * size)
+  const ofBlock = (block: number) =>
+    toPlaces.flatMap((row) =>
+      begins.map((begin) => {
+        const first = stride * (block * tiles * size + begin) - before
+        return Array.from({ length: inputs }, (_, at) => row[at - first] ?? 0)
+      }),
+    )
   return {
-    tiles,
-    inputs: toPlaces.flatMap((row) =>
-      begins.map((begin) => Array.from({ length: inputs }, (_, at) => row[at + before - stride * begin] ?? 0)),
-    ),
-    outputs: Array.from({ length: outputs }, (_, at) =>
+    ...{ blocks, tiles },
+    inputs: Array.from({ length: blocks }, (_, block) => ofBlock(block)).flat(),
+    outputs: Array.from({ length: outputs / blocks }, (_, at) =>
       fromPlaces[at % size]!.flatMap((factor) => begins.map((begin) => (at - (at % size) === begin ? factor : 0))),
     ),
   }

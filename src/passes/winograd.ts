@@ -66,6 +66,14 @@ interface Sizes {
 /** Elements of the matrix of both axes up to which one product with it is cheaper than two and a transposition. */
 const mostOfBoth = 10_000
 
+/**
+ * Tiles of rows that stand together, where there are at least so many blocks of them: the matrix from their products to outputs is that of the axis without
+ * most of its zeros. 64 channels, 32x32: 2.7 + 2.2 ms forwards and backwards, in blocks of two tiles 1.2 + 0.9 (of four 1.8 + 1.3); with fewer blocks, summing the
+ * kernel's gradient over them costs what they save.
+ */
+const tilesOfBlock = 2
+const leastBlocks = 4
+
 interface Match extends Sizes {
   /** [n, channels, ...from] */
   readonly x: Value
@@ -132,18 +140,25 @@ function costOf({ n, channels, m, from, space }: Sizes, form: Form) {
 }
 
 function emitTiles(g: Emitter, match: Match): void {
-  const { x, kernel, bias, pads, form, n, channels, m, taps, from, space } = match
-  const axes = ([0, 1] as const).map((axis) =>
-    axisTransforms(form, { inputs: from[axis], outputs: space[axis], before: pads[axis]! }),
-  ) as [AxisTransforms, AxisTransforms]
-  const [{ tiles: down }, { tiles: across }] = axes
+  const { x, kernel, bias, form, n, channels, m, taps, space } = match
+  const axes = axesOf(match)
+  const [{ blocks, tiles: down }, { tiles: across }] = axes
   const places = placesOf(form)
-  const seen = g.reshape(toPlaces(g, x, axes), [places, down, places, across * n, channels])
+  const seen = g.reshape(toPlaces(g, x, axes), [blocks, places, down, places, across * n, channels])
   const flat = g.reshape(kernel, [m * channels, taps ** 2])
   const weights = taps === 1 ? flat : g.gemm(constant(g, kernelTransform(form)), flat, undefined, { transB: true })
-  const products = g.matMul(seen, g.swapLast(g.reshape(weights, [places, 1, places, m, channels])))
+  const products = g.matMul(seen, g.swapLast(g.reshape(weights, [1, places, 1, places, m, channels])))
   const y = fromPlaces(g, products, axes, [n, m, ...space])
   if (bias) g.add(y, g.reshape(bias, [m, 1, 1]))
+}
+
+/** The transforms of rows, in blocks where that is possible, and of columns. */
+function axesOf({ form, from, space, pads }: Match): readonly [AxisTransforms, AxisTransforms] {
+  const [rows, columns] = [0, 1].map((i) => ({ inputs: from[i]!, outputs: space[i]!, before: pads[i]! }))
+  const whole = [axisTransforms(form, rows!, 1), axisTransforms(form, columns!, 1)] as const
+  const blocks = space[0] / (form.size * tilesOfBlock)
+  if (!Number.isInteger(blocks) || blocks < leastBlocks || isSmall(whole[0].outputs, whole[1].outputs)) return whole
+  return [axisTransforms(form, rows!, blocks), whole[1]]
 }
 
 /** Inputs [n, channels, height, width] as those of places, [places * down, places * across, n * channels]. */
@@ -167,12 +182,13 @@ function fromPlaces(
 ): Value {
   const [n, m, height, width] = shape
   const [high, wide] = [rows.inputs.length, columns.inputs.length]
-  if (isSmall(rows.outputs, columns.outputs)) {
+  if (rows.blocks === 1 && isSmall(rows.outputs, columns.outputs)) {
     const tiles = g.reshape(products, [high * wide, n * m])
     const y = g.matMul(g.swapLast(tiles), constant(g, turned(kronecker(rows.outputs, columns.outputs))))
     return g.reshape(y, shape)
   }
-  const low = g.matMul(constant(g, rows.outputs), g.reshape(products, [high, wide * n * m]))
+  const blocks = g.reshape(products, [rows.blocks, high / rows.blocks, wide * n * m])
+  const low = g.matMul(constant(g, rows.outputs), blocks)
   const y = g.matMul(g.swapLast(g.reshape(low, [1, height, wide, n * m])), constant(g, turned(columns.outputs), 4))
   return picturesOf(g, g.reshape(y, [height, n * m, width]), shape)
 }

@@ -13,6 +13,7 @@ import type { OpTable } from '../ops/op.ts'
 import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
 import { keepGates } from '../passes/keep-gates.ts'
 import { drawing } from '../passes/share.ts'
+import { withoutLastReshapes } from '../passes/without-last-reshapes.ts'
 import type { ParameterPlan } from './assign.ts'
 import { type JointTrace, traceJoint } from './joint-trace.ts'
 import type { JointNetwork } from './network.ts'
@@ -29,7 +30,7 @@ export interface TracedGraph {
 }
 
 export interface TrainingGraph extends TracedGraph {
-  /** by the path of the parameter, each of the loss of the objective that trains it */
+  /** by the path of the parameter, each of the loss of the objective that trains it: its elements in order, possibly in another shape */
   readonly gradients: ReadonlyMap<string, Value>
   /** new values of states, by path */
   readonly updates: ReadonlyMap<string, Value>
@@ -102,7 +103,8 @@ export function trainingGraph(
     for (const [i, { path }] of trained.entries()) gradients.set(path, found[i]!)
   }
   const outputs = distinct(step, [...forward.outputs, ...gradients.values()])
-  const whole = optimizeStep(kept.finish(step.builder.finish(outputs)))
+  const optimized = optimizeStep(kept.finish(step.builder.finish(outputs)))
+  const whole = withoutLastReshapes(optimized, forward.outputs.length)
   const graph = again ? recomputed(whole, { again, table: network.table, forward: forward.outputs.length }) : whole
   const rest = graph.outputs.slice(named.values.length)
   return {

@@ -3,7 +3,9 @@
  * last batch of an epoch is smaller. Nothing here says when which of them runs.
  */
 import type { Random } from '../core/random.ts'
+import { requireStatic } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
+import { shapeOf } from '../graph/graph.ts'
 import type { TracedParameter } from '../nn/trace.ts'
 import { writeModel } from '../onnx/write.ts'
 import { weightsAsInputs } from '../passes/weights-as-inputs.ts'
@@ -194,7 +196,10 @@ export class StepSessions {
     const { session, made } = await this.#sessionFor(count, due, stage)
     const { arena, fresh, home } = memory
     const results = this.#results(made, count, first)
-    for (const [path, value] of made.gradients) results[value.name] = fresh.get(path)!
+    for (const [path, value] of made.gradients) {
+      const shape = requireStatic(shapeOf(value), `the gradient of '${path}'`)
+      results[value.name] = { ...fresh.get(path)!, shape }
+    }
     const next = arena.region('nextStates')
     for (const [path, value] of made.updates) results[value.name] = next.view(path)
     const draws = arena.region('draws')
