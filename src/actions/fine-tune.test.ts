@@ -153,6 +153,38 @@ describe('normalisation that was folded into convolutions', () => {
   })
 })
 
+describe('a file as PyTorch exports it: shapes computed, scores without a softmax, an output named y', () => {
+  const exported = () => {
+    const g = new Emitter(table, new GraphBuilder('torch_jit'))
+    const x = g.builder.input('x', { dtype: 'float32', shape: ['n', 2] })
+    const kernel = Float32Array.from({ length: 24 }, (_, i) => Math.sin(i * 1.3))
+    const hidden = g.tanh(g.matMul(x, g.constant(float32([2, 12], kernel), 'hidden.weight')))
+    const rows = g.slice(g.op('Shape', [hidden]), [0], [1], [0])
+    const folded = g.op('Reshape', [hidden, g.concat([rows, g.integers([3, 4])], 0)])
+    const flat = g.op('Reshape', [folded, g.concat([rows, g.integers([12])], 0)])
+    const head = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i * 2.9) / 2)
+    const y = g.matMul(flat, g.constant(float32([12, 4], head), 'head.weight'))
+    const scores = g.builder.node({ op: 'Identity', inputs: [y], outputs: [y.type!], names: ['y'] })[0]!
+    return writeModel(g.builder.finish([scores])).model
+  }
+
+  it('keeps features of the frozen part, and gives the output its name though a value inside has it', async () => {
+    const { events, result } = await drained(exported(), { ...sides, ...quick, output: 'y' })
+    expect(events[0]).toMatchObject({ trained: 0, features: { bytes: 400 * 4 * 4 } })
+    const { graph } = await readModel(result.onnx)
+    expect(graph.outputs.map(({ name }) => name)).toEqual(['y'])
+    expect([...result.parameters.keys()]).toEqual(['head/output/kernel', 'head/output/bias'])
+    const right = (await predictions(result.onnx, sides.x)).filter((label, i) => label === sides.y.data[i])
+    expect(right.length / 400).toBeGreaterThan(0.9)
+  })
+
+  it('trains its own output as the scores that it is', async () => {
+    const { result } = await drained(exported(), { ...data, ...quick, head: 'keep', metrics: ['accuracy'] })
+    const right = (await predictions(result.onnx, data.x)).filter((label, i) => label === data.y.data[i])
+    expect(right.length / 400).toBeGreaterThan(0.9)
+  })
+})
+
 describe('a model of several inputs', () => {
   /** Token ids and their mask to two numbers, by the mean of the vectors of the tokens that are shown. */
   const tokens = () => {

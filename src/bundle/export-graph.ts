@@ -7,6 +7,7 @@ import { QuernError } from '../core/errors.ts'
 import type { StaticShape } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { type Graph, type Node, type Value, valuesUsedBy } from '../graph/graph.ts'
+import { substituteAll } from '../graph/substitute.ts'
 import type { Layer } from '../nn/layer.ts'
 import { trace } from '../nn/trace.ts'
 import { writeModel } from '../onnx/write.ts'
@@ -89,25 +90,32 @@ function withoutUnused(graph: Graph): Graph {
   return { ...graph, parameters: graph.parameters.filter((value) => used.has(value)) }
 }
 
-/** Gives an output the name that users of the model will ask for. */
+/** Gives an output the name that users of the model will ask for; a value between that has it gives it up. */
 function renameOutput(graph: Graph, index: number, name: string): Graph {
   const from = graph.outputs[index]!
   if (from.name === name) return graph
-  const values = graph.nodes.flatMap((node) => [...node.inputs, ...node.outputs])
-  const taken = [...graph.inputs, ...graph.parameters, ...values].some((value) => value?.name === name)
-  if (taken) {
+  const values = [...graph.inputs, ...graph.parameters, ...graph.nodes.flatMap(({ outputs }) => outputs)]
+  const taken = values.find((value) => value?.name === name)
+  if (!taken) return renamed(graph, new Map([[from, { ...from, name }]]))
+  if (graph.inputs.includes(taken) || graph.parameters.includes(taken) || graph.outputs.includes(taken)) {
     throw new QuernError(
       'config',
-      `the output of the model cannot be named '${name}': the graph has a value of that name`,
-      {
-        hint: 'Name the output otherwise than the inputs and layers.',
-      },
+      `the output of the model cannot be named '${name}': an input, a parameter or another output is`,
+      { hint: 'Name the output otherwise.' },
     )
   }
-  const to: Value = { ...from, name }
-  const swap = (value: Value | undefined): Value | undefined => (value === from ? to : value)
-  const nodes = graph.nodes.map(
-    (node): Node => ({ ...node, inputs: node.inputs.map(swap), outputs: node.outputs.map(swap) }),
+  return renamed(
+    graph,
+    new Map([
+      [from, { ...from, name }],
+      [taken, { ...taken, name: from.name }],
+    ]),
   )
-  return { ...graph, nodes, outputs: graph.outputs.map((value) => (value === from ? to : value)) }
+}
+
+/** The graph with other values in the place of some, where they are computed and where they are read. */
+function renamed(graph: Graph, names: ReadonlyMap<Value, Value>): Graph {
+  const read = substituteAll(graph, names)
+  const swap = (value: Value | undefined) => value && (names.get(value) ?? value)
+  return { ...read, nodes: read.nodes.map((node): Node => ({ ...node, outputs: node.outputs.map(swap) })) }
 }

@@ -10,7 +10,7 @@ import { type Loss, meanLoss, requireFit, requireForm, requireNumber } from './l
 import { classFactors, logitsOf, logProbabilities, oneHot, requireWeights, tiny } from './probabilities.ts'
 
 export interface CrossEntropyOptions {
-  /** the predictions are scores before the softmax or sigmoid; default: found out from the graph */
+  /** the predictions are scores before the softmax or sigmoid; default: found out from the graph (isScore in loss.ts) */
   readonly fromLogits?: boolean
   /** share of the target that is spread evenly over the classes (Szegedy et al. 2016); default 0 */
   readonly labelSmoothing?: number

@@ -5,7 +5,7 @@ import { type Loss, meanLoss, requireFit, requireForm } from './loss.ts'
 import { logProbabilities, tiny } from './probabilities.ts'
 
 export interface DivergenceOptions {
-  /** the predictions are scores before the softmax; default: found out from the graph */
+  /** the predictions are scores before the softmax; default: found out from the graph (isScore in loss.ts) */
   readonly fromLogits?: boolean
 }
 

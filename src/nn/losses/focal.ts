@@ -11,7 +11,7 @@ import { classFactors, logitsOf, logProbabilities, requireWeights, tiny } from '
 export interface FocalOptions {
   /** how much less easy examples count; 0 is cross-entropy; default 2 */
   readonly gamma?: number
-  /** the predictions are scores before the softmax or sigmoid; default: found out from the graph */
+  /** the predictions are scores before the softmax or sigmoid; default: found out from the graph (isScore in loss.ts) */
   readonly fromLogits?: boolean
 }
 

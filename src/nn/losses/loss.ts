@@ -95,3 +95,20 @@ export function inputOf(g: Emitter, op: string, value: Value): Value | undefined
   const isLast = axis?.kind !== 'int' || axis.value === -1 || axis.value === shapeOf(value).length - 1
   return isLast ? producer.inputs[0] : undefined
 }
+
+/** Operators that hand on what they are given, in another form. */
+const forms: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose'])
+const products: ReadonlySet<string> = new Set(['Gemm', 'MatMul', 'Conv', 'ConvTranspose'])
+
+/** Whether a value is what a product with weights gives, with or without a bias: without bounds, so scores and no probabilities. */
+export function isScore(g: Emitter, value: Value): boolean {
+  const producer = g.builder.nodes.findLast(({ outputs }) => outputs[0] === value)
+  if (!producer) return false
+  const inputs = producer.inputs.filter((input): input is Value => input !== undefined)
+  if (forms.has(producer.op)) return isScore(g, inputs[0]!)
+  if (producer.op === 'Add') return inputs.some((input) => isScore(g, input))
+  // Weights are parameters, or constants of a frozen model; a product of two computed values may well mix probabilities.
+  return products.has(producer.op) && inputs.slice(0, 2).some((input) => isWeight(g, input))
+}
+
+const isWeight = (g: Emitter, value: Value) => value.constant !== undefined || g.builder.parameters.includes(value)

@@ -7,6 +7,7 @@ import { createRandom } from '../../core/random.ts'
 import { type StaticShape, sizeOf } from '../../core/shape.ts'
 import { float32, type Tensor, tensor } from '../../core/tensor.ts'
 import { GraphBuilder } from '../../graph/builder.ts'
+import type { Value } from '../../graph/graph.ts'
 import { Emitter } from '../../ops/emitter.ts'
 import { table } from '../../ops/index.ts'
 import * as nn from './index.ts'
@@ -240,4 +241,49 @@ test('tripletLosses: the margin is added to the difference of the distances', as
   const losses = [undefined, 0.5].map((margin) => tripletLosses(g, anchor!, positive!, negative!, margin))
   const found = await runGraph(g, losses, {})
   expect(found.flatMap(({ data }) => [...(data as Float32Array)])).toEqual([2, 1.5])
+})
+
+describe('scores are told from probabilities', () => {
+  const [x, w, b] = [
+    float32([2, 2], Float32Array.of(1, -2, 0.5, 3)),
+    float32([2, 3], Float32Array.of(2, -1, 0.3, -4, 1, 2)),
+    float32([3], Float32Array.of(1, 0, -1)),
+  ]
+  const ends: Readonly<Record<string, (g: Emitter, p: Value) => Value>> = {
+    'a product and a bias': (g, p) => g.add(p, g.constant(b)),
+    'a product, reshaped': (g, p) => g.reshape(p, [2, 3]),
+    'its softmax': (g, p) => g.softmax(p),
+    'a mixture of distributions': (g, p) => g.matMul(g.softmax(p), g.softmax(g.matMul(g.transpose(p, [1, 0]), p))),
+  }
+  const of = async (end: string, fromLogits: boolean | undefined, target: Tensor, loss: 'sparse' | 'binary') => {
+    const g = new Emitter(table, new GraphBuilder(end))
+    const parameter = g.builder.parameter('kernel', w)
+    const [input, t] = [g.builder.input('x', x), g.builder.input('t', target)]
+    const predictions = ends[end]!(g, g.matMul(input, parameter))
+    const options = fromLogits === undefined ? {} : { fromLogits }
+    const made = loss === 'sparse' ? nn.sparseCategoricalCrossentropy(options) : nn.binaryCrossentropy(options)
+    const [value] = await runGraph(g, [made.apply(g, predictions, t)], { x, t: target, kernel: w })
+    return numbers(value!)[0]!
+  }
+  const classes = tensor('int32', [2], Int32Array.of(0, 2))
+  const bits = float32([2, 3], Float32Array.of(1, 0, 0, 0, 1, 1))
+
+  test.each([
+    ['a product and a bias', true],
+    ['a product, reshaped', true],
+    ['a mixture of distributions', false],
+  ])('%s', async (end, scores) => {
+    expect(await of(end, undefined, classes, 'sparse')).toBe(await of(end, scores, classes, 'sparse'))
+    expect(await of(end, undefined, classes, 'sparse')).not.toBe(await of(end, !scores, classes, 'sparse'))
+  })
+
+  test('also for a sigmoid; what is said holds', async () => {
+    const end = 'a product and a bias'
+    expect(await of(end, undefined, bits, 'binary')).toBe(await of(end, true, bits, 'binary'))
+    expect(await of(end, undefined, bits, 'binary')).not.toBe(await of(end, false, bits, 'binary'))
+    expect(await of('its softmax', undefined, classes, 'sparse')).toBeCloseTo(
+      await of('its softmax', false, classes, 'sparse'),
+      5,
+    )
+  })
 })

@@ -2,7 +2,7 @@
 import { QuernError } from '../../core/errors.ts'
 import type { Value } from '../../graph/graph.ts'
 import type { Emitter } from '../../ops/emitter.ts'
-import { inputOf } from './loss.ts'
+import { inputOf, isScore } from './loss.ts'
 
 /** Probabilities are kept this far from 0 and 1. */
 export const tiny = 1e-7
@@ -37,7 +37,7 @@ export function classFactors(
 
 /** log of the class probabilities `[batch, ..., classes]` */
 export function logProbabilities(g: Emitter, predictions: Value, fromLogits: boolean | undefined): Value {
-  const logits = fromLogits ? predictions : fromLogits === undefined ? inputOf(g, 'Softmax', predictions) : undefined
+  const logits = scoresOf(g, 'Softmax', predictions, fromLogits)
   if (logits) return g.logSoftmax(logits)
   const logged = inputOf(g, 'LogSoftmax', predictions) && predictions
   return logged ?? g.log(g.op('Clip', [predictions, g.scalar(tiny), g.scalar(1)]))
@@ -53,7 +53,13 @@ export function oneHot(g: Emitter, labels: Value, classes: number): Value {
   return g.op('OneHot', [positive, depth, values], { axis: -1 })
 }
 
-/** What the sigmoid was applied to, when the predictions are its result or said to be logits. */
+/** What the sigmoid was applied to, or what has no sigmoid behind it yet. */
 export function logitsOf(g: Emitter, predictions: Value, fromLogits: boolean | undefined): Value | undefined {
-  return fromLogits ? predictions : fromLogits === undefined ? inputOf(g, 'Sigmoid', predictions) : undefined
+  return scoresOf(g, 'Sigmoid', predictions, fromLogits)
+}
+
+/** The scores behind predictions, as said or, when nothing is said, as found in the graph; undefined for probabilities. */
+function scoresOf(g: Emitter, op: string, predictions: Value, fromLogits: boolean | undefined): Value | undefined {
+  if (fromLogits !== undefined) return fromLogits ? predictions : undefined
+  return inputOf(g, op, predictions) ?? (isScore(g, predictions) ? predictions : undefined)
 }
