@@ -48,3 +48,33 @@ export async function sampleTableBundle(
 export async function sampleTablePipeline(...given: Parameters<typeof sampleTableBundle>): Promise<Pipeline> {
   return createPipeline(await sampleTableBundle(...given), { backend: createNodeBackend() })
 }
+
+const buckets = 16
+
+/** Texts, untrained: labels that do not exclude each other, as `tabular-multilabel` answers, or vectors of three numbers. */
+export async function sampleTextPipeline(kind: 'labels' | 'vectors'): Promise<Pipeline> {
+  const isLabels = kind === 'labels'
+  const layers = dense({ units: 3, ...(isLabels ? { activation: 'sigmoid' as const } : {}) })
+  const inputs = [{ name: 'numbers', dtype: 'float64' as const, shape: [buckets] }]
+  const model = sequential([rescaling({ scale: 1 }), layers])
+  const symbolic = { name: 'numbers', type: { dtype: 'float64' as const, shape: ['batch', buckets] } }
+  const { parameters } = trace(model, [symbolic], { table, training: false })
+  const output = isLabels ? 'probabilities' : 'estimate'
+  const manifest: Omit<Manifest, 'files'> = {
+    ...sampleManifest,
+    task: isLabels ? 'tabular-multilabel' : 'tabular-regression',
+    name: kind,
+    inputs: [{ name: 'numbers', dtype: 'float64', shape: ['batch', buckets] }],
+    outputs: [{ name: output, dtype: 'float32', shape: ['batch', 3] }],
+    preprocessing: {
+      kind: 'table',
+      columns: [{ name: 'text', kind: 'text', feature: 'bag', state: { buckets } }],
+      target: kind,
+      missing: [''],
+    },
+    labels: isLabels ? [...riskLabels] : [],
+  }
+  const values = initialParameters(parameters, createRandom(8))
+  const bytes = exportGraph({ model, inputs, output, parameters: values, table, name: kind })
+  return createPipeline(await openBundle(await sampleFiles(manifest, bytes), kind), { backend: createNodeBackend() })
+}

@@ -101,7 +101,7 @@ async function prepare(input: unknown, { manifest, onUnseen, images }: PrepareCo
   const encoder = encoderOf(preprocessing)
   // A row may come from a stranger: it can bring bytes, it cannot name files.
   const own = await encoder.encodeOwn(table, { images, readFile: undefined }, onUnseen, () => 'the row')
-  return { ...encoder.encode(table, onUnseen), ...own } as NamedTensors
+  return { ...encoder.encode(table, onUnseen, () => 'the row'), ...own } as NamedTensors
 }
 
 /** Bytes of a picture or a sound as the text that stands in a cell. */

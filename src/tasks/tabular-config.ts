@@ -233,7 +233,7 @@ export function tableAtFold(
 }
 
 /** What the configuration says of columns, for the source and for the features. */
-export function columnSettings({ columns, target }: TabularDataSection): {
+export function columnSettings({ columns, target, split }: TabularDataSection): {
   hints: Record<string, ColumnHint>
   wishes: Record<string, ColumnWish>
   ignore: string[]
@@ -252,5 +252,7 @@ export function columnSettings({ columns, target }: TabularDataSection): {
       wishes[name] = { feature, options, given: true }
     }
   }
-  return { hints, wishes, ignore: ignore.filter((name) => !targetsOf(target).includes(name)) }
+  // What rows are answered or divided by is read; nothing is learnt from it in any case.
+  const needed = [...targetsOf(target), ...('column' in split ? [split.column] : [])]
+  return { hints, wishes, ignore: ignore.filter((name) => !needed.includes(name)) }
 }

@@ -196,6 +196,10 @@ describe('a table that is larger than data.memory', () => {
   it.each([
     ['at random', {}],
     ['by group', { split: { by: 'group', column: 'city', validation: 0, test: 0.3 } }],
+    [
+      'by a column that is not to be learnt from',
+      { columns: { city: 'ignore' }, split: { by: 'group', column: 'city', validation: 0, test: 0.3 } },
+    ],
     ['by time', { split: { by: 'time', column: 'day' } }],
     ['in folds', { split: { by: 'k-fold', folds: 3, fold: 1 } }],
   ])('has the values that it has in memory, divided %s', async (_, data) => {

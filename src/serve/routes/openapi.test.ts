@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type SampleApp, sampleApp, samplePipeline } from '../../../test/sample-server.ts'
-import { sampleTablePipeline } from '../../../test/sample-table.ts'
+import { sampleTablePipeline, sampleTextPipeline } from '../../../test/sample-table.ts'
 import type { Pipeline } from '../../bundle/index.ts'
 import { createFileJobs } from '../../store/file-jobs.ts'
 
@@ -37,7 +37,12 @@ let document: Document
 let operations: { path: string; method: string; operation: Operation }[]
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'quern-openapi-'))
-  pipelines = [await samplePipeline(), await sampleTablePipeline('classification')]
+  pipelines = [
+    await samplePipeline(),
+    await sampleTablePipeline('classification'),
+    await sampleTextPipeline('labels'),
+    await sampleTextPipeline('vectors'),
+  ]
   // The fuzz unloads models too: they must be there again when they are asked for.
   const kept = (pipeline: Pipeline): Pipeline => ({
     manifest: pipeline.manifest,
@@ -48,7 +53,11 @@ beforeAll(async () => {
     unseen: pipeline.unseen,
     release: async () => undefined,
   })
-  const models = ['tiny', 'risk'].map((name, i) => ({ name, version: '1', pipeline: kept(pipelines[i]!) }))
+  const models = ['tiny', 'risk', 'labels', 'vectors'].map((name, i) => ({
+    name,
+    version: '1',
+    pipeline: kept(pipelines[i]!),
+  }))
   const jobs = {
     store: createFileJobs(join(root, 'jobs'), { files: root }),
     limits: { maxFileBytes: 200_000, perKey: 200, running: 1, keepMilliseconds: 1e9 },
@@ -102,6 +111,28 @@ const near = fc.record(
   },
   { requiredKeys: [] },
 )
+/** What OpenAI's clients send, and what they should not. */
+const texts = fc.oneof(fc.string(), fc.array(fc.string(), { maxLength: 3 }))
+const openAi = fc
+  .tuple(
+    fc.record({
+      model: fc.constantFrom('labels', 'labels', 'vectors', 'vectors', 'tiny', 'x', 7),
+      input: fc.oneof(texts, texts, fc.anything()),
+    }),
+    fc.oneof(
+      fc.constant({}),
+      fc.record(
+        {
+          encoding_format: fc.constantFrom('float', 'base64', 'x'),
+          dimensions: fc.constantFrom(3, 3, 8, -1),
+          user: fc.string(),
+          stream: fc.constant(true),
+        },
+        { requiredKeys: [] },
+      ),
+    ),
+  )
+  .map(([asked, more]) => ({ ...asked, ...more }))
 const textOf = (value: unknown): string => {
   try {
     return JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? Number(inner) : inner)) ?? ''
@@ -122,6 +153,7 @@ const form = csv.map(
 const body = fc.oneof(
   near.map(textOf),
   near.map(textOf),
+  openAi.map(textOf),
   fc.json(),
   fc.string(),
   csv,
@@ -185,6 +217,27 @@ function checkOf(ref: string): z.ZodType {
 }
 
 describe('the OpenAPI document', () => {
+  test("is true of OpenAI's routes for models of texts, which answer", async () => {
+    const seen = new Set<string>()
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom('/v1/moderations', '/v1/embeddings'), openAi, async (path, question) => {
+        const body = textOf(question)
+        const headers = { 'content-type': 'application/json' }
+        const answer = await app.request(path, { method: 'POST', headers, body })
+        const text = await answer.text()
+        const about = `${path} ${body} -> ${answer.status} ${text.slice(0, 500)}`
+        const { operation } = operations.find((each) => each.path === path)!
+        seen.add(`${path} ${answer.status}`)
+        const schema = documented(operation, answer.status)?.content?.['application/json']?.schema
+        expect(schema, about).toBeDefined()
+        expect(checkOf(schema!.$ref).safeParse(JSON.parse(text)).error, about).toBeUndefined()
+      }),
+      { seed: 3, numRuns: 500 },
+    )
+    const each = [200, 400, 404].flatMap((status) => [`/v1/moderations ${status}`, `/v1/embeddings ${status}`])
+    expect([...seen].sort()).toEqual(each.sort())
+  })
+
   test('has every route, and no other', () => {
     const registered = app.routes
       .filter(({ method, path }) => method !== 'ALL' && path !== '/*')
