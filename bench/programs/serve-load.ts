@@ -1,6 +1,7 @@
 /**
  * A load generator: one process, sockets that are kept, requests that were written before the clock started, and no more parsing of answers than their
- * status and length, so that the client costs little of the processors that it shares with the server.
+ * status and length, so that the client costs little of the processors that it shares with the server. Answers are read into one piece of memory and times kept in another: garbage would
+ * make it pause, and its pauses would be counted as the server's.
  *
  * Closed loop (`rate` absent): each connection asks again when it has its answer; finds the capacity. Open loop (`rate`): requests come as a Poisson process whether or not
  * the server keeps up, as they do from many people. A closed loop would ask less while the server is slow, and so hide overload.
@@ -57,7 +58,26 @@ const head = [
 ]
 const request = Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`)
 
-const times = new Map<number, number[]>()
+/** ms, as many as come */
+class TimeList {
+  #values = new Float64Array(2 ** 17)
+  count = 0
+
+  push(value: number): void {
+    if (this.count === this.#values.length) {
+      const before = this.#values
+      this.#values = new Float64Array(2 * this.count)
+      this.#values.set(before)
+    }
+    this.#values[this.count++] = value
+  }
+
+  sorted(): Float64Array {
+    return this.#values.slice(0, this.count).sort()
+  }
+}
+
+const times = new Map<number, TimeList>()
 let failed = 0
 let pending = 0
 let begin = 0
@@ -65,16 +85,51 @@ let isOver = false
 const free: Connection[] = []
 const due: number[] = []
 
+/** Where all sockets read to: what came is used before the next one reads. */
+const received = Buffer.alloc(65_536)
+const endOfHead = Buffer.from('\r\n\r\n')
+/** The name of the header as the server writes it; found in its first answer. */
+let lengthName: Buffer | undefined
+
+/** Bytes of the answer that begins here; undefined while its head is not whole. */
+function lengthOf(bytes: Buffer, count: number): number | undefined {
+  const end = bytes.indexOf(endOfHead)
+  if (end < 0 || end + 4 > count) return undefined
+  lengthName ??= nameIn(bytes, end)
+  const at = bytes.indexOf(lengthName)
+  if (at < 0 || at > end) throw noLength(bytes, count)
+  let length = 0
+  for (let i = at + lengthName.length; i < end; i++) {
+    const digit = bytes[i]! - 48
+    if (digit >= 0 && digit <= 9) length = 10 * length + digit
+    else if (bytes[i] === 13) break
+  }
+  return end + 4 + length
+}
+
+function nameIn(bytes: Buffer, end: number): Buffer {
+  const found = /\r\ncontent-length:/i.exec(bytes.toString('latin1', 0, end))
+  if (!found) throw noLength(bytes, end)
+  return Buffer.from(found[0])
+}
+
+const noLength = (bytes: Buffer, count: number): Error =>
+  new Error(`an answer without content-length: ${bytes.toString('latin1', 0, Math.min(count, 300))}`)
+
 class Connection {
   readonly #socket: Socket
   #since = 0
-  #text = ''
+  /** of an answer that is not whole */
+  #pieces: Buffer | undefined
   #isBusy = false
 
   constructor(ready: () => void) {
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true }, ready)
-    this.#socket.setEncoding('latin1')
-    this.#socket.on('data', (chunk: string) => this.#read(chunk))
+    const callback = (count: number): boolean => {
+      this.#read(count)
+      return true
+    }
+    const onread = { buffer: received, callback }
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread }, ready)
     this.#socket.on('error', () => undefined)
     this.#socket.on('close', () => {
       if (!this.#isBusy) return
@@ -95,26 +150,29 @@ class Connection {
     this.#socket.destroy()
   }
 
-  #read(chunk: string): void {
-    this.#text += chunk
-    const end = this.#text.indexOf('\r\n\r\n')
-    if (end < 0) return
-    const length = /\r\ncontent-length: *(\d+)/i.exec(this.#text.slice(0, end + 2))
-    if (!length) throw new Error(`an answer without content-length: ${this.#text.slice(0, 300)}`)
-    if (this.#text.length < end + 4 + Number(length[1])) return
-    const status = Number(this.#text.slice(9, 12))
-    this.#text = ''
+  #read(count: number): void {
+    let [bytes, length] = [received, count]
+    if (this.#pieces) {
+      bytes = Buffer.concat([this.#pieces, received.subarray(0, count)])
+      length = bytes.length
+    }
+    const whole = lengthOf(bytes, length)
+    if (whole === undefined || length < whole) {
+      this.#pieces = Buffer.from(bytes.subarray(0, length))
+      return
+    }
+    this.#pieces = undefined
     this.#isBusy = false
     pending--
-    this.#note(status)
+    this.#note(100 * (bytes[9]! - 48) + 10 * (bytes[10]! - 48) + bytes[11]! - 48)
   }
 
   #note(status: number): void {
     const now = performance.now()
     if (now - begin > warmUpSeconds * 1000) {
-      const list = times.get(status)
-      if (list) list.push(now - this.#since)
-      else times.set(status, [now - this.#since])
+      const list = times.get(status) ?? new TimeList()
+      list.push(now - this.#since)
+      times.set(status, list)
     }
     if (isOver) return
     const next = rate === undefined ? now : due.shift()
@@ -154,13 +212,13 @@ for (let waited = 0; pending > 0 && waited < 5000; waited += 20) await new Promi
 failed += pending
 for (const connection of all) connection.end()
 
-const at = (sorted: readonly number[], share: number): number =>
+const at = (sorted: Float64Array, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
 const byStatus = Object.fromEntries(
   [...times].map(([status, list]) => {
-    list.sort((a, b) => a - b)
-    return [status, { count: list.length, p50: at(list, 0.5), p99: at(list, 0.99), max: list.at(-1)! }]
+    const sorted = list.sorted()
+    return [status, { count: list.count, p50: at(sorted, 0.5), p99: at(sorted, 0.99), max: sorted.at(-1)! }]
   }),
 )
-const result: LoadResult = { seconds: counted, byStatus, failed, throughput: (times.get(200)?.length ?? 0) / counted }
+const result: LoadResult = { seconds: counted, byStatus, failed, throughput: (times.get(200)?.count ?? 0) / counted }
 console.log(JSON.stringify(result))

@@ -27,6 +27,11 @@ export interface SessionOptions {
    * bytes once, and some 0.03 ms a run where results are large (runtime/refused-output.ts).
    */
   readonly inPlace?: boolean
+  /**
+   * a run computes before `run` returns, where the runtime can do so (`Session.isImmediate`), and the event loop gets no turn between runs that follow each other; default false: it computes
+   * in the next turn
+   */
+  readonly immediate?: boolean
   /** path prefix of a JSON profile (Chrome trace format) that is written when the session is released */
   readonly profile?: string
 }
@@ -48,6 +53,8 @@ export interface BoundRun {
 export interface Session {
   readonly inputs: readonly PortInfo[]
   readonly outputs: readonly PortInfo[]
+  /** `run` computes before it returns; else in the next turn of the event loop, or elsewhere */
+  readonly isImmediate?: boolean
   /** Runs once; results are new tensors. Without `outputs`, all are computed. */
   run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>>
   /** Fixes where inputs are read from and where outputs are written to. */

@@ -7,6 +7,7 @@ import { Emitter } from '../ops/emitter.ts'
 import { table } from '../ops/index.ts'
 import { createArena, planLayout } from './arena.ts'
 import type { Device, Session } from './backend.ts'
+import { importBinding } from './onnxruntime-binding.ts'
 import { createNodeBackend } from './onnxruntime-node.ts'
 
 const backend = createNodeBackend({ threads: 1 })
@@ -112,6 +113,82 @@ describe('a session for results in place', () => {
   it('says what a run fails from', async () => {
     const cut = float32([size, 2], new Float32Array(2 * size))
     await expect(session.bind({ x, w }, { 'MatMul:out': cut }).run()).rejects.toThrow(/the runtime failed: /)
+  })
+})
+
+describe('a session that computes at once', () => {
+  const feeds = { x: float32([1, 2], [1, 1]), w: float32([2, 3], [1, 2, 3, 4, 5, 6]) }
+  /** Whether the event loop had a turn while it ran. */
+  const waits = async (session: Session): Promise<boolean> => {
+    let hasTurned = false
+    setImmediate(() => {
+      hasTurned = true
+    })
+    await session.run(feeds)
+    return hasTurned
+  }
+
+  it('has the ports and the bits of one that waits for the next turn of the loop, and does not wait', async () => {
+    const [now, later] = await Promise.all(
+      [true, false].map((immediate) => backend.createSession(product(), { immediate, threads: 1 })),
+    )
+    expect([now!.inputs, now!.outputs]).toEqual([later!.inputs, later!.outputs])
+    expect(await now!.run(feeds)).toEqual(await later!.run(feeds))
+    expect([now!.isImmediate, later!.isImmediate]).toEqual([true, false])
+    expect([await waits(now!), await waits(later!)]).toEqual([false, true])
+    await expect(now!.run({ ...feeds, x: float32([1, 3], [1, 1, 1]) })).rejects.toThrow(/'x' must have the shape/)
+    await expect(now!.run(feeds, ['MatMul:outs'])).rejects.toThrow(/no output 'MatMul:outs'.*MatMul:out/)
+    await Promise.all([now!.release(), later!.release()])
+  })
+
+  it('says what is wrong with a model in the same words', async () => {
+    const refused = (immediate: boolean): Promise<string> =>
+      backend.createSession(Uint8Array.of(1, 2, 3), { immediate }).then(String, (error: Error) => error.message)
+    expect(await refused(true)).toBe(await refused(false))
+  })
+
+  describe('is one that waits where the binding is not as it was', () => {
+    type Binding = typeof import('onnxruntime-node/dist/binding.js')
+    const own = importBinding() as Promise<Binding>
+    const changed = async (change: (Native: Binding['binding']['InferenceSession']) => unknown): Promise<unknown> => {
+      const { binding, initOrt } = await own
+      return { initOrt, binding: { InferenceSession: change(binding.InferenceSession) } }
+    }
+    it.each<[string, () => Promise<unknown>]>([
+      ['not there', () => Promise.reject(new Error('no such module'))],
+      ['another module', async () => ({})],
+      ['without the class', () => changed(() => undefined)],
+      [
+        'with a run that answers later',
+        () =>
+          changed(
+            (Native) =>
+              class extends Native {
+                override run(...args: Parameters<InstanceType<typeof Native>['run']>): never {
+                  return Promise.resolve(super.run(...args)) as never
+                }
+              },
+          ),
+      ],
+      [
+        'with other metadata',
+        () =>
+          changed(
+            (Native) =>
+              class extends Native {
+                override get inputMetadata(): never {
+                  return super.inputMetadata.map((port) => ({ ...port, shape: undefined })) as never
+                }
+              },
+          ),
+      ],
+    ])('%s', async (_, binding) => {
+      const session = await createNodeBackend({ threads: 1 }, binding).createSession(product(), { immediate: true })
+      expect(session.isImmediate).toBe(false)
+      expect(await waits(session)).toBe(true)
+      expect((await session.run(feeds))['MatMul:out']).toEqual(float32([1, 3], [5, 7, 9]))
+      await session.release()
+    })
   })
 })
 

@@ -1,13 +1,14 @@
 /**
- * ONNX Runtime in Node.js. The only file that imports onnxruntime-node, and it does so when the first session is made, so
- * that `quern --help` does not wait for it.
+ * ONNX Runtime in Node.js. onnxruntime-node is imported here, when the first session is made, so that
+ * `quern --help` does not wait for it.
  */
 import type * as Ort from 'onnxruntime-node'
 import type { DType } from '../core/dtype.ts'
-import { messageOf, QuernError } from '../core/errors.ts'
+import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { formatShape, isStatic, unknownDim } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Backend, BoundRun, Device, NamedTensors, PortInfo, Session, SessionOptions } from './backend.ts'
+import { importBinding, type NativeSession, type NewSession, nativeSessions, portOf } from './onnxruntime-binding.ts'
 import { isRefusal, isRefusedOutput, refusedOutput, withRefusedOutput } from './refused-output.ts'
 
 type OrtModule = typeof Ort
@@ -33,8 +34,16 @@ function quiet(ort: OrtModule): OrtModule {
   return ort
 }
 
-/** Sessions of one backend share nothing but the library. */
-export function createNodeBackend(defaults: SessionOptions = {}): Backend {
+/**
+ * Sessions of one backend share nothing but the library.
+ *
+ * @param binding the module for runs that do not wait; what it gives is looked at before it is used
+ */
+export function createNodeBackend(
+  defaults: SessionOptions = {},
+  binding: () => Promise<unknown> = importBinding,
+): Backend {
+  let native: Promise<NewSession | undefined> | undefined
   return {
     name: 'onnxruntime-node',
     async createSession(model, options = {}) {
@@ -42,9 +51,68 @@ export function createNodeBackend(defaults: SessionOptions = {}): Backend {
       const merged = { ...defaults, ...options }
       requireDevice(ort, merged.device ?? 'cpu')
       const bytes = merged.inPlace ? withRefusedOutput(model) : model
-      return new NodeSession(ort, await createSession(ort, bytes, merged))
+      if (merged.immediate && (merged.device ?? 'cpu') === 'cpu') {
+        native ??= binding().then(
+          (found) => nativeSessions(found, ort),
+          () => undefined,
+        )
+        const made = immediateRunner(await native, bytes, merged)
+        if (made) return new NodeSession(ort, made)
+      }
+      return new NodeSession(ort, publicRunner(await createSession(ort, bytes, merged)))
     },
   }
+}
+
+/** A session of the library, as far as it is used here. */
+interface Runner {
+  readonly inputs: readonly PortInfo[]
+  readonly outputs: readonly PortInfo[]
+  readonly isImmediate: boolean
+  run(feeds: OrtTensors, fetches: Record<string, Ort.Tensor | null>): Promise<OrtTensors> | OrtTensors
+  release(): Promise<void>
+}
+
+type OrtTensors = Record<string, Ort.Tensor>
+
+function publicRunner(session: Ort.InferenceSession): Runner {
+  return {
+    inputs: session.inputMetadata.map(portInfo),
+    outputs: session.outputMetadata.map(portInfo),
+    isImmediate: false,
+    run: (feeds, fetches) => session.run(feeds, fetches),
+    async release() {
+      session.endProfiling()
+      await session.release()
+    },
+  }
+}
+
+/** Undefined where there are no native sessions, or where this model is not accepted: the public one says why. */
+function immediateRunner(
+  create: NewSession | undefined,
+  model: Uint8Array,
+  options: SessionOptions,
+): Runner | undefined {
+  let session: NativeSession | undefined
+  try {
+    session = create?.()
+    session?.loadModel(model.buffer, model.byteOffset, model.byteLength, sessionOptions(options))
+  } catch {
+    return undefined
+  }
+  return (
+    session && {
+      inputs: session.inputMetadata.map(portOf),
+      outputs: session.outputMetadata.map(portOf),
+      isImmediate: true,
+      run: (feeds, fetches) => session.run(feeds, fetches, {}) as OrtTensors,
+      async release() {
+        session.endProfiling()
+        session.dispose()
+      },
+    }
+  )
 }
 
 /** A native session; an error says whether the model or the device is at fault. */
@@ -108,30 +176,49 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
 class NodeSession implements Session {
   readonly inputs: readonly PortInfo[]
   readonly outputs: readonly PortInfo[]
+  readonly isImmediate: boolean
   readonly #ort: OrtModule
-  readonly #session: Ort.InferenceSession
+  readonly #runner: Runner
   /** the model has an output that keeps results from being copied */
   readonly #inPlace: boolean
+  /** all outputs, to be computed into memory of the runtime's own */
+  readonly #all: Readonly<Record<string, null>>
 
-  constructor(ort: OrtModule, session: Ort.InferenceSession) {
+  constructor(ort: OrtModule, runner: Runner) {
     this.#ort = ort
-    this.#session = session
-    this.inputs = session.inputMetadata.map(portInfo)
-    const outputs = session.outputMetadata.map(portInfo)
+    this.#runner = runner
+    const { inputs, outputs, isImmediate } = runner
+    this.inputs = inputs
     this.outputs = outputs.filter(({ name }) => !isRefusedOutput(name))
+    this.isImmediate = isImmediate
     this.#inPlace = this.outputs.length < outputs.length
+    this.#all = Object.fromEntries(this.outputs.map(({ name }) => [name, null]))
   }
 
   async run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>> {
     this.#check(feeds)
     const native = this.#native(feeds)
+    const fetches = outputs?.length ? this.#asked(outputs) : this.#all
     try {
-      const asked = outputs ?? (this.#inPlace ? this.outputs.map(({ name }) => name) : undefined)
-      const results = asked ? await this.#session.run(native, [...asked]) : await this.#session.run(native)
-      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, tensorFromOrt(value)]))
+      const found = await this.#runner.run(native, fetches)
+      const results: Record<string, Tensor> = {}
+      for (const name in found) results[name] = tensorFromOrt(found[name]!)
+      return results
     } catch (cause) {
       throw runError(cause)
     }
+  }
+
+  #asked(outputs: readonly string[]): Record<string, null> {
+    const asked: Record<string, null> = {}
+    for (const name of outputs) {
+      if (!Object.hasOwn(this.#all, name)) {
+        const known = Object.keys(this.#all)
+        throw new QuernError('input', `the model has no output '${name}'. ${suggestion(name, known)}`)
+      }
+      asked[name] = null
+    }
+    return asked
   }
 
   bind(feeds: NamedTensors, results: NamedTensors): BoundRun {
@@ -143,7 +230,7 @@ class NodeSession implements Session {
     return {
       run: async () => {
         try {
-          await this.#session.run(inputs, outputs)
+          await this.#runner.run(inputs, outputs)
         } catch (cause) {
           if (!isRefused || !isRefusal(messageOf(cause))) throw runError(cause)
         }
@@ -151,18 +238,17 @@ class NodeSession implements Session {
     }
   }
 
-  async release(): Promise<void> {
-    this.#session.endProfiling()
-    await this.#session.release()
+  release(): Promise<void> {
+    return this.#runner.release()
   }
 
-  #native(tensors: NamedTensors): Record<string, Ort.Tensor> {
-    return Object.fromEntries(
-      Object.entries(tensors).map(([name, { dtype, data, shape }]) => [
-        name,
-        new this.#ort.Tensor(dtype as Ort.Tensor.Type, data as Ort.Tensor.DataType, [...shape]),
-      ]),
-    )
+  #native(tensors: NamedTensors): OrtTensors {
+    const native: OrtTensors = {}
+    for (const name in tensors) {
+      const { dtype, data, shape } = tensors[name]!
+      native[name] = new this.#ort.Tensor(dtype as Ort.Tensor.Type, data as Ort.Tensor.DataType, [...shape])
+    }
+    return native
   }
 
   /** Names the input that is wrong: the runtime's own message shows only indices of dimensions. */

@@ -5,6 +5,7 @@
  *
  * A binding that copies nothing, or knows sequences, runs such a model too: then there is no error.
  */
+import { protoField } from './proto-field.ts'
 
 const name = 'quern:nothing-returned'
 
@@ -18,19 +19,13 @@ export const isRefusal = (message: string): boolean => message.includes('Non ten
 
 const utf8 = new TextEncoder()
 
-/** A field of protocol buffers that holds bytes, fewer than 128. */
-function field(number: number, ...parts: readonly Iterable<number>[]): number[] {
-  const bytes = parts.flatMap((part) => [...part])
-  return [(number << 3) | 2, bytes.length, ...bytes]
-}
-
 /** onnx.proto: ModelProto.graph = 7, GraphProto.node = 1 and .output = 12, NodeProto.output = 2, .name = 3 and .op_type = 4. */
 function prefix(): Uint8Array {
   const own = utf8.encode(name)
-  const node = field(1, field(2, own), field(3, own), field(4, utf8.encode('SequenceEmpty')))
+  const node = protoField(1, protoField(2, own), protoField(3, own), protoField(4, utf8.encode('SequenceEmpty')))
   // ValueInfoProto.name = 1, .type = 2; TypeProto.sequence_type = 4, .elem_type = 1, .tensor_type = 1, whose elem_type = 1 is FLOAT, 1
-  const output = field(12, field(1, own), field(2, field(4, field(1, field(1, [8, 1])))))
-  return Uint8Array.from(field(7, node, output))
+  const output = protoField(12, protoField(1, own), protoField(2, protoField(4, protoField(1, protoField(1, [8, 1])))))
+  return Uint8Array.from(protoField(7, node, output))
 }
 
 /**

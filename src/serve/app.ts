@@ -65,16 +65,18 @@ export function createApp(options: AppOptions): App {
   const app = new Hono<Gated>()
   app.use('*', secureHeaders)
   // Before the gate, so that a page may read why it was refused; the question whether it may ask passes the gate first.
-  app.use(
-    '*',
-    corsFor(origins, (method) => method !== 'OPTIONS'),
-  )
+  if (origins.length > 0)
+    app.use(
+      '*',
+      corsFor(origins, (method) => method !== 'OPTIONS'),
+    )
   app.use('*', gate.middleware)
   app.onError(gate.onError)
-  app.use(
-    '*',
-    corsFor(origins, (method) => method === 'OPTIONS'),
-  )
+  if (origins.length > 0)
+    app.use(
+      '*',
+      corsFor(origins, (method) => method === 'OPTIONS'),
+    )
   for (const routes of resources) app.route('/', routes(context))
   app.notFound((c) => {
     const path = c.req.path.slice(0, 100)
@@ -92,5 +94,5 @@ export function createApp(options: AppOptions): App {
 /** Lets pages of these origins read answers to requests of some methods. */
 function corsFor(origins: readonly string[], isFor: (method: string) => boolean): MiddlewareHandler<Gated> {
   const allow = cors({ origin: [...origins], exposeHeaders: ['x-request-id', 'retry-after'] })
-  return (c, next) => (origins.length > 0 && isFor(c.req.method) ? allow(c, next) : next())
+  return (c, next) => (isFor(c.req.method) ? allow(c, next) : next())
 }

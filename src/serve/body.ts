@@ -21,8 +21,9 @@ export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
   const incoming = incomingOf(c)
   try {
     // With a length, the HTTP parser hands out no more than that, and the gate has compared it.
-    const chunks = incoming ? await collectEvents(incoming, passage) : await collect(c.req.raw.body ?? [], passage)
-    const bytes = joined(chunks)
+    const bytes =
+      (incoming && whole(incoming as Buffered, passage)) ??
+      joined(incoming ? await collectEvents(incoming, passage) : await collect(c.req.raw.body ?? [], passage))
     passage.bytesIn = bytes.length
     return bytes
   } catch (cause) {
@@ -32,6 +33,26 @@ export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
 }
 
 /** What Node's requests can do besides. */
+interface Buffered extends Incoming {
+  readonly headers: { readonly 'content-length'?: string }
+  readonly readableLength: number
+  read(): Uint8Array | null
+  resume(): void
+}
+
+/**
+ * A body that came in with its headers, as short ones do, is taken at once: listeners for its parts cost several turns through queues. Undefined for others.
+ */
+function whole(incoming: Buffered, passage: Passage): Uint8Array | undefined {
+  const { headers, readableLength } = incoming
+  if (readableLength === 0 || headers['content-length'] !== String(readableLength)) return undefined
+  take(passage, readableLength)
+  const bytes = incoming.read()!
+  // To its end, which is still to come: then the connection is free for the next request.
+  incoming.resume()
+  return bytes
+}
+
 interface Streamed extends Incoming {
   iterator(options: { readonly destroyOnReturn: boolean }): AsyncIterable<Uint8Array>
 }
@@ -66,7 +87,6 @@ async function collect(
   return chunks
 }
 
-/** By events: leaving a `for await` would destroy the connection on which the refusal has to be answered. */
 /** Room for the next part of a body. */
 function take(passage: Passage, bytes: number): void {
   const { maxBodyBytes } = passage
@@ -74,6 +94,7 @@ function take(passage: Passage, bytes: number): void {
   passage.takeBody(bytes)
 }
 
+/** By events: leaving a `for await` would destroy the connection on which the refusal has to be answered. */
 function collectEvents(incoming: Incoming, passage: Passage): Promise<Uint8Array[]> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = []

@@ -28,20 +28,31 @@ export function datatypeOf(dtype: string): string {
 
 const largestFloat32 = 3.4028234663852886e38
 
-/** What an element must be, in words, when it is not. */
-function elementFault(value: unknown, dtype: DType): string | undefined {
+/** What elements of a type must be, and how that is said when one is not. */
+interface Elements {
+  readonly words: string
+  fits(value: unknown): boolean
+}
+
+/** Made once for a tensor: it is asked for each element. */
+function elementsOf(dtype: DType): Elements {
   const { kind, bits } = dtypes[dtype]
-  if (kind === 'string') return typeof value === 'string' ? undefined : 'a text'
-  if (kind === 'bool') return typeof value === 'boolean' || value === 0 || value === 1 ? undefined : 'true or false'
-  if (typeof value !== 'number') return 'a number'
+  if (kind === 'string') return { words: 'a text', fits: (value) => typeof value === 'string' }
+  if (kind === 'bool') {
+    return { words: 'true or false', fits: (value) => typeof value === 'boolean' || value === 0 || value === 1 }
+  }
   if (kind === 'float') {
     const limit = dtype === 'float32' ? largestFloat32 : Number.MAX_VALUE
-    return Math.abs(value) <= limit ? undefined : `a finite number of ${bits} bits`
+    const fits = (value: unknown): boolean => typeof value === 'number' && Math.abs(value) <= limit
+    return { words: `a finite number of ${bits} bits`, fits }
   }
   // 64-bit integers come as JSON numbers, which are exact up to 2^53.
   const high = Math.min(Number.MAX_SAFE_INTEGER, 2 ** (kind === 'uint' ? bits : bits - 1) - 1)
   const low = kind === 'uint' ? 0 : Math.max(Number.MIN_SAFE_INTEGER, -(2 ** (bits - 1)))
-  return Number.isInteger(value) && value >= low && value <= high ? undefined : `a whole number from ${low} to ${high}`
+  return {
+    words: `a whole number from ${low} to ${high}`,
+    fits: (value) => Number.isInteger(value) && (value as number) >= low && (value as number) <= high,
+  }
 }
 
 /**
@@ -60,15 +71,16 @@ export function tensorFromJson(dtype: DType, shape: readonly number[], data: rea
     )
   }
   const flat = isNested ? flatten(data, shape, what) : data
-  const { array } = dtypes[dtype]
+  const { array, kind } = dtypes[dtype]
   if (datatypes[dtype] === undefined) throw new QuernError('unsupported', `${what}: JSON cannot carry ${dtype}`)
   const fill = array ? new array(expected) : new Array<string>(expected)
   const isBig = array === BigInt64Array || array === BigUint64Array
+  const { words, fits } = elementsOf(dtype)
   for (let i = 0; i < expected; i++) {
     const value = flat[i]
-    const fault = elementFault(value, dtype)
-    if (fault !== undefined) {
-      throw new QuernError('input', `${what}: element ${i} must be ${fault}, received ${shown(value)}`)
+    if (!fits(value)) {
+      const must = kind !== 'string' && kind !== 'bool' && typeof value !== 'number' ? 'a number' : words
+      throw new QuernError('input', `${what}: element ${i} must be ${must}, received ${shown(value)}`)
     }
     fill[i] = (isBig ? BigInt(value as number) : value) as never
   }
@@ -111,11 +123,13 @@ export function shapeOfNested(data: unknown): number[] {
 export function jsonFromTensor({ dtype, data }: Tensor, what: string): unknown[] {
   if (Array.isArray(data)) return data
   if (dtype === 'bool') return Array.from(data as Uint8Array, (value) => value !== 0)
-  return Array.from(data as ArrayLike<number | bigint>, (value) => {
-    const number = Number(value)
-    if (Number.isFinite(number)) return number
-    throw new QuernError('numeric', `${what} holds ${number}`)
-  })
+  const numbers = new Array<number>(data.length)
+  for (let i = 0; i < data.length; i++) {
+    const number = Number(data[i])
+    if (!Number.isFinite(number)) throw new QuernError('numeric', `${what} holds ${number}`)
+    numbers[i] = number
+  }
+  return numbers
 }
 
 function shown(value: unknown): string {

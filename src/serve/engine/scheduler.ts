@@ -22,7 +22,9 @@ export interface BatchResult {
 
 /** A place where one batch at a time is computed. */
 export interface Place {
-  /** not counted when it is told how long a newcomer waits: it takes over what it can and leaves the rest */
+  /**
+   * computes in this thread, which nothing else happens in meanwhile: it takes over what it can and leaves the rest, and is not counted when it is told how long a newcomer waits
+   */
   readonly isSpare?: boolean
   /** false: this model is not loaded there, or should not be computed there in batches of `rows` */
   has(model: ScheduledModel, rows: number): boolean
@@ -213,15 +215,20 @@ export class Scheduler {
     for (const { batcher } of this.#models) {
       for (const late of batcher.expire(now)) late.failed(new RequestError(504, 'the time for this request is over'))
     }
-    // In the order in which they were added: the near one first.
+    // In the order in which they were added: the near one first. It begins last, when the others have what they compute beside it.
+    let spare: (() => void) | undefined
     for (const place of this.#all) {
       if (!this.#idle.has(place)) continue
       const model = this.#next(place, now)
       if (!model) continue
       this.#idle.delete(place)
-      void this.#compute(place, model, model.batcher.take(), now)
+      const batch = model.batcher.take()
+      const compute = (): void => void this.#compute(place, model, batch, now)
+      if (place.isSpare) spare = compute
+      else compute()
     }
     this.#wakeLater(now)
+    spare?.()
   }
 
   #next(place: Place, now: number): ScheduledModel | undefined {
@@ -233,6 +240,11 @@ export class Scheduler {
     return best
   }
 
+  #isWaiting(): boolean {
+    for (const { queued } of this.#models) if (queued > 0) return true
+    return false
+  }
+
   async #compute(place: Place, model: ScheduledModel, batch: readonly Waiting[], startedAt: number): Promise<void> {
     model.computing++
     try {
@@ -240,7 +252,9 @@ export class Scheduler {
     } finally {
       model.computing--
       if (this.#all.has(place)) this.#idle.add(place)
-      this.#dispatch()
+      // Behind a run in this thread the sockets are read first.
+      if (!place.isSpare) this.#dispatch()
+      else if (this.#isWaiting()) this.#schedule()
     }
   }
 

@@ -16,7 +16,7 @@ async function answer(message: ToWorker): Promise<FromWorker> {
   const { id, model } = message
   if (message.type === 'load') {
     // The bytes lie in memory that all workers share, which the runtime does not read.
-    const session = await backend.createSession(message.bytes.slice(), { threads: message.threads })
+    const session = await backend.createSession(message.bytes.slice(), { threads: message.threads, immediate: true })
     await warmUp(session)
     sessions.set(model, session)
     return { type: 'loaded', id, inputs: session.inputs, outputs: session.outputs }

@@ -41,8 +41,9 @@ function watched({ of = manifest, remember = 100, window = 50, blobs = createMem
     // Of one request the answers may come in parts.
     for (const row of rows) {
       const data = Float32Array.from(row)
-      quality.remember(passage, { [of.outputs[0]!.name]: { dtype: 'float32', shape: [1, row.length], data } })
+      quality.onResults(passage, { [of.outputs[0]!.name]: { dtype: 'float32', shape: [1, row.length], data } })
     }
+    quality.observe(passage)
   }
   const right = (id: string, ...labels: (string | number | null)[]): Promise<number> =>
     quality.give(shop, [{ request: id, labels }])

@@ -11,6 +11,7 @@ import type { LoadedVersion } from '../bundle-entry.ts'
 import type { Passage } from '../passage.ts'
 import type { Principal } from '../principal.ts'
 import { RequestError } from '../request-error.ts'
+import { AnswerMemory, type RememberedAnswers } from './answer-memory.ts'
 import { type Judge, type Judged, judgeOf } from './judge.ts'
 import type { GaugeSource } from './metrics.ts'
 
@@ -57,14 +58,10 @@ interface Watched {
   metrics: Record<string, number> | undefined
 }
 
-interface Remembered {
-  readonly started: number
-  readonly principal: string
+/** The numbers of the runs of a request so far. */
+interface Pending {
   readonly watched: Watched
-  /** of all runs of the request, one after another */
   answers: Float32Array
-  /** examples that have their labels; made when the first comes */
-  told: Set<number> | undefined
 }
 
 /** Numbers of all answers that are remembered: 64 MB. */
@@ -73,12 +70,13 @@ const mostNumbers = 2 ** 24
 export class QualityWatch implements GaugeSource {
   readonly #options: QualityOptions
   readonly #versions = new Map<string, Watched>()
-  /** the oldest first */
-  readonly #answers = new Map<string, Remembered>()
-  #numbers = 0
+  readonly #answers: AnswerMemory<Watched>
+  /** of requests that are not over */
+  readonly #pending = new Map<Passage, Pending>()
 
   constructor(options: QualityOptions) {
     this.#options = options
+    this.#answers = new AnswerMemory(options.remember, mostNumbers)
   }
 
   /** Pairs that were kept by an earlier server count on. */
@@ -93,24 +91,23 @@ export class QualityWatch implements GaugeSource {
     )
   }
 
-  /** Keeps what was answered, until its label comes or newer answers need the room. */
-  remember(passage: Passage, results: NamedTensors): void {
-    const { id, kind, started, principal, model, version } = passage
-    const watched = this.#versions.get(keyOf(model ?? '', version ?? ''))
+  /** Takes in what a run of a request computed. */
+  onResults(passage: Passage, results: NamedTensors): void {
+    const { kind, state, model = '', version = '' } = passage
+    const watched = kind === 'http' && state === 'running' && this.#versions.get(keyOf(model, version))
     const data = watched && results[watched.version.manifest.outputs[0]!.name]?.data
-    if (kind !== 'http' || !watched || !(data instanceof Float32Array)) return
-    let entry = this.#answers.get(id)
-    // A client may use an id again: then it is the newer answer that is labelled.
-    if (entry && entry.started !== started) this.#forget(id, entry)
-    if (!entry || entry.started !== started) {
-      entry = { started, principal: principal?.id ?? '', watched, answers: data.slice(), told: undefined }
-      this.#answers.set(id, entry)
-    } else entry.answers = joined(entry.answers, data)
-    this.#numbers += data.length
-    for (const [oldest, old] of this.#answers) {
-      if (this.#answers.size <= this.#options.remember && this.#numbers <= mostNumbers) break
-      this.#forget(oldest, old)
-    }
+    if (!watched || !(data instanceof Float32Array)) return
+    const before = this.#pending.get(passage)
+    if (before) before.answers = joined(before.answers, data)
+    else this.#pending.set(passage, { watched, answers: data })
+  }
+
+  /** Of a request that is over: keeps what was answered, until its label comes or newer answers need the room. */
+  observe(passage: Passage): void {
+    const pending = this.#pending.get(passage)
+    if (!pending) return
+    this.#pending.delete(passage)
+    this.#answers.add(passage.id, passage.principal?.id ?? '', pending.watched, pending.answers)
   }
 
   /** Takes labels in: all of them, or none. Throws RequestError 404 for requests that are not known, 409 and 422 for what does not fit. */
@@ -121,8 +118,7 @@ export class QualityWatch implements GaugeSource {
     const checked = feedback.map((one) => this.#check(principal, one))
     let count = 0
     for (const { entry, records, pairs } of checked) {
-      entry.told ??= new Set()
-      const { watched, told } = entry
+      const { about: watched, told } = entry
       for (const { example } of records) {
         if (told.has(example)) throw alreadyTold(example)
         told.add(example)
@@ -188,17 +184,17 @@ export class QualityWatch implements GaugeSource {
   #check(
     principal: Principal,
     { request, labels }: Feedback,
-  ): { entry: Remembered; records: FeedbackRecord[]; pairs: Judged[] } {
-    const entry = this.#answers.get(request)
+  ): { entry: RememberedAnswers<Watched>; records: FeedbackRecord[]; pairs: Judged[] } {
+    const entry = this.#answers.find(request)
     // Of another's request nobody learns that it was there.
-    if (!entry || entry.principal !== principal.id) {
+    if (!entry || entry.owner !== principal.id) {
       const { remember } = this.#options
       throw new RequestError(
         404,
         `request '${request}' is not known: the answers of the last ${remember} requests are, to the key that asked`,
       )
     }
-    const { judge } = entry.watched
+    const { judge } = entry.about
     const rows = entry.answers.length / judge.width
     if (labels.length !== rows) {
       throw new RequestError(
@@ -211,7 +207,7 @@ export class QualityWatch implements GaugeSource {
     const pairs: Judged[] = []
     for (const [example, label] of labels.entries()) {
       if (label === null) continue
-      if (entry.told?.has(example)) throw alreadyTold(example)
+      if (entry.told.has(example)) throw alreadyTold(example)
       const answer = entry.answers.slice(example * judge.width, (example + 1) * judge.width)
       pairs.push({ answer, truth: judge.truthFrom(label) })
       // Nine digits bring back the same number of 32 bits.
@@ -241,11 +237,6 @@ export class QualityWatch implements GaugeSource {
     const { pairs } = watched
     watched.metrics = undefined
     if (pairs.length > this.#options.window) pairs.splice(0, pairs.length - this.#options.window)
-  }
-
-  #forget(id: string, { answers }: Remembered): void {
-    this.#answers.delete(id)
-    this.#numbers -= answers.length
   }
 }
 

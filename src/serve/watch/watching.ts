@@ -5,7 +5,7 @@ import type { PayloadStore } from '../../store/payloads.ts'
 import type { LoadedVersion, OnLoaded } from '../bundle-entry.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Observer } from '../gate.ts'
-import type { ResultObserver } from '../passage.ts'
+import type { Passage, ResultObserver } from '../passage.ts'
 import { type DriftSettings, DriftWatch } from './drift-watch.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createPayloadSampler } from './payload-sampler.ts'
@@ -70,12 +70,17 @@ export function createWatching(options: WatchingOptions): Watching {
   const metrics = createMetrics({ catalog, sources, ...(options.process === false ? { process: false } : {}) })
   const traces = traceObserver({ origin: wallClock.now() - clock.now(), version })
   return {
-    observers: [metrics.observer, traces, ...(sampler ? [sampler.observer] : [])],
+    observers: [
+      metrics.observer,
+      traces,
+      ...(quality ? [(passage: Passage) => quality.observe(passage)] : []),
+      ...(sampler ? [sampler.observer] : []),
+    ],
     onResults(passage, feeds, results) {
       const { model, version: of } = passage
       if (model === undefined || of === undefined) return
       drift?.add(model, of, feeds, results)
-      quality?.remember(passage, results)
+      quality?.onResults(passage, results)
       sampler?.onResults(passage, feeds, results)
     },
     onLoaded(loaded: LoadedVersion) {
