@@ -55,7 +55,7 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
   jiti: ['cli/'],
   'jpeg-lossless-decoder-js': ['formats/'],
   'nifti-reader-js': ['formats/'],
-  'onnxruntime-node': ['runtime/onnxruntime-'],
+  'onnxruntime-node': ['runtime/onnxruntime-node.ts', 'runtime/onnxruntime-binding.ts'],
   picocolors: ['cli/'],
   pino: ['serve/watch/'],
   postgres: ['data/sources/'],

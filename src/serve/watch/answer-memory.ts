@@ -86,12 +86,13 @@ export class AnswerMemory<T> {
     while (slot !== nobody && !this.#isOf(slot, id)) slot = this.#next[slot]!
     if (slot === nobody) return undefined
     const from = this.#from[slot]!
-    this.#told[slot] ??= new Set()
+    const told = this.#told[slot] ?? new Set()
+    this.#told[slot] = told
     return {
       owner: this.#owners[slot]!,
       about: this.#about[slot]!,
       answers: this.#numbers.slice(from, from + this.#lengths[slot]!),
-      told: this.#told[slot],
+      told,
     }
   }
 
