@@ -81,6 +81,7 @@ export function createMetrics({ catalog, sources = [], process = true }: Metrics
       queues.delete(key)
       batchSize.remove(name, version)
     }
+    requests.flush()
     requests.keep((name, version) => listed.has(keyOf({ name, version })))
     for (const report of reports) report()
   }

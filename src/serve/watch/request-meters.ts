@@ -6,8 +6,23 @@ import { routeName } from './route-names.ts'
 /** Seconds. */
 const latencies = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
-interface Counts {
-  inc(value?: number): void
+/** Adds up until a page is read: prom-client's counters make an object and a text of their labels for each addition. */
+class LateCounter {
+  readonly #counter: { inc(value: number): void }
+  #count = 0
+
+  constructor(counter: { inc(value: number): void }) {
+    this.#counter = counter
+  }
+
+  add(value: number): void {
+    this.#count += value
+  }
+
+  flush(): void {
+    if (this.#count > 0) this.#counter.inc(this.#count)
+    this.#count = 0
+  }
 }
 
 /** The children of one model's version; '' for both where no model was reached. */
@@ -17,11 +32,11 @@ interface VersionMeters {
   readonly total: (seconds: number) => void
   readonly queue: (seconds: number) => void
   readonly compute: (seconds: number) => void
-  readonly examples: Counts
-  readonly tokensIn: Counts
-  readonly tokensOut: Counts
+  readonly examples: LateCounter
+  readonly tokensIn: LateCounter
+  readonly tokensOut: LateCounter
   /** by route and status */
-  readonly requests: Map<string, { readonly labels: Labels; readonly counter: Counts }>
+  readonly requests: Map<string, { readonly labels: Labels; readonly counter: LateCounter }>
 }
 
 interface Labels {
@@ -33,6 +48,8 @@ interface Labels {
 
 export interface RequestMeters {
   observe(passage: Passage): void
+  /** Before a page is read. */
+  flush(): void
   /** Forgets versions that are no longer there. */
   keep(isThere: (name: string, version: string) => boolean): void
 }
@@ -68,7 +85,7 @@ export function requestMeters(registry: Registry): RequestMeters {
     labelNames: ['direction'],
     registers,
   })
-  const [received, sent] = [bytes.labels('in'), bytes.labels('out')]
+  const [received, sent] = [new LateCounter(bytes.labels('in')), new LateCounter(bytes.labels('out'))]
   const byVersion = new Map<string, VersionMeters>()
 
   const metersOf = (name: string, version: string): VersionMeters => {
@@ -80,9 +97,9 @@ export function requestMeters(registry: Registry): RequestMeters {
         total: total.labels(name, version).observe,
         queue: queue.labels(name, version).observe,
         compute: compute.labels(name, version).observe,
-        examples: examples.labels(name, version),
-        tokensIn: tokens.labels(name, version, 'in'),
-        tokensOut: tokens.labels(name, version, 'out'),
+        examples: new LateCounter(examples.labels(name, version)),
+        tokensIn: new LateCounter(tokens.labels(name, version, 'in')),
+        tokensOut: new LateCounter(tokens.labels(name, version, 'out')),
       }
       byVersion.set(key, meters)
     }
@@ -97,19 +114,26 @@ export function requestMeters(registry: Registry): RequestMeters {
       let counted = meters.requests.get(key)
       if (!counted) {
         const labels = { model: meters.name, version: meters.version, route, code: String(passage.status) }
-        counted = { labels, counter: requests.labels(labels) }
+        counted = { labels, counter: new LateCounter(requests.labels(labels)) }
         meters.requests.set(key, counted)
       }
-      counted.counter.inc()
+      counted.counter.add(1)
       meters.total(passage.milliseconds / 1000)
-      if (passage.bytesIn > 0) received.inc(passage.bytesIn)
-      if (passage.bytesOut > 0) sent.inc(passage.bytesOut)
-      if (passage.tokensIn > 0) meters.tokensIn.inc(passage.tokensIn)
-      if (passage.tokensOut > 0) meters.tokensOut.inc(passage.tokensOut)
+      received.add(passage.bytesIn)
+      sent.add(passage.bytesOut)
+      meters.tokensIn.add(passage.tokensIn)
+      meters.tokensOut.add(passage.tokensOut)
       if (passage.examples === 0) return
-      meters.examples.inc(passage.examples)
+      meters.examples.add(passage.examples)
       meters.queue(passage.queuedMilliseconds / 1000)
       meters.compute(passage.computeMilliseconds / 1000)
+    },
+    flush() {
+      for (const each of [received, sent]) each.flush()
+      for (const { examples, tokensIn, tokensOut, requests } of byVersion.values()) {
+        for (const each of [examples, tokensIn, tokensOut]) each.flush()
+        for (const { counter } of requests.values()) counter.flush()
+      }
     },
     keep(isThere) {
       for (const [key, { name, version, requests: counted }] of byVersion) {
