@@ -1,7 +1,7 @@
 /**
  * The native sessions beneath onnxruntime-node's public ones. A public run waits for the next turn of the event loop and then computes in this thread all the same;
  * a native one computes at once. They are no public interface: a binding that does not do with a small model what 1.30.0 does is not used, and the public sessions
- * do as well, a turn later ([decision 029](../../docs/decisions/029-runs-without-waiting.md)).
+ * do as well, a turn later ([decision 031](../../docs/decisions/031-runs-without-waiting.md)).
  */
 import type * as Ort from 'onnxruntime-node'
 import { dtypeFromCode } from '../core/dtype.ts'
