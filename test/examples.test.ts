@@ -54,6 +54,7 @@ it('are all in the README, and here', async () => {
     'own-pictures',
     'penguins',
     'pima',
+    'reviews',
     'sequences',
     'several-inputs',
     'start-from',

@@ -100,7 +100,7 @@ it('has a line for each layer, and for nothing else', () => {
 it('has programs that run, for training from code', { timeout: 60_000 }, async () => {
   const section = guide.slice(guide.indexOf('### Training from code'), guide.indexOf('### Adapters'))
   const programs = [...section.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text!)
-  expect(programs).toHaveLength(3)
+  expect(programs).toHaveLength(6)
   const folder = await mkdtemp(join(tmpdir(), 'quern-guide-'))
   try {
     const printed = await Promise.all(
@@ -111,16 +111,23 @@ it('has programs that run, for training from code', { timeout: 60_000 }, async (
         return (await promisify(execFile)(process.execPath, ['--import', loader, file])).stdout
       }),
     )
-    const [fitted, joint, minimum] = printed as [string, string, string]
+    const [fitted, joint, own, gan, distilled, minimum] = printed as [string, string, string, string, string, string]
     for (const [text, name] of [
       [fitted, 'loss'],
       [joint, 'denoise'],
       [joint, 'judge'],
+      [distilled, 'alike'],
+      [distilled, 'labels'],
     ] as const) {
       const losses = [...text.matchAll(new RegExp(`${name}: ([\\d.]+)`, 'g'))].map(([, loss]) => Number(loss))
       expect(losses.length, name).toBeGreaterThanOrEqual(5)
       expect(losses.at(-1), name).toBeLessThan(0.8 * losses[0]!)
     }
+    // the level below which four of five standard normal numbers lie
+    expect(Number(own)).toBeGreaterThan(0.6)
+    expect(Number(own)).toBeLessThan(1.1)
+    expect(Number(gan)).toBeGreaterThan(0.7)
+    expect(Number(gan)).toBeLessThan(1.3)
     const [, least, answer] = /^([\d.e-]+) \d+ \S+\n.*\[ ([\d.]+) \]/.exec(minimum)!
     expect(Number(least)).toBeLessThan(1e-3)
     expect(Number(answer)).toBeCloseTo(Math.sin(1), 1)

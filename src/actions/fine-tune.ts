@@ -92,6 +92,7 @@ export async function* fineTune(
   const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, restoreNormalization, ...training } = rest
   const wanted = restoreNormalization ?? false
   const given = columnsOf(file, x, tokens)
+  if (adapter) placedSites(file.graph.nodes, adapter)
   const base =
     wanted === false ? file : await restoredBase(services, file, { wanted, ...fewOf(given, restoringExamples) })
   const isClasses = y.dtype === 'int32' && y.shape.length === 1

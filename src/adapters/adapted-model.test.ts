@@ -324,6 +324,20 @@ test('modules that only the names of nodes tell are the same within a model as i
   expect([...run.gradients.keys()]).toEqual(paths)
 })
 
+test('products of whole numbers have no adapter, and the message says what to start from', () => {
+  const g = new Emitter(table, new GraphBuilder('int8'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['batch', 4] })
+  const [whole, scale] = g.ops('DynamicQuantizeLinear', [x], {}, 3)
+  const weight = g.constant(tensor('int8', [4, 4], new Int8Array(16)), 'query.weight_quantized')
+  const product = g.cast(g.op('MatMulInteger', [whole, weight]), 'float32')
+  const graph = g.builder.finish([g.add(g.mul(product, scale!), g.constant(noise(1, [4]), 'query.bias'))])
+  for (const targets of [undefined, ['query']]) {
+    expect(() => adaptGraph(graph, lora(targets ? { targets } : {}))).toThrow(
+      /lora.targets: the products of the model take whole numbers \(MatMulInteger at '.*'\), beside which no adapter/,
+    )
+  }
+})
+
 describe('what is no model and no method', () => {
   // As a user of JavaScript may write it, whom no type tells.
   const misuse = (model: unknown, options: unknown) => () => adaptedModel(model as never, options as never)

@@ -47,6 +47,6 @@ export function refuseQuantized({ weight, name, isQuantized }: PlacedSite): void
   const { constant } = weight
   if (!isQuantized && constant?.dtype === 'float32') return
   throw new QuernError('unsupported', `the adapter of '${name}' cannot be merged: the weight is ${constant?.dtype}`, {
-    hint: 'Keep the adapter beside it, or merge it into the model of float32 weights from which that was made.',
+    hint: 'Keep the adapter beside it, or take it to the graph of float32 weights from which that was made: readPeft(floats, writePeft(graph, adapter), { anyBase: true }), then mergeAdapter(floats, ..., { anyBase: true }).',
   })
 }

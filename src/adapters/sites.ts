@@ -32,6 +32,8 @@ export interface Sites {
   readonly sites: readonly Site[]
   /** constants that have no adapter where they are used, by name: why */
   readonly others: ReadonlyMap<string, string>
+  /** the first operator that multiplies whole numbers, as dynamic quantisation leaves them */
+  readonly integers: Node | undefined
 }
 
 interface Origin {
@@ -62,7 +64,7 @@ export function findSites(nodes: readonly Node[]): Sites {
     }
     noteOthers({ ...node, inputs: node.inputs.filter((_, i) => !slots.has(i)) }, origins, others)
   }
-  return { sites: withModules(found), others }
+  return { sites: withModules(found), others, integers: nodes.find(({ op }) => /Integer$|^QLinear/.test(op)) }
 }
 
 const plain = { parts: [], isTurned: false, isQuantized: false, dequantizer: undefined } as const

@@ -1,6 +1,8 @@
 /** Which uses of weights get an adapter: by name or pattern, with errors that name what is near. */
 import { nearest, QuernError } from '../core/errors.ts'
 import { matching, type Pattern } from '../core/patterns.ts'
+import type { Node } from '../graph/graph.ts'
+import { operatorName } from './rules.ts'
 import type { Site, Sites } from './sites.ts'
 
 /** Patterns of weights ('block_0/attention/output/kernel') or modules ('encoder.layer.0'); a plain name also means modules that end in it, as in PEFT. */
@@ -11,7 +13,9 @@ export type Targets = Pattern | readonly Pattern[]
  *
  * @throws QuernError 'config' for a pattern that means no weight (with the nearest name), 'unsupported' when what it means has no adapter
  */
-export function selectSites({ sites, others }: Sites, targets: Targets | undefined, what: string): readonly Site[] {
+export function selectSites(found: Sites, targets: Targets | undefined, what: string): readonly Site[] {
+  const { sites, integers } = found
+  if (sites.length === 0 && integers) refuseIntegers(integers, what)
   if (targets === undefined) {
     const all = sites.filter(({ rule, laid }) => rule.form !== 'lookup' && !rule.recurrent && (laid.groups ?? 1) === 1)
     if (all.length > 0) return all
@@ -20,8 +24,18 @@ export function selectSites({ sites, others }: Sites, targets: Targets | undefin
     })
   }
   const patterns = typeof targets === 'string' || targets instanceof RegExp ? [targets] : targets
-  const chosen = new Set(patterns.flatMap((pattern) => sitesOf(pattern, { sites, others }, what)))
+  const chosen = new Set(patterns.flatMap((pattern) => sitesOf(pattern, found, what)))
   return sites.filter((site) => chosen.has(site))
+}
+
+function refuseIntegers(node: Node, what: string): never {
+  throw new QuernError(
+    'unsupported',
+    `${what}: the products of the model take whole numbers (${operatorName(node)} at '${node.name}'), beside which no adapter can stand`,
+    {
+      hint: 'Start from the file before it was quantised; quantizeWeights(graph) makes weights of 4 or 8 bits that can have adapters.',
+    },
+  )
 }
 
 function sitesOf(pattern: Pattern, { sites, others }: Sites, what: string): readonly Site[] {
@@ -31,7 +45,7 @@ function sitesOf(pattern: Pattern, { sites, others }: Sites, what: string): read
   for (const site of sites) {
     for (const name of new Set([site.name, site.module])) names.set(name, [...(names.get(name) ?? []), site])
   }
-  const found = matched(pattern, [...names.keys(), ...others.keys()], what)
+  const found = matched(pattern, { adaptable: [...names.keys()], others: [...others.keys()] }, what)
   const chosen = found.flatMap((name) => names.get(name) ?? [])
   if (chosen.length > 0) return chosen
   const [first] = found as readonly [string]
@@ -62,9 +76,13 @@ function endsIn({ name, module }: Site, pattern: string): boolean {
   return name === pattern || module === plain || module.endsWith(`.${plain}`)
 }
 
-function matched(pattern: Pattern, names: readonly string[], what: string): readonly string[] {
+function matched(
+  pattern: Pattern,
+  { adaptable: names, others }: Readonly<Record<'adaptable' | 'others', readonly string[]>>,
+  what: string,
+): readonly string[] {
   try {
-    return matching(pattern, names, what)
+    return matching(pattern, [...names, ...others], what)
   } catch (error) {
     if (!(error instanceof QuernError) || !error.message.includes('no trained parameter matches')) throw error
     const near = nearest(String(pattern), withEndings(names))
