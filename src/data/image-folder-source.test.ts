@@ -152,6 +152,7 @@ describe('loadImageFolder', () => {
       'stray.png: not in a folder of a class',
     ])
     expect(report.warnings).toEqual([
+      '1 of 4 pictures have no label and are left out; the first is stray.png (not in a folder of a class)',
       "the folder empty/ holds no picture that can be read, so there is no class 'empty'",
     ])
   })

@@ -16,7 +16,14 @@ import {
   imageForm,
   type PictureMode,
 } from './image-decoder.ts'
-import { type FileTable, fileTable, type Labelled, type LabelRule, labelFiles } from './labelled-files.ts'
+import {
+  type FileTable,
+  fileTable,
+  type Labelled,
+  type LabelRule,
+  labelFiles,
+  unlabelledWarnings,
+} from './labelled-files.ts'
 import { type Listing, listPictures, type PictureFile } from './list-pictures.ts'
 import { createPictureDecoder } from './picture-decoder.ts'
 import { type Loaded, type Skipped, type SplitName, splitNames } from './source.ts'
@@ -119,6 +126,7 @@ export async function loadImageFolder(folder: string, options: ImageFolderOption
   const dataset = columnsFrom(decoded, form, places)
   const warnings = [
     ...decoded.warnings,
+    ...unlabelledWarnings(listing, ignored, 'pictures'),
     ...(rule !== 'folder'
       ? []
       : emptyFolders(

@@ -73,7 +73,41 @@ export function labelFiles<Listed extends { readonly name: string }>(
     ]
   })
   if (files.length === 0) throw noneLabelled(listing, ignored, options)
-  return { files, ignored, splits }
+  return { files, ignored: [...ignored, ...absentFiles(ignored, files, options)], splits }
+}
+
+/** What the table beside the files names and the folder does not hold. */
+function absentFiles(
+  ignored: readonly Skipped[],
+  files: readonly Labelled<{ readonly name: string }>[],
+  { rule, table, what }: LabelOptions,
+): Skipped[] {
+  if (!table || typeof rule === 'string' || 'pattern' in rule) return []
+  const seen = new Set([...files.map(({ file }) => file.name), ...ignored.map(({ name }) => name)])
+  const absent = [...table.keys()].filter((name) => !seen.has(name))
+  return absent.map((name) => ({ name, reason: `${rule.table} names it, but it is not among the ${what}` }))
+}
+
+/** What is to be said of the files that have no label, and of labels that have no file; nothing where all fit. */
+export function unlabelledWarnings(
+  listing: FileListing<{ readonly name: string }>,
+  ignored: readonly Skipped[],
+  what: string,
+): string[] {
+  const names = new Set([...listing.files, ...listing.ignored].map(({ name }) => name))
+  const own = new Set(listing.files.map(({ name }) => name))
+  const said = (some: readonly Skipped[], text: string): string[] =>
+    some.length === 0 ? [] : [`${some.length} ${text}; the first is ${some[0]!.name} (${some[0]!.reason})`]
+  return [
+    ...said(
+      ignored.filter(({ name }) => own.has(name)),
+      `of ${listing.files.length} ${what} have no label and are left out`,
+    ),
+    ...said(
+      ignored.filter(({ name }) => !names.has(name)),
+      `labels are of ${what} that are not there`,
+    ),
+  ]
 }
 
 type Values = Readonly<Record<string, string | undefined>>

@@ -21,7 +21,7 @@ beforeAll(async () => {
     .toBuffer()
   for (const name of ['train/cat/1.png', 'train/dog/2.png', 'test/cat/3.png']) await write(`splits/${name}`, picture)
   for (const name of ['p1_left_ill.png', 'p1_right_well.png', 'p2_left_well.png']) await write(`names/${name}`, picture)
-  await write('names/labels.csv', 'picture,what\np1_left_ill.png,a\n./p2_left_well.png,b\n')
+  await write('names/labels.csv', 'picture,what\np1_left_ill.png,a\n./p2_left_well.png,b\nlost.png,b\n')
   await write('texts/good/1.txt', 'ünder the tree')
   await write('texts/bad/2.txt', 'on the\nroad')
 })
@@ -80,6 +80,7 @@ describe('pictures to classify', () => {
     expect(all!.labels).toEqual(['ill', 'well'])
     expect(Array.from(all!.columns.label!.data as Int32Array)).toEqual([0, 1, 1])
     expect(report.ignored.map(({ name }) => name)).toEqual(['labels.csv'])
+    expect(report.warnings).toEqual([])
   })
 
   it('have labels from a table beside them, and those that it does not name are listed', async () => {
@@ -87,6 +88,15 @@ describe('pictures to classify', () => {
     const { all, report } = await loadImageFolder(join(root, 'names'), { ...form, label })
     expect(all!.labels).toEqual(['a', 'b'])
     expect(report.ignored).toContainEqual({ name: 'p1_right_well.png', reason: 'not in labels.csv' })
+    expect(report.ignored).toContainEqual({
+      name: 'lost.png',
+      reason: 'labels.csv names it, but it is not among the pictures',
+    })
+    // Training shows warnings alone.
+    expect(report.warnings).toEqual([
+      '1 of 3 pictures have no label and are left out; the first is p1_right_well.png (not in labels.csv)',
+      '1 labels are of pictures that are not there; the first is lost.png (labels.csv names it, but it is not among the pictures)',
+    ])
     await expect(
       loadImageFolder(join(root, 'names'), { ...form, label: { ...label, file: 'pictur' } }),
     ).rejects.toThrow(/labels\.csv has no column 'pictur'\. Did you mean 'picture'/)
