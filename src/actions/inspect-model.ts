@@ -2,7 +2,7 @@
 import { messageOf } from '../core/errors.ts'
 import { formatShape } from '../core/shape.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
-import { blockedValues, headPlaces, importedLayers, importedWeights, whyBlocking } from '../nn/index.ts'
+import { blockedValues, headPlaces, importedLayers, importedWeights, innerWeights, whyBlocking } from '../nn/index.ts'
 import { checkFinite } from '../onnx/check-finite.ts'
 import type { OpTable } from '../ops/op.ts'
 import { isBatchTraining, isQuantizedOperator } from '../ops/weight-inputs.ts'
@@ -30,8 +30,10 @@ export interface InspectedModel {
   readonly sha256: string
   readonly inputs: readonly InspectedPort[]
   readonly outputs: readonly InspectedPort[]
-  /** elements of all weights */
+  /** elements of all weights that can be trained */
   readonly parameters: number
+  /** elements of the weights inside of If, Loop and Scan, which are not trained */
+  readonly innerParameters: number
   readonly layers: readonly InspectedLayer[]
   /** how often each operator occurs, most often first */
   readonly operators: Readonly<Record<string, number>>
@@ -63,6 +65,7 @@ export async function inspectModel(services: Services, name: string): Promise<In
     inputs: graph.inputs.map(port),
     outputs: graph.outputs.map(port),
     parameters: importedWeights(layers).reduce((sum, { elements }) => sum + elements.data.length, 0),
+    innerParameters: innerWeights(graph).reduce((sum, { elements }) => sum + elements.data.length, 0),
     layers: layers.map(({ name: layer, op, parameters, weights }) => {
       const blocker = weights.map(({ value }) => by.get(value)).find(Boolean)
       return {

@@ -10,6 +10,7 @@ import { Terminal } from '../../src/cli/terminal.ts'
 import type { World } from '../../src/cli/world.ts'
 import { float32 } from '../../src/core/tensor.ts'
 import { GraphBuilder } from '../../src/graph/builder.ts'
+import type { Value } from '../../src/graph/graph.ts'
 import { writeModel } from '../../src/onnx/write.ts'
 import { Emitter } from '../../src/ops/emitter.ts'
 import { table } from '../../src/ops/index.ts'
@@ -59,6 +60,31 @@ it('says what a file does as while training, and weights that are no numbers', a
     expect(text).toContain('1 BatchNormalization node answers by the statistics of the batch')
     expect(text).toContain("constant 'bias'")
     expect(text).toContain(`next: quern train --from ${path}`)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+it('counts weights inside of branches beside those that can be trained', async () => {
+  const g = new Emitter(table, new GraphBuilder('branches'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 2] })
+  const weight = (name: string) => g.constant(float32([2, 2], [1, 2, 3, 4]), name)
+  const shared = weight('shared')
+  const branch = (kernel: Value) => {
+    const inner = new Emitter(table, new GraphBuilder('branch'))
+    return inner.builder.finish([inner.matMul(inner.matMul(x, kernel), shared)])
+  }
+  const isLarge = g.op('Greater', [g.sum(x), g.scalar(0)])
+  const branches = { then_branch: branch(weight('a')), else_branch: branch(weight('b')) }
+  const y = g.matMul(g.op('If', [isLarge], branches), shared)
+  const folder = await mkdtemp(join(tmpdir(), 'quern-inspect-'))
+  try {
+    const path = join(folder, 'branches.onnx')
+    await writeFile(path, writeModel(g.builder.finish([y])).model)
+    const found = await inspectModel(createLibraryServices(), path)
+    expect([found.parameters, found.innerParameters]).toEqual([4, 8])
+    const text = modelLines(found, new Terminal({ stdout: {}, stderr: {}, env: {} } as World, false)).join('\n')
+    expect(text).toContain('8 parameters inside of If stay as they are')
   } finally {
     await rm(folder, { recursive: true })
   }

@@ -59,8 +59,13 @@ function next({ name, inputs, tokenizer }: InspectedModel): string {
   return isPicture ? `quern train --from ${harmless(name)}` : 'fine-tune it from code: fineTune() of quern/nn'
 }
 
-function warnings({ trainingMode: { dropout, normalization }, damaged }: InspectedModel): string[] {
+function warnings(model: InspectedModel): string[] {
+  const { damaged, innerParameters, layers } = model
+  const { dropout, normalization } = model.trainingMode
   return [
+    ...(layers.length > 0 && innerParameters > 0
+      ? [`${formatCount(innerParameters)} parameters inside of ${innerOperators(model).join(' and ')} stay as they are`]
+      : []),
     ...(damaged === undefined ? [] : [harmless(damaged)]),
     ...(dropout > 0
       ? [
@@ -75,9 +80,12 @@ function warnings({ trainingMode: { dropout, normalization }, damaged }: Inspect
   ]
 }
 
-function withoutLayers({ operators, quantized }: InspectedModel): string {
-  const inner = ['If', 'Loop', 'Scan'].filter((op) => operators[op] !== undefined)
-  if (quantized || inner.length === 0) return 'no weights that can be trained'
+const innerOperators = ({ operators }: InspectedModel) =>
+  ['If', 'Loop', 'Scan'].filter((op) => operators[op] !== undefined)
+
+function withoutLayers(model: InspectedModel): string {
+  const inner = innerOperators(model)
+  if (model.quantized || inner.length === 0) return 'no weights that can be trained'
   return `no weights that can be trained: they lie inside of ${inner.join(' and ')}`
 }
 

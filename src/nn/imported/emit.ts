@@ -112,6 +112,7 @@ function bind(input: Value, given: Value, sizes: Map<string, Dim>): boolean {
     if (typeof dim === 'number') {
       if (dim === size) continue
       if (axis === 0 && dim === 1) isWidened = true
+      else if (axis === 0) fail(`it takes ${dim} examples at a time`, 'Export it with a dynamic batch axis.')
       else fail(`axis ${axis} is fixed`, 'Resize the data to the sizes that the model was exported for.')
     } else if (dim !== unknownDim) {
       const before = sizes.get(dim)

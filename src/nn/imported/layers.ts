@@ -99,6 +99,20 @@ function weightsOf(node: Node, origins: Origins): ImportedWeight[] {
   return found.filter((weights) => weights.length > 0).length === node.inputs.length ? [] : found.flat()
 }
 
+/** Weights that lie inside of If, Loop and Scan, and nowhere else: they stay as they are. */
+export function innerWeights(graph: Graph): readonly ImportedWeight[] {
+  const own = new Set(importedWeights(importedLayers(graph)).map(({ elements }) => elements))
+  const inner = graph.nodes.flatMap(({ attributes }) =>
+    Object.values(attributes).flatMap((attribute) =>
+      attribute.kind === 'graph'
+        ? [...importedWeights(importedLayers(attribute.value)), ...innerWeights(attribute.value)]
+        : [],
+    ),
+  )
+  const found = new Map(inner.map((weight) => [weight.elements, weight]))
+  return [...found.values()].filter(({ elements }) => !own.has(elements))
+}
+
 /** The same number everywhere: what something is padded with. */
 function isFilling({ data }: Tensor): boolean {
   const numbers = data as ArrayLike<unknown>

@@ -85,7 +85,7 @@ beforeAll(() => {
 
 function built(body: (g: Emitter, x: Value) => Value, type: Partial<Tensor> = {}): Graph {
   const g = new Emitter(table, new GraphBuilder('net'))
-  const x = g.builder.input('x', { dtype: type.dtype ?? 'float32', shape: ['N', 4] })
+  const x = g.builder.input('x', { dtype: type.dtype ?? 'float32', shape: type.shape ?? ['N', 4] })
   return g.builder.finish([body(g, x)])
 }
 
@@ -222,6 +222,10 @@ describe('what cannot be', () => {
     expect(feed('int64', [2, 4])).toThrow(/takes float32 \[N, 4\], received int64 \[2, 4\]: the element types differ/)
     expect(feed('float32', [2, 5])).toThrow(/axis 1 is fixed/)
     expect(feed('float32', [2, 4, 1])).toThrow(/the numbers of axes differ/)
+    const pairs = importedModel(built((g, x) => g.matMul(x, g.constant(wave([4, 4]), 'w')), { shape: [2, 4] }))
+    expect(() =>
+      trace(pairs, [{ name: 'x', type: { dtype: 'float32', shape: [8, 4] } }], { table, training: true }),
+    ).toThrow(/takes float32 \[2, 4\], received float32 \[8, 4\]: it takes 2 examples at a time/)
   })
 
   it('refuses sizes of one name that differ', () => {
