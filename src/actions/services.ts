@@ -22,6 +22,8 @@ export interface Services {
   readonly encodePng: (picture: Tensor) => Promise<Uint8Array>
   /** batches that a thread makes ahead of training: data/prefetch.ts; default: the thread that trains makes them */
   readonly batches?: typeof createBatches | undefined
+  /** starts that thread before there are batches to make */
+  readonly warmBatches?: (() => void) | undefined
   readonly clock: Clock
   readonly log: Log
   /** versions of what a result depends on: quern, node, onnxruntime */

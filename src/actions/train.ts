@@ -92,6 +92,7 @@ export async function* trainModel(
   const oldTask = base && (await oldTaskOf(services, project, { base, described, signal }))
   const kept = start && (await keepFeatures(services, project, { model, inputs, splits: data.splits, signal }))
   const trained = networkFrom({ ...described, ...kept?.network }, services.table)
+  if (task.augment(config)?.config) services.warmBatches?.()
   const step = await createStep(services, config, trained, { groups: start?.groups, data })
   try {
     const shown = fewExamples(

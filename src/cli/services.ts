@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { Services } from '../actions/services.ts'
 import type { Log } from '../core/ports.ts'
 import { createPictureDecoder } from '../data/picture-decoder.ts'
-import { prefetchBatches } from '../data/prefetch.ts'
+import { prefetchBatches, warmThread } from '../data/prefetch.ts'
 import { encodePng } from '../data/sharp-encoder.ts'
 import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
@@ -31,6 +31,7 @@ export function createServices({ root, cwd, log, now = Date.now }: ServicesOptio
     images: createPictureDecoder,
     encodePng,
     batches: prefetchBatches,
+    warmBatches: warmThread,
     clock,
     log,
     versions: versions(),

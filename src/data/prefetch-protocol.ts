@@ -1,7 +1,7 @@
 /**
  * What the thread that trains and the one that works ahead have in common: slots of batches in shared memory, and who may write which. A batch of a
  * run has a ticket, counted up over its epochs; ticket t goes into slot t % slots. The thread ahead fills the tickets from the one that is wanted on,
- * as many as there are slots; the one that trains takes what is done, and makes itself what was not begun, so that neither ever waits for a thread
+ * as many as there are slots, into the next epoch too; the one that trains takes what is done, and makes itself what was not begun, so that neither ever waits for a thread
  * that died or is late.
  */
 import type { Tensor } from '../core/tensor.ts'
@@ -17,9 +17,10 @@ export const at = {
   wanted: 1,
   /** odd while an epoch is being set up */
   generation: 2,
-  /** first ticket of the epoch, and the one behind its last */
+  /** first ticket of the epoch */
   first: 3,
-  end: 4,
+  /** raised when an epoch begins that does not follow the one before: what was made ahead for that is of no use */
+  line: 4,
   epoch: 5,
   stop: 6,
   states: 7,
@@ -29,14 +30,16 @@ export const stateOf = (ticket: number): number => at.states + (ticket % slots)
 export const writing = (ticket: number): number => 2 * ticket
 export const done = (ticket: number): number => 2 * ticket + 1
 
-/** What the thread ahead is started with; arrays are shared memory. */
+/** What the thread ahead is sent when there is work; arrays are shared memory. */
 export interface Ahead {
   readonly numbers: Int32Array<SharedArrayBuffer>
   readonly columns: Readonly<Record<string, Tensor>>
-  /** storage rows of the two epochs that may be worked on, one behind the other */
+  /** storage rows of the epoch and of the next one: those of even epochs, then those of odd ones */
   readonly orders: Int32Array<SharedArrayBuffer>
   /** examples of an epoch */
   readonly length: number
+  /** batches of an epoch */
+  readonly steps: number
   readonly batchSize: number
   /** by column: memory of all slots, one behind the other */
   readonly slots: Readonly<Record<string, Uint8Array<SharedArrayBuffer>>>

@@ -5,7 +5,7 @@ import { createAugment } from './augment.ts'
 import { type BatchesConfig, createBatches } from './batches.ts'
 import { createClassSampler } from './class-sampling.ts'
 import { createDataset } from './dataset.ts'
-import { type PrefetchedBatches, prefetchBatches } from './prefetch.ts'
+import { type PrefetchedBatches, prefetchBatches, warmThread } from './prefetch.ts'
 
 const count = 90
 const random = createRandom(4)
@@ -74,6 +74,31 @@ test.each([
   },
   30_000,
 )
+
+test('the thread goes on into the next epoch before that starts', async () => {
+  warmThread()
+  const { plain, ahead, a, b } = both()
+  let early = 0
+  try {
+    for (let epoch = 1; early === 0 && epoch < 200; epoch++) {
+      const before = ahead.ahead
+      plain.start(epoch)
+      ahead.start(epoch)
+      for (let step = 0; step < plain.steps; step++) {
+        plain.fill(step)
+        ahead.fill(step)
+        expect(b.image).toEqual(a.image)
+        // Of the first epoch the thread cannot have known.
+        if (step === 0 && epoch > 1) early += ahead.ahead - before
+      }
+      // As validation takes time.
+      await pause()
+    }
+    expect(early).toBeGreaterThan(0)
+  } finally {
+    ahead.release?.()
+  }
+}, 30_000)
 
 test('a run that goes on in the middle of an epoch, and steps out of order', async () => {
   const { plain, ahead, a, b } = both()

@@ -18,6 +18,26 @@ const mostBytes = 2 ** 31
 /** A batch that was begun is waited for; a thread that takes longer than this is given up. */
 const patience = 5000
 
+/** A thread that has loaded its program and has no work yet. */
+let spare: Worker | undefined
+
+/** Starts the thread before its work is known: it takes longer to begin than a step takes, and building the graph of a step longer than both. */
+export function warmThread(): void {
+  spare ??= startThread()
+}
+
+function startThread(): Worker {
+  // Loaders of TypeScript do not reach into threads: where the sources run, as in tests, what was built of them works in the thread.
+  const isBuilt = import.meta.url.endsWith('.js')
+  const program = isBuilt ? './prefetch-thread.js' : '../../dist/data/prefetch-thread.js'
+  const worker = new Worker(new URL(program, import.meta.url))
+  worker.on('error', () => {
+    if (spare === worker) spare = undefined
+  })
+  worker.unref()
+  return worker
+}
+
 export interface PrefetchedBatches extends Batches {
   /** batches that the thread had ready */
   readonly ahead: number
@@ -91,12 +111,18 @@ class Prefetched implements PrefetchedBatches {
 
   start(epoch: number): void {
     const numbers = this.#numbers
+    const follows = this.#started && epoch === this.epoch + 1
     this.#own.start(epoch)
-    if (this.#started) this.#first += this.steps + slots
     Atomics.add(numbers, at.generation, 1)
-    this.#order(epoch, this.#orders.subarray((epoch % 2) * this.#length, (epoch % 2 === 0 ? 1 : 2) * this.#length))
+    // An epoch that follows has batches already: its order was written when the one before it began.
+    if (follows) this.#first += this.steps
+    else {
+      if (this.#started) this.#first += 2 * this.steps + slots
+      Atomics.add(numbers, at.line, 1)
+      this.#order(epoch)
+    }
+    this.#order(epoch + 1)
     Atomics.store(numbers, at.first, this.#first)
-    Atomics.store(numbers, at.end, this.#first + this.steps)
     Atomics.store(numbers, at.epoch, epoch)
     Atomics.store(numbers, at.wanted, this.#first)
     Atomics.add(numbers, at.generation, 1)
@@ -161,8 +187,9 @@ class Prefetched implements PrefetchedBatches {
   }
 
   /** The order of `createBatches`: a pure function of seed and epoch. */
-  #order(epoch: number, into: Int32Array): void {
+  #order(epoch: number): void {
     const { random, sampler } = this.#config
+    const into = this.#orders.subarray((epoch % 2) * this.#length, (epoch % 2 === 0 ? 1 : 2) * this.#length)
     if (!sampler) epochOrder(this.#dataset, random, epoch, into)
     else sampledOrder(this.#dataset, sampler, random, epoch, into)
   }
@@ -177,24 +204,23 @@ class Prefetched implements PrefetchedBatches {
         return [name, { ...column, data: new Values(bytes.buffer) } as Tensor]
       }),
     )
-    const workerData: Ahead = {
+    const ahead: Ahead = {
       numbers: this.#numbers,
       columns,
       orders: this.#orders,
       length: this.#length,
+      steps: this.steps,
       batchSize: this.batchSize,
       slots: this.#slots,
       augment: { column: augment.column, config: augment.config! },
       repeats: sampler !== undefined,
       random: { seed: random.seed, stream: random.stream },
     }
-    // Loaders of TypeScript do not reach into threads: where the sources run, as in tests, what was built of them works in the thread.
-    const isBuilt = import.meta.url.endsWith('.js')
-    const program = isBuilt ? './prefetch-thread.js' : '../../dist/data/prefetch-thread.js'
-    const worker = new Worker(new URL(program, import.meta.url), { workerData })
+    const worker = spare ?? startThread()
+    spare = undefined
+    worker.postMessage(ahead)
     // A thread that dies costs time and nothing else: its batches are made here.
     worker.on('error', () => this.release())
-    worker.unref()
     return worker
   }
 }
