@@ -6,6 +6,7 @@ import type { TablePreprocessing } from '../contract/manifest.ts'
 import { messageOf, QuernError } from '../core/errors.ts'
 import { createRandom } from '../core/random.ts'
 import { type Tensor, tensor } from '../core/tensor.ts'
+import { rulesToKeep } from '../data/clean/clean-table.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { EncodedColumn, RowSink } from '../data/encode-rows.ts'
 import type { SourceReport, SplitName } from '../data/source.ts'
@@ -126,7 +127,7 @@ export async function streamedTable(
   { cache, key }: EncodedCache,
   loading: TableLoading,
 ): Promise<TaskData> {
-  const { targets } = loading
+  const { targets, cleaned, config } = loading
   let writer: EntryWriter<About> | undefined
   const begin = async (columns: readonly EncodedColumn[], rows: number): Promise<RowSink> => {
     writer = await cache.create<About>(key, [places, ...columns], rows)
@@ -134,8 +135,12 @@ export async function streamedTable(
   }
   try {
     const streamed = await streamTable(file, schema, streamOptions(file, loading), begin)
-    const { order, assignment, dropped, labels, preprocessing, notes, files } = streamed
-    writer!.sink(places.name, 0, tensor('int32', [order.length], order))
+    const { order, assignment, dropped, labels, notes, files } = streamed
+    const inSource = cleaned ? order.map((row) => cleaned.rows[row]!) : order
+    writer!.sink(places.name, 0, tensor('int32', [order.length], inSource))
+    const used = streamed.preprocessing.columns.map(({ name }) => name)
+    const kept = rulesToKeep(config.data.clean, used)
+    const preprocessing = kept.length > 0 ? { ...streamed.preprocessing, clean: kept } : streamed.preprocessing
     const goal = targets.map((name) => `'${name}'`).join(', ')
     const without = Array.from(dropped, (row) => ({ name: file.nameOfRow(row), reason: `no value of ${goal}` }))
     const report = {
@@ -144,6 +149,7 @@ export async function streamedTable(
         ...notes,
         'The table is larger than data.memory: its rows are read from .quern/cache while it is trained on.',
       ],
+      ...(cleaned ? { cleaned: cleaned.steps } : {}),
     }
     const about: About = { labels, preprocessing, report, splits: lengthsOf(assignment), names: file.rowNames() }
     await writer!.finish(about, files)

@@ -5,6 +5,7 @@ import { createRandom } from '../core/random.ts'
 import { cleanTable, rulesToKeep, textColumns } from '../data/clean/clean-table.ts'
 import { encodedSize } from '../data/encoded-size.ts'
 import { openCellFiles } from '../data/sources/cell-files.ts'
+import { type CleanedSource, cleanedSource, worksByChunks } from '../data/sources/cleaned-source.ts'
 import { openOrigin } from '../data/sources/duckdb-table.ts'
 import { originOf } from '../data/sources/open-table.ts'
 import type { TableOrigin } from '../data/sources/table-origin.ts'
@@ -23,6 +24,8 @@ export interface TableLoading {
   readonly answer: TargetForms
   readonly options: LoadOptions
   readonly targets: readonly string[]
+  /** rows that are read of a source are those that rules left of another */
+  readonly cleaned?: Pick<CleanedSource, 'rows' | 'steps'> | undefined
 }
 
 /** Reads the table of a configuration. */
@@ -65,8 +68,15 @@ async function loadOrigin(
     const found = await file.schema()
     checkTargets(found, targets, file.what)
     const parts = Math.ceil(encodedSize(found, wishes) / (memory * 2 ** 20))
-    // Rules see the whole table: they count, compare and infer over all rows.
-    if (parts > 1 && cache && clean.length === 0) return await streamedTable(file, found, cache, loading)
+    if (parts > 1 && cache && worksByChunks(clean)) {
+      if (clean.length === 0) return await streamedTable(file, found, cache, loading)
+      const cleaned = await cleanedSource(file, found, { rules: clean, hints: wanted })
+      try {
+        return await streamedTable(cleaned.source, await cleaned.source.schema(), cache, { ...loading, cleaned })
+      } finally {
+        await cleaned.source.release()
+      }
+    }
     const every = loading.options.skipBroken ? parts : 1
     return await loadWhole({ file, found, every, hints: wanted }, cache, loading)
   } finally {

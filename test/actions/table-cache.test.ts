@@ -247,9 +247,80 @@ describe('a table that is larger than data.memory', () => {
     expect(profile.columns.map(({ name, kind }) => `${name} ${kind}`)).toContain('note text')
   })
 
-  it('with rules to clean it by is held in memory', async () => {
-    const clean = [{ rule: 'clip', columns: ['a'], min: -1, max: 1 }]
-    const data = await load(project({ memory: none, clean }))
-    expect(data.splits.train.length).toBeGreaterThan(0)
+  describe('is cleaned by chunks', () => {
+    const clean = [
+      { rule: 'regex', columns: 'price', pattern: '[$,]' },
+      { rule: 'trim', columns: 'city', case: 'lower' },
+      { rule: 'map', columns: 'city', values: { bale: 'basel', '?': null } },
+      { rule: 'convert', columns: 'size', to: 'cm', from: 'cm' },
+      { rule: 'clip', columns: 'a', min: -1, max: 1 },
+      { rule: 'drop', columns: 'day', where: { below: '2021-02-01' } },
+      { rule: 'dedupe', columns: ['a', 'city', 'day'] },
+    ]
+    /** More rows than a chunk has, with what each rule is for. */
+    const dirty = (): string => {
+      const random = createRandom(8)
+      const lines = Array.from({ length: 20_000 }, (_, i) => {
+        const a = random.normal()
+        const city = [' Bern', 'BERN ', 'Bale', '?', 'Chur'][random.integer(5)]!
+        const day = new Date(Date.UTC(2021, random.integer(12), 1 + random.integer(28))).toISOString().slice(0, 10)
+        const size = 150 + random.integer(50)
+        const shown = i % 3 ? String(size) : `${(size / 100).toFixed(2)} m`
+        const tags = ['x', 'y'].filter(() => random.uniform() < 0.4).join(';')
+        return `${a.toFixed(2)},${city},${day},${shown},"$${1 + random.integer(9)},${100 + random.integer(900)}",${tags},${a > 0.2}`
+      })
+      return `a,city,day,size,price,tags,state\n${lines.join('\n')}\n`
+    }
+    const ours = (more: object) => project({ columns: { tags: 'set' }, clean, ...more })
+    const swiss = { day: '%d.%m.%Y' }
+
+    it('to the values and the report that it has in memory', { timeout: 60_000 }, async () => {
+      await writeFile(path('rows.csv'), dirty())
+      const whole = await load(ours({}))
+      await rm(path('.quern/cache'), { recursive: true })
+      const streamed = await load(ours({ memory: none }))
+      expect(streamed.splits.train.stored).toBeDefined()
+      expect(contentOf(streamed)).toEqual(contentOf(whole))
+      const steps = streamed.report.cleaned!
+      expect(steps.map(({ rows }) => rows)).toEqual(whole.report.cleaned!.map(({ rows }) => rows))
+      expect(steps).toEqual(whole.report.cleaned)
+      for (const { rows } of steps) expect(rows).toBeGreaterThan(100)
+      // Names of rows are those of the file, from the cache too.
+      const again = await load(ours({ memory: none }))
+      expect(again.report.cached).toBe(again.report.examples)
+      expect(contentOf(again)).toEqual(contentOf(whole))
+    })
+
+    it('and keeps how its dates are written', async () => {
+      const written = dirty().replace(/(\d{4})-(\d\d)-(\d\d)/g, '$3.$2.$1')
+      await writeFile(path('rows.csv'), written)
+      const columns = { tags: 'set', day: { format: swiss.day } }
+      const rules = clean.filter(({ rule }) => rule !== 'drop')
+      const whole = await load(ours({ columns, clean: rules }))
+      await rm(path('.quern/cache'), { recursive: true })
+      const streamed = await load(ours({ columns, clean: rules, memory: none }))
+      expect(streamed.preprocessing).toEqual(whole.preprocessing)
+      expect(JSON.stringify(streamed.preprocessing)).toContain(swiss.day)
+    })
+
+    it('and names the row of a value that a rule cannot take, or that no row is left', async () => {
+      const lines = dirty().split('\n')
+      lines[15_000] = lines[15_000]!.replace(/,[^,]+,"/, ',180 ells,"')
+      await writeFile(path('rows.csv'), lines.join('\n'))
+      await expect(load(ours({ memory: none }))).rejects.toThrow(
+        /^rows\.csv row 15000: column 'size': 'ells' is no unit/,
+      )
+      const none_ = [{ rule: 'drop', columns: 'day', where: { above: '1999-01-01' } }]
+      await expect(load(ours({ memory: none, clean: none_ }))).rejects.toThrow(
+        /data\.clean leaves no row: drop rows where day: above "1999-01-01": 20000/,
+      )
+    })
+
+    it('but for a rule that keeps the last of equal rows: it is held in memory', async () => {
+      const last = [{ rule: 'dedupe', columns: ['a', 'city'], keep: 'last' }]
+      const data = await load(project({ memory: none, clean: last }))
+      expect(data.report.cleaned).toMatchObject([{ dropped: true }])
+      expect(data.splits.train.length).toBeGreaterThan(0)
+    })
   })
 })

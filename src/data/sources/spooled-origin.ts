@@ -8,16 +8,16 @@ export interface SpooledOptions {
   readonly folder: string
   /** the rows, each batch as it comes; its errors name what was asked and how far it came */
   batches(): AsyncIterable<SpoolRows>
+  /** default: counted from 1 */
+  readonly nameOfRow?: ((row: number) => string) | undefined
 }
 
 /** From this size on different values are estimated before they are counted. */
 const largeBytes = 4e6
 
-export function spooledOrigin({ what, folder, batches }: SpooledOptions): TableOrigin {
+export function spooledOrigin({ what, folder, batches, nameOfRow }: SpooledOptions): TableOrigin {
   let spool: Promise<Spool | undefined> | undefined
   let bytes = 0
-  /** whoever reads the table releases its origin, and so does whoever opened it */
-  let released: Promise<void> | undefined
   const filled = async (): Promise<Spool> => {
     spool ??= spoolRows(batches())
     const found = await spool
@@ -32,14 +32,15 @@ export function spooledOrigin({ what, folder, batches }: SpooledOptions): TableO
       return bytes > largeBytes
     },
     relation: async () => (await filled()).relation,
-    nameOfRow: (row) => `${what} row ${row + 1}`,
+    nameOfRow: nameOfRow ?? ((row) => `${what} row ${row + 1}`),
     rowNames: () => ({ parts: [{ what, first: 0 }] }),
     skipped: async () => [],
     // What was read is a copy: nothing can change it.
     verify: async () => undefined,
     digest: async () => (await filled()).digest,
     asError: (message, cause) => new QuernError('input', `${what}: ${message.split('\n')[0]}`, { cause }),
-    release: () =>
-      (released ??= (spool ?? Promise.resolve(undefined)).then((found) => found?.release()).catch(() => undefined)),
+    release: async () => {
+      await (await spool?.catch(() => undefined))?.release()
+    },
   }
 }
