@@ -74,6 +74,14 @@ export interface Gate {
   pass<T>(part: JobPart, work: (passage: Passage) => Promise<T>): Promise<T>
 }
 
+/** A body that was compressed on its way is no JSON, no CSV and no picture: its bytes do not say why. */
+function compressed(c: Context<Gated>, status: number): string | undefined {
+  if (status !== 400 && status !== 415 && status !== 422) return undefined
+  const coding = c.req.header('content-encoding')?.slice(0, 40)
+  if (coding === undefined || /^(identity)?$/i.test(coding)) return undefined
+  return `the body is compressed (Content-Encoding: ${coding}), which is not read: send it as it is`
+}
+
 /** The priority of jobs, unless they say another. */
 const jobPriority = -10
 
@@ -137,7 +145,8 @@ export function createGate(options: GateOptions): Gate {
 
   const onError = (error: unknown, c: Context<Gated>): Response => {
     const passage = c.get('passage')
-    const { status, message, retryAfterSeconds } = errorAnswer(error, passage.id)
+    const { status, message: reason, retryAfterSeconds } = errorAnswer(error, passage.id)
+    const message = compressed(c, status) ?? reason
     passage.failure = status === 500 ? messageOf(error) : message
     if (status === 500) log.warn(`request ${passage.id} failed: ${passage.failure}`)
     // The rest of a body that nobody reads would be taken for the next request.

@@ -1,4 +1,5 @@
 /** Rows of tables over HTTP: as JSON, CSV, JSON lines and forms; what is wrong is named by row and column. */
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { samplePng } from '../../../test/sample-bundle.ts'
 import { type Answer, answerOf, type SampleApp, sampleApp, samplePipeline } from '../../../test/sample-server.ts'
@@ -37,6 +38,20 @@ const rows = [
 ]
 const csv = 'id,age,income\r\n"a,1",30,10.5\r\nb,61,200\r\n'
 const lines = '{"age":30,"income":10.5}\n{"age":61,"income":200,"id":"b"}\n'
+
+test('a compressed body is said to be one', async () => {
+  const body = new Uint8Array(gzipSync(csv))
+  const send = (coding: string, type: string) =>
+    app.request('/predict/risk', {
+      method: 'POST',
+      body,
+      headers: { 'content-encoding': coding, 'content-type': type },
+    })
+  const error = 'the body is compressed (Content-Encoding: gzip), which is not read: send it as it is'
+  expect(await answerOf(await send('gzip', 'text/csv'))).toEqual({ status: 400, body: { error } })
+  expect(await answerOf(await send('gzip', 'application/json'))).toEqual({ status: 400, body: { error } })
+  expect((await answerOf(await send('identity', 'text/csv'))).body.error).toContain('has no column')
+})
 
 describe('rows', () => {
   test('give the same answers in every form', async () => {
