@@ -9,8 +9,8 @@
  * turned but where rows-first.ts ends. Kernels of one tap with a stride of 2 are computed in the same way: the matrices pick inputs.
  *
  * ResNet-18 on 32x32, batch 32, two threads with AVX-512, ms a step: tiles of 2 x 2 cut out, from 128 channels, 684 to 772; as products 569 and 576; tiles of
- * 4 x 4 502 and 517; also for 64 channels 480 and 492 (another machine from here on: 636); strides of 2 and rows in front 447 and 463, without the first 494, without
- * the second 517.
+ * 4 x 4 502 and 517; also for 64 channels 480 and 492. On another machine that took 508 to 636; with strides of 2 and rows in front 447 and 463, without the first 494,
+ * without the second 517.
  *
  * For the forward graph of a training step, before its gradient is taken; results differ in rounding (1e-5 of the largest) from those of the
  * original, so that evaluation and export keep the original.
