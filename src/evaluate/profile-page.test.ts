@@ -89,3 +89,10 @@ test('pictures: balance, pixels, duplicates', () => {
     expect(page).toContain(text)
   }
 })
+
+test('pictures: no class is named where all are as large', () => {
+  const even = { ...pictures, imbalance: { largest: 'cat', smallest: 'cat', ratio: 1 } }
+  const page = renderProfile({ name: 'pets', profile: even, date: '2026-11-29T20:00:00.000Z' })
+  expect(page).toContain('every class has as many')
+  expect(page).not.toContain('times as many')
+})

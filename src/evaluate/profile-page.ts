@@ -186,13 +186,17 @@ function timeSection({ time }: TableProfile): Markup | undefined {
   return factSection('time', 'Order of time', facts)
 }
 
+function balance({ ratio, largest, smallest }: ImageProfile['imbalance']): string {
+  return ratio > 1 ? `'${largest}' has ${decimal(ratio)} times as many as '${smallest}'` : 'every class has as many'
+}
+
 function pictureSection({ pixels, originals, imbalance, constant }: ImageProfile): Markup {
   const list = (numbers: readonly number[]): string => numbers.map(decimal).join(', ')
   const sizes = originals?.sizes.map(({ height, width, count }) => `${height} x ${width} (${whole(count)})`) ?? []
   return factSection('pictures', 'Pictures', [
     ['Pixels, mean', list(pixels.mean)],
     ['Pixels, deviation', list(pixels.std)],
-    ['Balance', `'${imbalance.largest}' has ${decimal(imbalance.ratio)} times as many as '${imbalance.smallest}'`],
+    ['Balance', balance(imbalance)],
     ...(sizes.length > 0 ? ([['Sizes as found', sizes.join(', ')]] as const) : []),
     [
       'Of one colour',

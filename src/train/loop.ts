@@ -236,7 +236,7 @@ class Loop {
 
   #trainScores(scores = this.#scorer.values()): Scores {
     const { lossSum, examples } = this.#position
-    return { loss: lossSum / examples, ...this.#means.values(), ...scores }
+    return { loss: lossSum / examples, ...this.#means.values(this.#o.step.scalarNames), ...scores }
   }
 
   /** Validates and moves the position to the next epoch; undefined when the signal came before the end of the validation. */

@@ -5,7 +5,8 @@ import type { MeanSoFar } from './checkpoint.ts'
 export interface Means {
   /** Takes in values of a batch of so many examples. */
   add(values: Scores, examples: number): void
-  values(): Record<string, number>
+  /** In the order of the names; what has none of them follows as it came. */
+  values(names?: readonly string[]): Record<string, number>
   save(): Record<string, MeanSoFar>
 }
 
@@ -20,7 +21,10 @@ export function createMeans(saved: Readonly<Record<string, MeanSoFar>> = {}): Me
         mean.examples += examples
       }
     },
-    values: () => Object.fromEntries([...means].map(([name, { sum, examples }]) => [name, sum / examples])),
+    values: (names = []) => {
+      const ordered = new Set([...names.filter((name) => means.has(name)), ...means.keys()])
+      return Object.fromEntries([...ordered].map((name) => [name, means.get(name)!.sum / means.get(name)!.examples]))
+    },
     save: () => Object.fromEntries([...means].map(([name, mean]) => [name, { ...mean }])),
   }
 }
