@@ -124,7 +124,11 @@ test('HTTPS and CORS from the configuration, which is read again on demand; SIGT
   expect(await reload()).toMatchObject({ status: 200, body: JSON.stringify({ loaded: ['tiny/2'], removed: [] }) })
   expect(await versions(at)).toEqual(['1', '2'])
   writeFileSync(join(folder, 'quern.serve.json'), '{ "modles": [] }')
-  expect((await reload()).status).toBe(500)
+  const reason = "the configuration cannot be used: quern.serve.json: unknown key 'modles'. Did you mean 'models'?"
+  expect(await reload()).toMatchObject({ status: 422, body: JSON.stringify({ error: reason }) })
+  configure({ ...config, models: [{ model: './nothing' }] })
+  const missing = await reload()
+  expect([missing.status, missing.body]).toEqual([422, expect.stringContaining('./nothing')])
   expect(await versions(at)).toEqual(['1', '2'])
   const refused = await ask({ ...at, key: 'wrong' }, '/admin/reload', 'POST', '', { origin })
   expect(refused).toMatchObject({ status: 401, headers: { 'access-control-allow-origin': origin } })

@@ -18,6 +18,8 @@ const largeBytes = 4e6
 export function spooledOrigin({ what, folder, batches, nameOfRow }: SpooledOptions): TableOrigin {
   let spool: Promise<Spool | undefined> | undefined
   let bytes = 0
+  /** whoever reads the table releases its origin, and so does whoever opened it */
+  let released: Promise<void> | undefined
   const filled = async (): Promise<Spool> => {
     spool ??= spoolRows(batches())
     const found = await spool
@@ -39,8 +41,7 @@ export function spooledOrigin({ what, folder, batches, nameOfRow }: SpooledOptio
     verify: async () => undefined,
     digest: async () => (await filled()).digest,
     asError: (message, cause) => new QuernError('input', `${what}: ${message.split('\n')[0]}`, { cause }),
-    release: async () => {
-      await (await spool?.catch(() => undefined))?.release()
-    },
+    release: () =>
+      (released ??= (spool ?? Promise.resolve(undefined)).then((found) => found?.release()).catch(() => undefined)),
   }
 }

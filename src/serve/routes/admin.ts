@@ -1,5 +1,6 @@
 /** What only the scope `admin` may do: make the server read its configuration again. */
 import { Hono } from 'hono'
+import { QuernError } from '../../core/errors.ts'
 import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
 import { RequestError } from '../request-error.ts'
@@ -14,7 +15,14 @@ export function adminRoutes({ catalog, reload }: AppContext): Hono<Gated> {
   })
   app.post('/admin/reload', async (c) => {
     if (!reload) throw new RequestError(409, 'this server has no configuration that it could read again')
-    return c.json(await reload())
+    return c.json(await reload().catch(toldToAdmin))
   })
   return app
+}
+
+/** What is wrong with the configuration or with a bundle that it names is for whoever may change them to mend: they are told why. */
+function toldToAdmin(error: unknown): never {
+  if (!(error instanceof QuernError) || error.kind === 'io') throw error
+  const message = error.hint === undefined ? error.message : `${error.message.replace(/\.$/, '')}. ${error.hint}`
+  throw new RequestError(422, `the configuration cannot be used: ${message}`, { cause: error })
 }

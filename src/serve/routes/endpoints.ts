@@ -253,9 +253,9 @@ const server: readonly Endpoint[] = [
   {
     method: 'post',
     path: '/admin/reload',
-    summary: 'Reads the configuration again',
+    summary: 'Reads the configuration again, or says why it cannot be used',
     answer: 'Changes',
-    statuses: [409],
+    statuses: [409, 422],
   },
 ]
 
