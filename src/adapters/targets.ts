@@ -15,10 +15,10 @@ export type Targets = Pattern | readonly Pattern[]
  */
 export function selectSites(found: Sites, targets: Targets | undefined, what: string): readonly Site[] {
   const { sites, integers } = found
-  if (sites.length === 0 && integers) refuseIntegers(integers, what)
   if (targets === undefined) {
     const all = sites.filter(({ rule, laid }) => rule.form !== 'lookup' && !rule.recurrent && (laid.groups ?? 1) === 1)
     if (all.length > 0) return all
+    if (integers) refuseIntegers(integers, `${what}:`)
     throw new QuernError('unsupported', `${what}: the model has no frozen weights of products or convolutions`, {
       hint: "Import it with train: 'none', or give the weights of the model as they are.",
     })
@@ -28,26 +28,30 @@ export function selectSites(found: Sites, targets: Targets | undefined, what: st
   return sites.filter((site) => chosen.has(site))
 }
 
+const meaningNone = (pattern: Pattern, what: string): string =>
+  `${what}: '${String(pattern)}' means no weight that can have one, and`
+
 function refuseIntegers(node: Node, what: string): never {
   throw new QuernError(
     'unsupported',
-    `${what}: the products of the model take whole numbers (${operatorName(node)} at '${node.name}'), beside which no adapter can stand`,
+    `${what} the products of the model take whole numbers (${operatorName(node)} at '${node.name}'), beside which no adapter can stand`,
     {
       hint: 'Start from the file before it was quantised; quantizeWeights(graph) makes weights of 4 or 8 bits that can have adapters.',
     },
   )
 }
 
-function sitesOf(pattern: Pattern, { sites, others }: Sites, what: string): readonly Site[] {
+function sitesOf(pattern: Pattern, { sites, others, integers }: Sites, what: string): readonly Site[] {
   const bySuffix = typeof pattern === 'string' ? sites.filter((site) => endsIn(site, pattern)) : []
   if (bySuffix.length > 0) return bySuffix
   const names = new Map<string, Site[]>()
   for (const site of sites) {
     for (const name of new Set([site.name, site.module])) names.set(name, [...(names.get(name) ?? []), site])
   }
-  const found = matched(pattern, { adaptable: [...names.keys()], others: [...others.keys()] }, what)
+  const found = matched(pattern, { adaptable: [...names.keys()], others: [...others.keys()], integers }, what)
   const chosen = found.flatMap((name) => names.get(name) ?? [])
   if (chosen.length > 0) return chosen
+  if (integers) refuseIntegers(integers, meaningNone(pattern, what))
   const [first] = found as readonly [string]
   throw new QuernError(
     'unsupported',
@@ -78,13 +82,19 @@ function endsIn({ name, module }: Site, pattern: string): boolean {
 
 function matched(
   pattern: Pattern,
-  { adaptable: names, others }: Readonly<Record<'adaptable' | 'others', readonly string[]>>,
+  given: {
+    readonly adaptable: readonly string[]
+    readonly others: readonly string[]
+    readonly integers: Node | undefined
+  },
   what: string,
 ): readonly string[] {
+  const { adaptable: names, others, integers } = given
   try {
     return matching(pattern, [...names, ...others], what)
   } catch (error) {
     if (!(error instanceof QuernError) || !error.message.includes('no trained parameter matches')) throw error
+    if (integers) refuseIntegers(integers, meaningNone(pattern, what))
     const near = nearest(String(pattern), withEndings(names))
     const rest = `The first of ${names.length}: ${names.slice(0, 8).join(', ')}.`
     throw new QuernError(
