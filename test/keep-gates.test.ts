@@ -55,7 +55,7 @@ function step(op: string, sample: Sample, keep: boolean): Graph {
   const kept = keep ? keepGates(graph, table) : { graph, table, finish: (done: Graph) => done }
   const g = new Emitter(kept.table, GraphBuilder.resume(kept.graph))
   const gradients = backward(g, kept.graph.outputs[0]!, wrt)
-  return optimizeStep(kept.finish(g.builder.finish([...kept.graph.outputs, ...gradients])))
+  return optimizeStep(kept.finish(g.builder.finish([...kept.graph.outputs, ...gradients])), table)
 }
 
 describe.each(['LSTM', 'GRU'])('%s', (op) => {

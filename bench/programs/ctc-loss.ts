@@ -32,7 +32,7 @@ const [p, t] = [written.builder.input('p', scores), written.builder.input('t', l
 const forward = optimizeForward(written.builder.finish([nn.ctc().apply(written, p, t)]), table)
 const g = new Emitter(table, GraphBuilder.resume(forward))
 const [loss] = forward.outputs
-const graph = optimizeStep(g.builder.finish([loss!, ...backward(g, loss!, [forward.inputs[0]!])]))
+const graph = optimizeStep(g.builder.finish([loss!, ...backward(g, loss!, [forward.inputs[0]!])]), table)
 const made = await createNodeBackend({ threads: session.threads ?? 2 }).createSession(writeModel(graph).model, session)
 const run = async (): Promise<number> => {
   const results = await made.run({ p: scores, t: labels })

@@ -63,26 +63,22 @@ function truncatedNormal(random: Random): number {
   return value
 }
 
-type Draw = (random: Random, shape: StaticShape, layout: KernelLayout) => Float32Array
+/** Fills `out`, which has the elements of the shape. */
+type Draw = (out: Float32Array, random: Random, shape: StaticShape, layout: KernelLayout) => void
 
 const filled =
   (next: (random: Random) => number): Draw =>
-  (random, shape) => {
-    const out = new Float32Array(sizeOf(shape))
+  (out, random) => {
     for (let i = 0; i < out.length; i++) out[i] = next(random)
-    return out
   }
 
 function varianceScaling(family: string, uniform: boolean): Draw {
-  return (random, shape, layout) => {
+  return (out, random, shape, layout) => {
     const variance = scaling[family]!(fansOf(shape, layout))
     const limit = Math.sqrt(3 * variance)
     const deviation = Math.sqrt(variance) / truncation
-    return filled((r) => (uniform ? limit * (2 * r.uniform() - 1) : deviation * truncatedNormal(r)))(
-      random,
-      shape,
-      layout,
-    )
+    const next = (r: Random) => (uniform ? limit * (2 * r.uniform() - 1) : deviation * truncatedNormal(r))
+    filled(next)(out, random, shape, layout)
   }
 }
 
@@ -90,7 +86,7 @@ function varianceScaling(family: string, uniform: boolean): Draw {
  * Rows (or columns, whichever are fewer) are orthonormal: Saxe et al. 2014, by Gram-Schmidt on normal draws. The matrix has one
  * axis for the units: the columns of a dense kernel, the rows of a convolution kernel.
  */
-const orthogonal: Draw = (random, shape, layout) => {
+const orthogonal: Draw = (out, random, shape, layout) => {
   const units = (layout === 'convolution' ? shape[0] : shape.at(-1)) ?? 1
   const others = units === 0 ? 0 : sizeOf(shape) / units
   const [rows, columns] = layout === 'convolution' ? [units, others] : [others, units]
@@ -105,11 +101,9 @@ const orthogonal: Draw = (random, shape, layout) => {
     const norm = Math.sqrt(dot(v, v))
     if (norm > 1e-6) vectors.push(v.map((x) => x / norm))
   }
-  const out = new Float32Array(rows * columns)
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < columns; c++) out[r * columns + c] = rows < columns ? vectors[r]![c]! : vectors[c]![r]!
   }
-  return out
 }
 
 function dot(a: Float64Array, b: Float64Array): number {
@@ -132,36 +126,61 @@ const draws: Readonly<Record<InitializerName, Draw>> = {
   orthogonal,
 }
 
-/** Initial elements, row-major. The same stream gives the same elements. Errors: `config` for an unknown name. */
+/** Initial elements, row-major; given ones are not copied. See `writeInitialValues`. */
 export function initialValues(
   initializer: Initializer,
   shape: StaticShape,
   random: Random,
   layout: KernelLayout = 'dense',
 ): Float32Array {
+  const count = sizeOf(shape)
+  if (typeof initializer === 'object' && initializer.name === 'given') return elementsOf(initializer, count)
+  const out = new Float32Array(count)
+  writeInitialValues(out, initializer, { shape, random, layout })
+  return out
+}
+
+/**
+ * Writes initial elements, row-major, to `out`. The same stream gives the same elements.
+ *
+ * @throws QuernError 'config' for an unknown name, and for given elements of another number
+ */
+export function writeInitialValues(
+  out: Float32Array,
+  initializer: Initializer,
+  of: { readonly shape: StaticShape; readonly random: Random; readonly layout?: KernelLayout },
+): void {
+  drawOf(initializer)(out, of.random, of.shape, of.layout ?? 'dense')
+}
+
+/** The elements that are given, if they are as many. */
+function elementsOf({ elements }: { readonly elements: Float32Array }, count: number): Float32Array {
+  if (elements.length === count) return elements
+  throw new QuernError('config', `${count} initial elements are needed, received ${elements.length}`)
+}
+
+function drawOf(initializer: Initializer): Draw {
   if (typeof initializer === 'string') {
-    if (Object.hasOwn(draws, initializer)) return draws[initializer](random, shape, layout)
+    if (Object.hasOwn(draws, initializer)) return draws[initializer]
     throw unknown(initializer, [...Object.keys(draws), 'constant', 'blocks', 'given'])
   }
   switch (initializer.name) {
     case 'constant':
-      return new Float32Array(sizeOf(shape)).fill(initializer.value)
-    case 'blocks': {
-      const size = sizeOf(shape) / initializer.values.length
-      return Float32Array.from({ length: sizeOf(shape) }, (_, i) => initializer.values[Math.floor(i / size)]!)
-    }
-    case 'given': {
-      const { elements } = initializer
-      if (elements.length === sizeOf(shape)) return elements
-      throw new QuernError('config', `${sizeOf(shape)} initial elements are needed, received ${elements.length}`)
-    }
+      return (out) => out.fill(initializer.value)
+    case 'blocks':
+      return (out) => {
+        const size = out.length / initializer.values.length
+        for (let i = 0; i < out.length; i++) out[i] = initializer.values[Math.floor(i / size)]!
+      }
+    case 'given':
+      return (out) => out.set(elementsOf(initializer, out.length))
     case 'randomNormal': {
       const { mean = 0, stddev = 0.05 } = initializer
-      return filled((r) => mean + stddev * r.normal())(random, shape, layout)
+      return filled((r) => mean + stddev * r.normal())
     }
     case 'randomUniform': {
       const { minval = -0.05, maxval = 0.05 } = initializer
-      return filled((r) => minval + (maxval - minval) * r.uniform())(random, shape, layout)
+      return filled((r) => minval + (maxval - minval) * r.uniform())
     }
     default:
       throw unknown((initializer as { name: unknown }).name, ['constant', 'blocks', 'randomNormal', 'randomUniform'])

@@ -8,7 +8,7 @@ import type { TensorType, Value } from '../graph/graph.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
 import { type Distribution, type ResolvedDistribution, resolveDistribution } from './distribution.ts'
-import { initialValues } from './initializers.ts'
+import { initialValues, writeInitialValues } from './initializers.ts'
 import type { Layer, LayerContext, ParameterSpec } from './layer.ts'
 import { inOrder, outputNames } from './port-order.ts'
 
@@ -186,4 +186,10 @@ export function initialParameters(
       float32(spec.shape, initialValues(spec.initializer, spec.shape, random.fork(path), spec.layout)),
     ]),
   )
+}
+
+/** Writes what `initialParameters` has for a parameter to memory that is there. */
+export function writeInitialParameter({ path, spec }: TracedParameter, random: Random, into: Float32Array): void {
+  const { shape, layout, initializer } = spec
+  writeInitialValues(into, initializer, { shape, random: random.fork(path), ...(layout && { layout }) })
 }

@@ -5,6 +5,7 @@ import { dropExpand } from './drop-expand.ts'
 import { fuseMatMul } from './fuse-matmul.ts'
 import { joinOutputs } from './join-outputs.ts'
 import { maskAtOnce } from './mask-at-once.ts'
+import { pickedGradient } from './picked-gradient.ts'
 import { poolAsPhases } from './pool-as-phases.ts'
 import { poolBeforeActivation } from './pool-before-activation.ts'
 import { reduceCoveringPool } from './reduce-covering-pool.ts'
@@ -28,8 +29,11 @@ export function optimizeForward(graph: Graph, table: OpTable): Graph {
   return rowsFirst(winograd(poolAsPhases(optimizeInference(graph), table), table), table)
 }
 
-/** In this order: double transpositions must be gone before products take in single ones, so fuseMatMul comes late. */
-const stepPasses: readonly ((graph: Graph) => Graph)[] = [
+/**
+ * In this order: double transpositions must be gone before products take in single ones, so fuseMatMul comes late. The last writes nodes that are there
+ * for the order of execution alone, which removeIdentity would take away.
+ */
+const stepPasses: readonly ((graph: Graph, table: OpTable) => Graph)[] = [
   reachable,
   joinOutputs,
   reduceCoveringPool,
@@ -44,9 +48,10 @@ const stepPasses: readonly ((graph: Graph) => Graph)[] = [
   transposeBeforeSum,
   fuseMatMul,
   transposeApart,
+  pickedGradient,
 ]
 
 /** Rewrites the whole step, forward pass, loss and gradients, for the runtime: the result is not meant for export. */
-export function optimizeStep(graph: Graph): Graph {
-  return stepPasses.reduce((rewritten, pass) => pass(rewritten), graph)
+export function optimizeStep(graph: Graph, table: OpTable): Graph {
+  return stepPasses.reduce((rewritten, pass) => pass(rewritten, table), graph)
 }

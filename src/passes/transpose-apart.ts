@@ -1,7 +1,7 @@
 /**
  * A weight's gradient X' dY as transpositions and a plain product. Where an operand does not fit into the cache, the runtime's Gemm with a transposed
- * left operand takes a third longer: it turns the operand again for every panel of the right one. The narrower operand is turned, and where that
- * is dY, the result too: X' dY = (dY' X)'. The transpositions are written over three axes, since the runtime would fuse those of matrices into the product again.
+ * left operand takes a third longer: it turns the operand again for every panel of the right one. X is turned, or where these are smaller together, dY and
+ * the result: X' dY = (dY' X)'. The transpositions are written over three axes, since the runtime would fuse those of matrices into the product again.
  *
  * One thread, ms: [1024, 384]' [1024, 1536]: 21.3 as one Gemm, 17.8 apart. [1024, 1536]' [1024, 384]: 24.1, with X turned 20.1, with dY 19.2.
  * [768, 128]' [768, 512]: no difference.
@@ -31,7 +31,7 @@ export function transposeApart(graph: Graph): Graph {
     if (!shapes) return [node]
     const [x, y] = node.inputs as [Value, Value]
     const { transA: _, ...attributes } = node.attributes
-    if (shapes.x[1]! <= shapes.y[1]!) {
+    if (sizeOf(shapes.x) <= sizeOf(shapes.y) + sizeOf(shapes.product)) {
       const { nodes: before, result } = once(x, shapes.x)
       return [...before, { ...node, inputs: [result, y], attributes }]
     }

@@ -10,10 +10,12 @@ import type { Graph, Node, Value } from '../graph/graph.ts'
 import type { TracedDraw, TracedParameter } from '../nn/trace.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
+import { clearedOutputs } from '../passes/cleared-outputs.ts'
 import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
 import { keepGates } from '../passes/keep-gates.ts'
 import { drawing } from '../passes/share.ts'
 import { withoutLastReshapes } from '../passes/without-last-reshapes.ts'
+import { zerosAtRunTime } from '../passes/zeros-at-run-time.ts'
 import type { ParameterPlan } from './assign.ts'
 import { type JointTrace, traceJoint } from './joint-trace.ts'
 import type { JointNetwork } from './network.ts'
@@ -32,6 +34,8 @@ export interface TracedGraph {
 export interface TrainingGraph extends TracedGraph {
   /** by the path of the parameter, each of the loss of the objective that trains it: its elements in order, possibly in another shape */
   readonly gradients: ReadonlyMap<string, Value>
+  /** inputs by the path of the parameter: the memory of its gradient, which is to be zeros when a run begins */
+  readonly zeros: ReadonlyMap<string, Value>
   /** new values of states, by path */
   readonly updates: ReadonlyMap<string, Value>
 }
@@ -103,17 +107,23 @@ export function trainingGraph(
     for (const [i, { path }] of trained.entries()) gradients.set(path, found[i]!)
   }
   const outputs = distinct(step, [...forward.outputs, ...gradients.values()])
-  const optimized = optimizeStep(kept.finish(step.builder.finish(outputs)))
+  const optimized = optimizeStep(kept.finish(step.builder.finish(outputs)), network.table)
   const whole = withoutLastReshapes(optimized, forward.outputs.length)
-  const graph = again ? recomputed(whole, { again, table: network.table, forward: forward.outputs.length }) : whole
-  const rest = graph.outputs.slice(named.values.length)
+  const cleared = clearedOutputs(whole, new Set(whole.outputs.slice(forward.outputs.length)))
+  const late = zerosAtRunTime(cleared.graph, network.table)
+  const graph = again ? recomputed(late, { again, table: network.table, forward: forward.outputs.length }) : late
+  const [updates, found] = [named.values.length, forward.outputs.length].map((from) => graph.outputs.slice(from))
+  const paths = [...gradients.keys()].map((path, i) => [path, found![i]!] as const)
   return {
     graph,
     parameters,
     draws: tracer.draws,
     ...named.of(graph.outputs),
-    updates: new Map(states.map((path, i) => [path, rest[i]!])),
-    gradients: new Map([...gradients.keys()].map((path, i) => [path, rest[states.length + i]!])),
+    updates: new Map(states.map((path, i) => [path, updates![i]!])),
+    gradients: new Map(paths),
+    zeros: new Map(
+      paths.flatMap(([path, value]) => (cleared.zeros.has(value) ? [[path, cleared.zeros.get(value)!]] : [])),
+    ),
   }
 }
 

@@ -6,7 +6,7 @@ import type { Random } from '../core/random.ts'
 import { type StaticShape, sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { shapeOf } from '../graph/graph.ts'
-import { initialParameters, type TracedParameter } from '../nn/trace.ts'
+import { type TracedParameter, writeInitialParameter } from '../nn/trace.ts'
 import type { Optimizer, Segment } from '../optim/optimizer.ts'
 import { segmentsOf, trainingRegions } from '../optim/segments.ts'
 import { type Arena, createArena, type Layout, planLayout, type Region, type TensorSpec } from '../runtime/arena.ts'
@@ -74,11 +74,11 @@ export function createStepMemory(options: MemoryOptions): StepMemory {
   const averages = [...groups.flatMap((group) => group.averages ?? []), ...averageStates]
   const kept = new Map([...home, ...averages.flatMap(({ views }) => [...views])])
   const source = random.fork('initial')
-  // One at a time: all of them beside the arena would be a second copy of the model.
+  // Where they are to be: arrays beside the arena would not all be free again in time.
   for (const parameter of traced.parameters) {
-    for (const [path, { data }] of initialParameters([parameter], source)) {
-      for (const view of [home, kept]) (view.get(path)!.data as Float32Array).set(data)
-    }
+    const [values, average] = [home, kept].map((views) => views.get(parameter.path)!.data as Float32Array)
+    writeInitialParameter(parameter, source, values!)
+    if (average !== values) average!.set(values!)
   }
   return {
     arena,

@@ -5,7 +5,7 @@
 import type { Random } from '../core/random.ts'
 import { requireStatic } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
-import { shapeOf } from '../graph/graph.ts'
+import { shapeOf, type Value } from '../graph/graph.ts'
 import type { TracedParameter } from '../nn/trace.ts'
 import { writeModel } from '../onnx/write.ts'
 import { weightsAsInputs } from '../passes/weights-as-inputs.ts'
@@ -47,6 +47,8 @@ export interface Part {
   /** of the batch: what its losses and its gradients count for */
   readonly share: number
   readonly draws: readonly Draw[]
+  /** gradients that begin as zeros */
+  readonly cleared: readonly Float32Array[]
   readonly moves: readonly StateMove[]
   readonly scalars: readonly NamedScalar[]
 }
@@ -196,18 +198,21 @@ export class StepSessions {
     const { session, made } = await this.#sessionFor(count, due, stage)
     const { arena, fresh, home } = memory
     const results = this.#results(made, count, first)
-    for (const [path, value] of made.gradients) {
-      const shape = requireStatic(shapeOf(value), `the gradient of '${path}'`)
-      results[value.name] = { ...fresh.get(path)!, shape }
-    }
+    const memoryOf = (path: string, value: Value): Tensor => ({
+      ...fresh.get(path)!,
+      shape: requireStatic(shapeOf(value), `the gradient of '${path}'`),
+    })
+    for (const [path, value] of made.gradients) results[value.name] = memoryOf(path, value)
     const next = arena.region('nextStates')
     for (const [path, value] of made.updates) results[value.name] = next.view(path)
     const draws = arena.region('draws')
-    const feeds = { ...this.#feeds(made.parameters, home, count, first), ...feedsOfDraws(made.draws, draws) }
+    const zeros = Object.fromEntries([...made.zeros].map(([path, value]) => [value.name, memoryOf(path, value)]))
+    const feeds = { ...this.#feeds(made.parameters, home, count, first), ...feedsOfDraws(made.draws, draws), ...zeros }
     return {
       run: session.bind(feeds, results),
       share: count / whole,
       draws: drawsOf(made.draws, draws, random),
+      cleared: Object.values(zeros).map(({ data }) => data as Float32Array),
       moves: [...made.updates.keys()].map((path) => this.#moveOf(path)),
       scalars: this.#scalars(made),
     }

@@ -211,8 +211,9 @@ class Step implements TrainingStep {
   async #runParts(parts: readonly Part[], step: number): Promise<number> {
     const { random, accumulate = 1 } = this.#options
     let loss = 0
-    for (const [i, { run, draws, share, scalars }] of parts.entries()) {
+    for (const [i, { run, draws, cleared, share, scalars }] of parts.entries()) {
       if (i > 0) this.#move(parts[i - 1]!)
+      for (const { byteOffset, length } of cleared) this.#kernels.fill(byteOffset, length, 0)
       draw(this.#kernels, draws, random.seed, step * accumulate + i)
       await run.run()
       this.#addGradients(i, share)
