@@ -58,6 +58,7 @@ export interface Setup {
   readonly swa?: AveragingOptions
   readonly accumulate?: number
   readonly recompute?: Recomputation | undefined
+  readonly keepOutputs?: boolean | undefined
   readonly groups?: readonly ParameterGroup[]
   readonly batchSize?: number
   readonly stepsPerEpoch?: number
@@ -97,6 +98,7 @@ export async function prepare(setup: Setup = {}): Promise<Prepared> {
     swa: setup.swa !== undefined,
     accumulate: setup.accumulate,
     recompute: setup.recompute,
+    keepOutputs: setup.keepOutputs,
     groups: setup.groups,
     stepsPerEpoch: setup.stepsPerEpoch,
   })

@@ -3,7 +3,7 @@
  * usage: import-external FOLDER write MEGABYTES | FOLDER open | FOLDER compare; prints one JSON line.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { openBase } from '../../src/actions/base-model.ts'
+import { largeWeights, openBase } from '../../src/actions/base-model.ts'
 import { verifyStart } from '../../src/actions/start-from.ts'
 import { float32 } from '../../src/core/tensor.ts'
 import { GraphBuilder } from '../../src/graph/builder.ts'
@@ -53,8 +53,9 @@ async function open(): Promise<void> {
     runs: createRunStore(createFileBlobs(`${folder}/runs`), Date),
   }
   const begun = performance.now()
-  const base = await openBase(services, `${folder}/model.onnx`)
-  if (work === 'compare') {
+  const isCompared = work === 'compare'
+  const base = await openBase(services, `${folder}/model.onnx`, isCompared ? { probeFrom: largeWeights } : {})
+  if (isCompared) {
     const start = { base: importedModel(base.graph, { train: { last: 1 } }), prepare: undefined }
     await verifyStart(services, base, { start, examples: undefined, parameters: new Map() })
   }

@@ -44,6 +44,8 @@ export async function measureSequenceModel(work: SequenceWork): Promise<void> {
     evaluationBatchSize: batchSize,
     rules: gradientRules({}),
     recompute: again === 'all' || again === 'cheap' ? again : undefined,
+    // Nobody reads the predictions, here as in the peers.
+    keepOutputs: false,
   })
   work.prepare?.(step)
   const [now, next] = [step.batch.now!.data as Int32Array, step.batch.next!.data as Int32Array]

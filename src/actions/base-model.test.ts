@@ -116,6 +116,13 @@ describe('external data', () => {
       const untouched = await base.untouched()
       expect(untouched.externalData).toBe(root)
       expect(await answers(untouched)).toEqual(await answers(file().model))
+      expect(base.probed).toBeUndefined()
+      // Run before its weights are read, on inputs of its own type, where they are as large as is said.
+      const early = await openBase(of, join(root, 'm.onnx'), { probeFrom: weights.length })
+      expect(early.probed!.outputs).toEqual(
+        await answersOfFile(file().model, early.probed!.inputs, createNodeBackend()),
+      )
+      expect((await openBase(of, join(root, 'm.onnx'), { probeFrom: weights.length + 1 })).probed).toBeUndefined()
       weights[3] = weights[3]! ^ 1
       await writeFile(join(root, 'weights.bin'), weights)
       expect((await openBase(of, join(root, 'm.onnx'))).hash).not.toBe(base.hash)

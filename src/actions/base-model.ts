@@ -12,6 +12,7 @@ import { foldConstants } from '../passes/fold.ts'
 import type { SessionOptions } from '../runtime/backend.ts'
 import { graphEvaluator } from '../runtime/evaluate-graph.ts'
 import type { TaskBase } from '../tasks/task.ts'
+import { type Probed, probe } from './compare-answers.ts'
 import { imagePreprocessingFrom, labelsFrom, tokenizerFrom } from './hugging-face.ts'
 import { findBundle, type ModelPlaces } from './open-model.ts'
 import type { Services } from './services.ts'
@@ -22,12 +23,25 @@ export interface BaseModel extends TaskBase {
   readonly dropping?: number
   /** The file for the runtime, as it came; where it had Dropout in training mode, which answers by chance, with that alone switched off. */
   untouched(): Promise<ModelFile>
+  /** what the file answered before its weights were read, where that was asked for */
+  readonly probed?: Probed | undefined
 }
 
 /** The bytes of an ONNX file and, where others beside it hold large tensors, their folder, or their bytes where they are no files. */
 export interface ModelFile extends Pick<SessionOptions, 'externalData'> {
   readonly model: Uint8Array
 }
+
+export interface OpenOptions {
+  /**
+   * bytes of weights beside the file from which it is run before they are read, on made-up inputs; default: it is not run. The runtime maps such files, so that
+   * running it later takes their memory a second time.
+   */
+  readonly probeFrom?: number
+}
+
+/** `probeFrom` for a base that is to be compared with its file. */
+export const largeWeights: number = 2 ** 28
 
 /** What opening a base needs. */
 export type BaseServices = ModelPlaces & Pick<Services, 'backend' | 'table'>
@@ -40,14 +54,14 @@ export type BaseServices = ModelPlaces & Pick<Services, 'backend' | 'table'>
  *
  * @param name 'model.onnx', a folder or zip with a bundle, a folder with config.json and an ONNX file, a run's id or 'latest'
  */
-export async function openBase(services: BaseServices, name: string): Promise<BaseModel> {
+export async function openBase(services: BaseServices, name: string, options: OpenOptions = {}): Promise<BaseModel> {
   if (name.endsWith('.onnx')) {
     const [folder, file] = splitPath(name)
-    return fromFile(services, name, services.folder(folder), file)
+    return fromFile(services, name, { folder: services.folder(folder), file, ...options })
   }
   const folder = services.folder(name)
   if (!name.endsWith('.zip') && (await folder.exists('config.json')) && !(await folder.exists('quern.json'))) {
-    return fromHuggingFace(services, name, folder)
+    return fromHuggingFace(services, name, folder, options)
   }
   const { bundle } = await findBundle(services, name)
   const { labels, preprocessing } = bundle.manifest
@@ -64,7 +78,11 @@ function splitPath(path: string): [folder: string, file: string] {
   return [at < 0 ? '.' : path.slice(0, at) || '/', path.slice(at + 1)]
 }
 
-async function fromFile(services: BaseServices, name: string, folder: BlobStore, file: string): Promise<BaseModel> {
+async function fromFile(
+  services: BaseServices,
+  name: string,
+  { folder, file, probeFrom }: OpenOptions & { readonly folder: BlobStore; readonly file: string },
+): Promise<BaseModel> {
   if (!(await folder.exists(file))) {
     throw new QuernError('missing', `there is no file ${name}`, {
       hint: 'Give an ONNX file, the folder of a bundle or of a Hugging Face model, or a run.',
@@ -80,7 +98,7 @@ async function fromFile(services: BaseServices, name: string, folder: BlobStore,
   const again = () => folder.read(file)
   const path = await folder.pathOf?.(file)
   const beside = path === undefined ? undefined : splitPath(path)[0]
-  return fromBytes(services, { name, bytes: await again(), again, external, beside })
+  return fromBytes(services, { name, bytes: await again(), again, external, beside, probeFrom })
 }
 
 /** A base of the bytes of an ONNX file, all of whose tensors are inside. */
@@ -99,16 +117,21 @@ interface Opened {
   /** files beside it: their bytes, and the folder that they lie in, where that is one of the system */
   readonly external?: (location: string) => Promise<Uint8Array>
   readonly beside?: string | undefined
+  readonly probeFrom?: number | undefined
 }
 
 async function fromBytes(
   services: Pick<BaseServices, 'backend' | 'table'>,
-  { name, bytes, again, external, beside }: Opened,
+  { name, bytes, again, external, beside, probeFrom }: Opened,
 ): Promise<BaseModel> {
   // Tensors are views on these: whoever reads them keeps nothing twice.
   const files = new Map<string, Uint8Array>()
+  let probed: Probed | undefined
   const options = external && {
     external: async (location: string) => {
+      if (files.size === 0 && probeFrom !== undefined && beside !== undefined) {
+        probed = await probe({ model: bytes, externalData: beside }, services.backend)
+      }
       const file = await external(location)
       files.set(location, file)
       return file
@@ -117,10 +140,14 @@ async function fromBytes(
   const { graph: read } = await readModel(bytes, { table: services.table, ...options })
   const graph = dropoutOff(read)
   const model = graph === read ? again : async () => dropoutOffBytes(await again())
+  const beyond = [...files.values()].reduce((sum, { length }) => sum + length, 0)
+  // Small ones are compared on examples, and one that drops by chance without that.
+  const isProbed = probed && graph === read && beyond >= probeFrom!
   return {
     name,
     graph: await folded(services, graph),
     hash: await hashOf(bytes, files),
+    ...(isProbed && { probed }),
     dropping: read.nodes.filter(isDropping).length,
     untouched: async () => ({ model: await model(), ...(files.size > 0 && { externalData: beside ?? files }) }),
   }
@@ -150,7 +177,12 @@ async function folded(services: Pick<BaseServices, 'backend' | 'table'>, graph: 
   return { ...substituteAll(small, back), parameters: [] }
 }
 
-async function fromHuggingFace(services: BaseServices, name: string, folder: BlobStore): Promise<BaseModel> {
+async function fromHuggingFace(
+  services: BaseServices,
+  name: string,
+  folder: BlobStore,
+  options: OpenOptions,
+): Promise<BaseModel> {
   const places = ['onnx/model.onnx', 'model.onnx']
   let file: string | undefined
   for (const place of places) if (!file && (await folder.exists(place))) file = place
@@ -160,7 +192,7 @@ async function fromHuggingFace(services: BaseServices, name: string, folder: Blo
       hint: `It has ${found.join(', ') || 'no weights'}. Export it: optimum-cli export onnx --model ${name} ${name}/onnx`,
     })
   }
-  const model = await fromFile(services, `${name}/${file}`, folder, file)
+  const model = await fromFile(services, `${name}/${file}`, { folder, file, ...options })
   const config = await json(folder, 'config.json', name)
   const preprocessor = await json(folder, 'preprocessor_config.json', name)
   const image = preprocessor && imagePreprocessingFrom(preprocessor, `${name}/preprocessor_config.json`)

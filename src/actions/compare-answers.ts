@@ -35,7 +35,7 @@ export async function answersOf(
   const initial = initialParameters(traced.parameters, createRandom(0))
   const feeds = traced.parameters.map(({ path }) => [path, parameters?.get(path) ?? initial.get(path)!] as const)
   // Read where they are: the runtime would copy a large model's constants.
-  const opened = weightsAsInputs(graph)
+  const opened = weightsAsInputs(graph, undefined, ['Conv', 'ConvTranspose'])
   const session = await backend.createSession(writeModel(opened.graph).model, { packWeights: false })
   try {
     const results = await session.run({
@@ -62,6 +62,31 @@ export async function answersOfFile(
     return session.outputs.map(({ name }) => results[name]!)
   } finally {
     await session.release()
+  }
+}
+
+/** Made-up inputs of a file, and what it answers to them, its outputs in their order. */
+export interface Probed {
+  readonly inputs: Readonly<Record<string, Tensor>>
+  readonly outputs: readonly Tensor[]
+}
+
+/** What an ONNX file answers to inputs that its own types ask for; undefined where it takes other values than tensors, or does not run. */
+export async function probe({ model, ...external }: ModelFile, backend: Backend): Promise<Probed | undefined> {
+  try {
+    const session = await backend.createSession(model, { ...external, packWeights: false })
+    try {
+      const inputs = Object.fromEntries(
+        session.inputs.map(({ name, dtype, shape }) => [name, probeInput({ dtype: dtype!, shape: shape ?? [] })]),
+      )
+      const results = await session.run(inputs)
+      return { inputs, outputs: session.outputs.map(({ name }) => results[name]!) }
+    } finally {
+      await session.release()
+    }
+  } catch {
+    // Why it does not run shows when it is compared, on examples.
+    return undefined
   }
 }
 

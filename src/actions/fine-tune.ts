@@ -16,7 +16,7 @@ import { createFileBlobs } from '../store/file-blobs.ts'
 import { createRunStore } from '../store/file-runs.ts'
 import { cacheFeatures } from '../train/feature-cache.ts'
 import { type FrozenPrefix, frozenPrefix } from '../train/frozen-prefix.ts'
-import { type BaseModel, type BaseServices, baseFromBytes, openBase } from './base-model.ts'
+import { type BaseModel, type BaseServices, baseFromBytes, largeWeights, openBase } from './base-model.ts'
 import {
   type FitOptions,
   type FittedModel,
@@ -87,7 +87,10 @@ export async function* fineTune(
   options: FineTuneOptions,
 ): AsyncGenerator<TrainEvent | BaseEvent, FineTuned> {
   const services = libraryServices()
-  const file = typeof model === 'string' ? await openBase(services, model) : await baseFromBytes(services, model)
+  const file =
+    typeof model === 'string'
+      ? await openBase(services, model, { probeFrom: largeWeights })
+      : await baseFromBytes(services, model)
   const { x, y, tokens, head, train, output, unfreeze, dropout, batchNormalization, old, adapter, ...rest } = options
   const { learningRateFactor, layerDecay, cacheFeatures: keeps = true, restoreNormalization, ...training } = rest
   const wanted = restoreNormalization ?? false

@@ -8,7 +8,7 @@ import type { TaskData, TaskNetwork, TaskStart } from '../tasks/task.ts'
 import { cacheFeatures, featureBytes } from '../train/feature-cache.ts'
 import { frozenPrefix } from '../train/frozen-prefix.ts'
 import type { ColumnSpec } from '../train/network.ts'
-import { type BaseModel, openBase } from './base-model.ts'
+import { type BaseModel, largeWeights, openBase } from './base-model.ts'
 import { answersOf, answersOfFile, compareAnswers, probeInput } from './compare-answers.ts'
 import { sessionOptions } from './project.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
@@ -46,7 +46,7 @@ export async function withBase(
       },
     )
   }
-  const base = await openBase(services, await placeOf(services, config.from.model, root))
+  const base = await openBase(services, await placeOf(services, config.from.model, root), { probeFrom: largeWeights })
   return { project: { ...project, config: task.adopt(config, base) }, base }
 }
 
@@ -87,7 +87,8 @@ export function fewExamples(dataset: Dataset, names: readonly string[], most = 4
 }
 
 /**
- * Compares what will be trained, with its weights as they are in the step's memory, with the file: on the same examples, at all outputs of the file.
+ * Compares what will be trained, with its weights as they are in the step's memory, with the file: at all outputs of the file, on the same examples, or on the made-up
+ * inputs that a large file was run with when it was opened.
  *
  * @throws QuernError 'numeric' when they differ by more than rounding
  * @returns the largest difference
@@ -106,27 +107,31 @@ export async function verifyStart(
   const { graph } = base
   const { prepare } = of.start
   const whole = importedModel(graph, { train: trainedOf(of.start.base.trained), differentiable: false, table })
+  const { probed } = base
   const columns =
-    of.examples && (prepare ? await answersOf(prepare, of.examples, services) : Object.values(of.examples))
-  const inputs = graph.inputs.map(({ name, type }, i) => {
+    !probed && of.examples && (prepare ? await answersOf(prepare, of.examples, services) : Object.values(of.examples))
+  const examples = graph.inputs.map(({ name, type }, i) => {
     // A raw column may bear the name of an input that takes what is made of it.
-    const given = (prepare ? undefined : of.examples?.[name]) ?? columns?.[i]
+    const given = (prepare ? undefined : of.examples?.[name]) ?? (columns || undefined)?.[i]
     const fitting = given && type?.shape?.[0] === 1 ? firstRow(given) : given
     return [name, fitting ?? probeInput({ dtype: type!.dtype, shape: type!.shape ?? [] })] as const
   })
+  const inputs = probed?.inputs ?? Object.fromEntries(examples)
   const parameters = new Map([...whole.trained].map((name) => [name, initialOf(of.parameters, name)] as const))
   const found = new Map([...parameters].filter((entry): entry is [string, Tensor] => entry[1] !== undefined))
-  const ours = await answersOf(whole, Object.fromEntries(inputs), { backend, table, parameters: found })
-  const theirs = await answersOfFile(await base.untouched(), Object.fromEntries(inputs), backend).catch((cause) => {
-    throw new QuernError(
-      'unsupported',
-      `${base.name} cannot be compared with what is trained, since the file itself does not run: ${messageOf(cause)}`,
-      {
-        hint: 'Export it for this device. From code, importedModel and fit() of quern/nn train it without the comparison.',
-        cause,
-      },
-    )
-  })
+  const ours = await answersOf(whole, inputs, { backend, table, parameters: found })
+  const theirs =
+    probed?.outputs ??
+    (await answersOfFile(await base.untouched(), inputs, backend).catch((cause) => {
+      throw new QuernError(
+        'unsupported',
+        `${base.name} cannot be compared with what is trained, since the file itself does not run: ${messageOf(cause)}`,
+        {
+          hint: 'Export it for this device. From code, importedModel and fit() of quern/nn train it without the comparison.',
+          cause,
+        },
+      )
+    }))
   try {
     return compareAnswers(ours, theirs, ['the imported model', `the untouched file ${base.name}`])
   } catch (error) {

@@ -28,13 +28,16 @@ const reading: ReadonlySet<string> = new Set([
 
 const nameOf = ({ op, domain }: Node): string => (domain === '' ? op : `${domain}.${op}`)
 
-/** @param least elements from which a float32 constant becomes an input */
-export function weightsAsInputs(graph: Graph, least = 65_536): OpenedWeights {
+/**
+ * @param least elements from which a float32 constant becomes an input
+ * @param also operators whose weights become inputs too, such as those of a model that runs once
+ */
+export function weightsAsInputs(graph: Graph, least = 65_536, also: readonly string[] = []): OpenedWeights {
   const isLarge = (value: Value): boolean =>
     value.constant?.dtype === 'float32' && sizeOf(value.constant.shape) >= least
   const kept = new Set<Value>(graph.outputs)
   for (const node of graph.nodes) {
-    const isOpen = reading.has(nameOf(node))
+    const isOpen = reading.has(nameOf(node)) || also.includes(nameOf(node))
     for (const value of valuesUsedBy(node)) if (!isOpen || !node.inputs.includes(value)) kept.add(value)
   }
   const replaced = new Map<Value, Value>()

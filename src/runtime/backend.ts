@@ -20,7 +20,7 @@ export interface SessionOptions {
   readonly memoryPattern?: boolean
   /** side files with large tensors, by their path relative to the model, or the folder that they lie in: then they are mapped into memory */
   readonly externalData?: ReadonlyMap<string, Uint8Array> | string
-  /** turns weights into copies that products run faster on; default true. False for a model that runs once. */
+  /** turns weights into copies that products run faster on, and fuses nodes; default true. False for a model that runs once. */
   readonly packWeights?: boolean
   /**
    * what `bind` gives memory to is not copied besides; default false. For sessions of large bound results, such as training steps: it costs a copy of the model's

@@ -154,7 +154,7 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
   const { externalData, packWeights } = options
   return {
     executionProviders: [options.device ?? 'cpu'],
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: packWeights === false ? 'disabled' : 'all',
     enableMemPattern: options.memoryPattern ?? true,
     // What goes wrong arrives as an exception; what the runtime logs besides means nothing to a user.
     logSeverityLevel: 4,

@@ -74,13 +74,14 @@ export function statisticsGraph(network: JointNetwork, batch: number): Statistic
 export interface GradientPlan {
   readonly plan: ParameterPlan
   readonly recompute?: Recomputation | undefined
+  readonly keepOutputs?: boolean | undefined
 }
 
 /** Losses, gradients and new states of a forward pass in training mode, with the objectives that it was traced for. */
 export function trainingGraph(
   network: JointNetwork,
   traced: JointTrace,
-  { plan, recompute: again }: GradientPlan,
+  { plan, recompute: again, keepOutputs = true }: GradientPlan,
 ): TrainingGraph {
   const { g, parameters, tracer } = traced
   const losses = new Map(
@@ -89,7 +90,7 @@ export function trainingGraph(
       return [name, penalty ? g.add(loss, penalty) : loss]
     }),
   )
-  const named = results(traced, losses)
+  const named = results(keepOutputs ? traced : { ...traced, outputs: new Map() }, losses)
   const states = [...tracer.updates.keys()]
   const forward = optimizeForward(g.builder.finish([...named.values, ...tracer.updates.values()]), network.table)
 

@@ -77,6 +77,7 @@ export interface SessionsOptions {
   readonly session: SessionOptions | undefined
   readonly random: Random
   readonly recompute: Recomputation | undefined
+  readonly keepOutputs: boolean | undefined
   /** most examples of a part */
   readonly partSize: number
   /** of a part of that size, with all objectives; given away: it is written to */

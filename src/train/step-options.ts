@@ -38,6 +38,11 @@ export interface StepOptions {
   readonly accumulate?: number | undefined
   /** computes activations a second time for the gradients in place of keeping them; default: keeps all */
   readonly recompute?: Recomputation | undefined
+  /**
+   * training runs leave their outputs for `predictions`; default true. Without, only evaluations do, and the runtime reuses that memory once the loss is
+   * there: of scores over many classes as much as one copy of them.
+   */
+  readonly keepOutputs?: boolean | undefined
 }
 
 /**

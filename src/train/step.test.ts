@@ -160,3 +160,24 @@ test('2,000 steps of a tiny model leave the memory as it was', async () => {
   expect(outside / 2 ** 20).toBeLessThan(100)
   await step.release()
 })
+
+test('without outputs of training runs the steps are the same, and evaluation has its own', async () => {
+  const data = { x: float32([4, 1], x), label: float32([4, 1], y) }
+  const trained = async (keepOutputs?: boolean) => {
+    const { step } = await prepare({
+      ...{ loss: nn.meanSquaredError(), batchSize: 4, keepOutputs },
+      model: nn.sequential([nn.dense({ units: 1 })]),
+      train: createDataset({ columns: data }),
+    })
+    for (const [name, { data: values }] of Object.entries(data)) (step.batch[name]!.data as Float32Array).set(values)
+    const { loss } = await step.run(4, 1, 0.1)
+    return { step, loss }
+  }
+  const [kept, without] = [await trained(), await trained(false)]
+  expect(without.loss).toBe(kept.loss)
+  expect(kept.step.predictions(4).data).toHaveLength(4)
+  expect(() => without.step.predictions(4)).toThrow(/left no outputs/)
+  for (const { step } of [kept, without]) await step.evaluate(4)
+  expect(without.step.predictions(4).data).toEqual(kept.step.predictions(4).data)
+  for (const { step } of [kept, without]) await step.release()
+})

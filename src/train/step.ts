@@ -27,7 +27,7 @@ export interface StepResult {
 export interface TrainingStep {
   /** where a batch is written before `run` or `evaluate`: arrays by column, for the most examples of either */
   readonly batch: Readonly<Record<string, Tensor>>
-  /** An output of the last run, `[count, ...]`, valid until the next one; default: the first, such as the predictions. */
+  /** An output of the last run (with `keepOutputs: false`, of the last evaluation), `[count, ...]`, valid until the next one; default: the first, such as the predictions. */
   predictions(count: number, output?: string): Tensor<Float32Array>
   /**
    * One optimiser step on the first `count` examples of the batch; `step` counts from 1. Throws `numeric`, naming step and
@@ -99,6 +99,8 @@ class Step implements TrainingStep {
   readonly #phases = new Map<Due, readonly Phase[]>()
   readonly #stages: readonly number[]
   readonly #scalars = new Map<string, number>()
+  /** the last run left no outputs */
+  #hasNoOutputs = false
 
   constructor(options: StepOptions) {
     this.#options = options
@@ -124,6 +126,7 @@ class Step implements TrainingStep {
     this.#sessions = new StepSessions({
       ...{ network, plan, memory, backend, session, random, partSize, traced },
       recompute: options.recompute,
+      keepOutputs: options.keepOutputs,
     })
     const trained = traced.parameters.filter(({ path }) => plan.has(path))
     this.trainableCount = trained.reduce((sum, { spec }) => sum + sizeOf(spec.shape), 0)
@@ -157,6 +160,11 @@ class Step implements TrainingStep {
     if (!known || name === undefined) {
       throw new QuernError('input', `the network has no output${name === undefined ? '' : ` '${name}'`}`)
     }
+    if (this.#hasNoOutputs) {
+      throw new QuernError('input', 'the last run left no outputs, as keepOutputs: false asks for', {
+        hint: 'Leave it out, or evaluate() first.',
+      })
+    }
     let rows = known.get(count)
     if (!rows) {
       rows = rowsOf(this.#memory.arena.region('outputs').view(name), count) as Tensor<Float32Array>
@@ -176,6 +184,7 @@ class Step implements TrainingStep {
 
   async run(count: number, step: number, learningRate: number): Promise<StepResult> {
     this.#scalars.clear()
+    this.#hasNoOutputs = this.#options.keepOutputs === false
     let [loss, squares] = [0, 0]
     let gradientNorm: number | undefined
     for (const phase of this.#phasesOf(this.#dueAt(step))) {
@@ -262,6 +271,7 @@ class Step implements TrainingStep {
     const { run, scalars, draws, kernels } = await this.#sessions.evaluation(count)
     if (kernels) draw(kernels, draws, this.#options.random.seed, index)
     await run.run()
+    this.#hasNoOutputs = false
     this.#scalars.clear()
     return this.#read(scalars, 1)
   }
