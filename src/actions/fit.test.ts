@@ -296,6 +296,9 @@ test('data that does not fit is refused', async () => {
   await expect(attempt({ y: float32([200], sums.data) })).rejects.toThrow(
     'predictions [32, 1] need targets [32, 1], received [32]',
   )
+  await expect(attempt({ epoch: 3 } as Partial<Parameters<typeof attempt>[0]>)).rejects.toThrow(
+    "fit has no option 'epoch'. Did you mean 'epochs'?",
+  )
   await expect(attempt({ epochs: 0 })).rejects.toThrow('epochs must be a whole number of at least 1, received 0')
   await expect(attempt({ batchSize: 0 })).rejects.toThrow('batchSize must be a whole number of at least 1, received 0')
   await expect(attempt({ metrics: ['accuracy'] })).rejects.toThrow("unknown metric 'accuracy'")

@@ -13,7 +13,15 @@ import { inOrder, inputNames } from '../nn/port-order.ts'
 import { table } from '../ops/index.ts'
 import type { ColumnSpec } from '../train/network.ts'
 import { type OutputLoss, targetsOf } from './fit-targets.ts'
-import { checkExamples, columnSpec, copyOfParameters, runFit, type TrainingOptions } from './run-fit.ts'
+import {
+  checkExamples,
+  checkOptionNames,
+  columnSpec,
+  copyOfParameters,
+  runFit,
+  type TrainingOptions,
+  trainingOptionNames,
+} from './run-fit.ts'
 
 /** Tensors by the names of inputs or targets; examples along the first axis of each. */
 export type NamedColumns = Readonly<Record<string, Tensor>>
@@ -33,6 +41,11 @@ export interface FitOptions extends TrainingOptions {
   readonly metrics?: readonly MetricSpec[] | Readonly<Record<string, readonly MetricSpec[]>>
 }
 
+const optionNames: Readonly<Record<keyof Required<FitOptions>, true>> = {
+  ...trainingOptionNames,
+  ...{ x: true, y: true, loss: true, losses: true, sampleWeights: true, metrics: true },
+}
+
 /** A trained model in memory. */
 export interface FittedModel {
   /** the ONNX file: input 'x' `[batch, ...]`, output 'y'; several have the names that they were given */
@@ -50,6 +63,7 @@ export interface FittedModel {
  * for await (const event of run) if (event.type === 'epoch') console.log(event.epoch, event.train.loss)
  */
 export async function* fit(model: Layer, options: FitOptions): AsyncGenerator<TrainEvent, FittedModel> {
+  checkOptionNames('fit', options, optionNames)
   const { parameters, inputs } = yield* fitParameters(model, options)
   return { onnx: exportGraph({ model, inputs, output: 'y', parameters, table, name: 'model' }), parameters }
 }

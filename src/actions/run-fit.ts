@@ -1,6 +1,6 @@
 /** What training in memory has in common, whatever is trained: data in columns, a step, the loop, a fingerprint. */
 import type { TrainEvent } from '../contract/events.ts'
-import { QuernError } from '../core/errors.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
 import { sha256OfText } from '../core/hash.ts'
 import { createRandom } from '../core/random.ts'
 import { formatShape } from '../core/shape.ts'
@@ -52,6 +52,20 @@ export interface TrainingOptions {
   readonly checkpoints?: CheckpointStore
   readonly resume?: boolean
   readonly signal?: AbortSignal
+}
+
+/** Names of all options, which the compiler compares with the type. */
+export const trainingOptionNames: Readonly<Record<keyof Required<TrainingOptions>, true>> = {
+  ...{ epochs: true, batchSize: true, optimizer: true, schedule: true, groups: true, validationSplit: true },
+  ...{ clipNorm: true, ema: true, swa: true, accumulate: true, recompute: true, earlyStopping: true, monitor: true },
+  ...{ seed: true, device: true, threads: true, checkpoints: true, resume: true, signal: true },
+}
+
+/** @throws QuernError 'config' for a name that means nothing: whoever writes it means something by it */
+export function checkOptionNames(owner: string, given: object, known: Readonly<Record<string, true>>): void {
+  const strange = Object.keys(given).find((name) => !Object.hasOwn(known, name))
+  if (strange === undefined) return
+  throw new QuernError('config', `${owner} has no option '${strange}'. ${suggestion(strange, Object.keys(known))}`)
 }
 
 export interface FitRun {

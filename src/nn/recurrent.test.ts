@@ -157,6 +157,8 @@ test('options that cannot be are refused', () => {
     [() => nn.lstm({ units: 0 }), 'lstm: units must be a positive integer, received 0'],
     [() => nn.simpleRNN({ units: 2, activation: 'gelu' as 'relu' }), "must be 'tanh' or 'relu', received 'gelu'"],
     [() => nn.bidirectional({ layer: nn.dense({ units: 2 }) }), 'takes simpleRNN, lstm or gru, received dense'],
+    [() => nn.bidirectional(inner as unknown as nn.BidirectionalOptions), 'received a layer in place of options'],
+    [() => nn.bidirectional({} as nn.BidirectionalOptions), 'takes simpleRNN, lstm or gru, received none'],
     [() => nn.bidirectional({ layer: inner, mergeMode: 'max' as 'sum' }), "mergeMode must be 'concat', 'sum'"],
   ] as const) {
     expect(messageFrom(make)).toContain(message)

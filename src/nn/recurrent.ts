@@ -207,7 +207,11 @@ export function bidirectional(options: BidirectionalOptions): Layer {
   const { layer: inner, mergeMode = 'concat', ...rest } = options
   const found = cells.get(inner)
   if (!found) {
-    throw new QuernError('config', `bidirectional takes simpleRNN, lstm or gru, received ${inner.kind}`)
+    // Keras takes the layer itself: so does who comes from there.
+    const received = typeof options === 'function' ? 'a layer in place of options' : (inner?.kind ?? 'none')
+    throw new QuernError('config', `bidirectional takes simpleRNN, lstm or gru, received ${received}`, {
+      hint: 'Give it by name: bidirectional({ layer: lstm({ units: 32 }) }).',
+    })
   }
   if (!Object.hasOwn(merges, mergeMode)) {
     const names = Object.keys(merges).join("', '")
