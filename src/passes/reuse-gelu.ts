@@ -19,7 +19,10 @@ export function reuseGelu(graph: Graph): Graph {
     if (!chain) return [node]
     const before = chain.filter((link) => !moved.has(link) && isLater(graph, link, node))
     for (const link of before) moved.add(link)
-    return [...before, { ...node, op: 'Mul', inputs: [node.inputs[0], chain.at(-1)!.outputs[0]], attributes: {} }]
+    return [
+      ...before.map((link) => (link === chain.at(-1) ? inOnePass(link, chain[1]!) : link)),
+      { ...node, op: 'Mul', inputs: [node.inputs[0], chain.at(-1)!.outputs[0]], attributes: {} },
+    ]
   })
   return moved.size > 0 ? reachable({ ...graph, nodes }) : graph
 }
@@ -30,6 +33,12 @@ function isLater(graph: Graph, link: Node, node: Node): boolean {
 
 function isExactGelu(node: Node): boolean {
   return node.op === 'Gelu' && node.domain === '' && (node.attributes.approximate?.value ?? 'none') === 'none'
+}
+
+/** (e + 1) / 2 of e = erf(...): HardSigmoid's bounds, 0 and 1, change nothing. */
+function inOnePass(half: Node, erf: Node): Node {
+  const attributes = { alpha: { kind: 'float', value: 0.5 }, beta: { kind: 'float', value: 0.5 } } as const
+  return { ...half, op: 'HardSigmoid', inputs: [erf.outputs[0]], attributes }
 }
 
 /** The nodes that compute (erf(x sqrt(1/2)) + 1) / 2 as Gelu's gradient writes it, the last one last. */

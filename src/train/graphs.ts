@@ -11,8 +11,10 @@ import type { TracedDraw, TracedParameter } from '../nn/trace.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
 import { clearedOutputs } from '../passes/cleared-outputs.ts'
+import { computeEarly } from '../passes/compute-early.ts'
 import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
 import { keepGates } from '../passes/keep-gates.ts'
+import { leavesLast } from '../passes/leaves-last.ts'
 import { drawing } from '../passes/share.ts'
 import { withoutLastReshapes } from '../passes/without-last-reshapes.ts'
 import { zerosAtRunTime } from '../passes/zeros-at-run-time.ts'
@@ -112,7 +114,11 @@ export function trainingGraph(
   const whole = withoutLastReshapes(optimized, forward.outputs.length)
   const cleared = clearedOutputs(whole, new Set(whole.outputs.slice(forward.outputs.length)))
   const late = zerosAtRunTime(cleared.graph, network.table)
-  const graph = again ? recomputed(late, { again, table: network.table, forward: forward.outputs.length }) : late
+  const { table } = network
+  const early = late.outputs.slice(0, forward.outputs.length)
+  const graph = leavesLast(
+    again ? recomputed(late, { again, table, forward: early.length }) : computeEarly(late, early, table),
+  )
   const [updates, found] = [named.values.length, forward.outputs.length].map((from) => graph.outputs.slice(from))
   const paths = [...gradients.keys()].map((path, i) => [path, found![i]!] as const)
   return {

@@ -289,10 +289,10 @@ export class StepSessions {
   }
 
   async #createSession({ graph: whole }: Pick<TracedGraph, 'graph'>): Promise<Session> {
-    const { backend, session, recompute } = this.#o
+    const { backend, session } = this.#o
     const { graph, weights } = weightsAsInputs(whole)
-    // The runtime cannot tell shapes behind the gates of copies, and reuses memory only where it knows them.
-    const { model } = writeModel(graph, { intermediateTypes: recompute !== undefined })
+    // The runtime cannot tell shapes behind gates (ops/after.ts), and reuses memory only where it knows them.
+    const { model } = writeModel(graph, { intermediateTypes: true })
     return withWeights(await backend.createSession(model, { memoryPattern: false, inPlace: true, ...session }), weights)
   }
 }
