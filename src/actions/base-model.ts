@@ -154,9 +154,9 @@ async function fromBytes(
 }
 
 /** Bytes that are hashed at once: Web Crypto copies what it is given. */
-const hashedBlock = 2 ** 24
+const hashedBlock = 2 ** 22
 
-/** SHA-256 of the file; where others belong to it, of the hashes of all blocks of 16 MiB. */
+/** SHA-256 of the file; where others belong to it, of the hashes of all blocks of 4 MiB. */
 async function hashOf(bytes: Uint8Array, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
   const lines = [await sha256(bytes)]
   for (const [location, file] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {

@@ -7,7 +7,9 @@
 import type { Tensor } from '../core/tensor.ts'
 import type { AugmentConfig } from './augment.ts'
 
-export const slots = 4
+export const slots = 8
+/** The thread ahead is woken when as many slots as this are free, not for each: it wakes on a processor that is at work, and takes it for a while. */
+export const wakes: number = slots / 2
 
 /** Places in the shared numbers. Behind them each slot has a state: 2 t while ticket t is written, 2 t + 1 when it is done. */
 export const at = {

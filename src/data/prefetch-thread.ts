@@ -8,6 +8,23 @@ import { createDataset } from './dataset.ts'
 import { type Ahead, at, done, slots, stateOf, writing } from './prefetch-protocol.ts'
 
 parentPort!.once('message', work)
+warmUp()
+
+/** Changes a few pictures of noise in every way, so that the first batch is not made by code that runs for the first time. */
+function warmUp(): void {
+  const apply = createAugment({
+    flipHorizontal: true,
+    flipVertical: true,
+    shift: 0.1,
+    rotate: 10,
+    crop: 1,
+    cutout: 0.2,
+  })
+  const shape = [3, 32, 32]
+  const pixels = new Uint8Array(3 * 32 * 32)
+  const random = createRandom(0)
+  for (let i = 0; i < 200; i++) apply(pixels, 0, shape, random)
+}
 
 /** Writers into each slot. */
 function fillsOf({ columns, length, batchSize, augment, repeats, random, ...given }: Ahead): readonly Fill[] {

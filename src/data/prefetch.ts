@@ -11,12 +11,14 @@ import {
   sampledOrder,
 } from './batches.ts'
 import { columnOf, type Dataset, exampleSize } from './dataset.ts'
-import { type Ahead, at, done, slots, stateOf, writing } from './prefetch-protocol.ts'
+import { type Ahead, at, done, slots, stateOf, wakes, writing } from './prefetch-protocol.ts'
 
 /** Columns of more bytes are not copied into shared memory: their batches are made where they are needed. */
 const mostBytes = 2 ** 31
 /** A batch that was begun is waited for; a thread that takes longer than this is given up. */
 const patience = 5000
+/** The very first batch is left to a thread that has run before; one that does not bring it within this is late. */
+const firstPatience = 100
 
 /** A thread that has loaded its program and has no work yet. */
 let spare: Worker | undefined
@@ -79,6 +81,8 @@ class Prefetched implements PrefetchedBatches {
   readonly #slots: Readonly<Record<string, Uint8Array<SharedArrayBuffer>>>
   readonly #targets: readonly (readonly [target: Uint8Array, slots: Uint8Array, example: number])[]
   #worker: Worker | undefined
+  /** until the first batch: whether the thread had begun when there was work for it */
+  #warm = false
   /** ticket of the epoch's first batch */
   #first = 0
   #started = false
@@ -168,17 +172,19 @@ class Prefetched implements PrefetchedBatches {
   /** Whether the thread has the batch, or has it in a moment. */
   #isDone(ticket: number): boolean {
     const numbers = this.#numbers
-    if (Atomics.load(numbers, at.wanted) !== ticket) this.#move(ticket)
+    if (Atomics.load(numbers, at.wanted) !== ticket) this.#move(ticket, true)
     const place = stateOf(ticket)
+    if (this.#warm) Atomics.wait(numbers, place, -1, firstPatience)
+    this.#warm = false
     if (Atomics.load(numbers, place) === writing(ticket) && this.#worker) {
       if (Atomics.wait(numbers, place, writing(ticket), patience) === 'timed-out') this.release()
     }
     return Atomics.load(numbers, place) === done(ticket)
   }
 
-  #move(ticket: number): void {
+  #move(ticket: number, wake = ticket % wakes === 0): void {
     Atomics.store(this.#numbers, at.wanted, ticket)
-    this.#signal()
+    if (wake) this.#signal()
   }
 
   #signal(): void {
@@ -216,6 +222,7 @@ class Prefetched implements PrefetchedBatches {
       repeats: sampler !== undefined,
       random: { seed: random.seed, stream: random.stream },
     }
+    this.#warm = spare !== undefined
     const worker = spare ?? startThread()
     spare = undefined
     worker.postMessage(ahead)
