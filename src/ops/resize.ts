@@ -24,19 +24,25 @@ interface Stretch {
   readonly roi: readonly [start: number, end: number]
 }
 
-/** Where output o lies in the input's coordinates. */
+/**
+ * Where output o lies in the input's coordinates. Each step is rounded to float32, as in the runtime: 6 / 1.2 is 5 there and a little less in double
+ * precision, which is another nearest element.
+ */
 function coordinate(mode: string, o: number, { inputs, outputs, scale, roi: [start, end] }: Stretch): number {
-  if (mode === 'asymmetric') return o / scale
-  if (mode === 'align_corners') return outputs === 1 ? 0 : (o * (inputs - 1)) / (outputs - 1)
+  const f = Math.fround
+  if (mode === 'asymmetric') return f(o / f(scale))
+  if (mode === 'align_corners') return outputs === 1 ? 0 : f((o * (inputs - 1)) / (outputs - 1))
   if (mode === 'pytorch_half_pixel' && outputs === 1) return 0
   if (mode === 'tf_crop_and_resize') {
-    if (outputs === 1) return ((start + end) * (inputs - 1)) / 2
-    return start * (inputs - 1) + (o * (end - start) * (inputs - 1)) / (outputs - 1)
+    if (outputs === 1) return f(f(0.5 * f(start + end)) * (inputs - 1))
+    const along = f(f(f(o * f(end - start)) * (inputs - 1)) / (outputs - 1))
+    return f(f(start * (inputs - 1)) + along)
   }
-  const centred = (o + 0.5) / scale - 0.5
+  const centred = f(f((o + 0.5) / f(scale)) - 0.5)
   // The output size was rounded down from inputs * scale: keep its centre on the input's.
-  if (mode === 'half_pixel_symmetric') return centred + (inputs / 2) * (1 - outputs / (inputs * scale))
-  return centred
+  if (mode !== 'half_pixel_symmetric') return centred
+  const offset = f((inputs / 2) * f(1 - f(outputs / f(f(scale) * inputs))))
+  return f(f(offset + f((o + 0.5) / f(scale))) - 0.5)
 }
 
 const rounding: Readonly<Record<string, (x: number) => number>> = {
@@ -202,6 +208,12 @@ const resize: Op = {
     }),
     sample('nearest', [1, 1, 4, 5], [1, 1, 1.5, 0.6]),
     sample('nearest, round up', [1, 1, 4], [1, 1, 1.75], { nearest_mode: 'round_prefer_ceil' }),
+    ...[1.2, 1.1].map((scale) =>
+      sample(`nearest, ${scale} times in float32`, [1, 1, 20], [1, 1, scale], {
+        coordinate_transformation_mode: 'asymmetric',
+        nearest_mode: 'floor',
+      }),
+    ),
     sample('linear', [1, 2, 3, 4], [1, 1, 2, 0.5], { mode: 'linear' }),
     sample('linear, corners', [1, 1, 3, 4], [1, 1, 2, 1.5], {
       mode: 'linear',
