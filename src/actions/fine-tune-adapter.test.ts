@@ -1,4 +1,4 @@
-/** Adapters that `fineTune` trains: beside a new head, alone, and what comes back as data. */
+/** Adapters that `fineTune` trains: beside a new head, alone, and what comes back as data; and options that it does not know. */
 import { beforeAll, expect, it } from 'vitest'
 import { clouds, drained, predictions, sidesOf, trainedOn } from '../../test/clouds.ts'
 import { lora, mergeAdapter } from '../adapters/index.ts'
@@ -38,4 +38,10 @@ it('trains an adapter alone behind which the head of the file stays', async () =
   expect(result.adapter!.parameters.size).toBe(4)
   const right = (await predictions(result.onnx, moved.x)).filter((label, i) => label === moved.y.data[i])
   expect(right.length / 400).toBeGreaterThan(0.97)
+})
+
+it('refuses an option that it does not know', async () => {
+  await expect(drained(onnx, { ...sides, ...quick, adaptor: lora({ rank: 2 }) } as never)).rejects.toThrow(
+    "fineTune has no option 'adaptor'. Did you mean 'adapter'?",
+  )
 })

@@ -28,7 +28,7 @@ import {
 } from './fit.ts'
 import { accuracyOn, withTrainedWeights } from './forgetting.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
-import { checkExamples } from './run-fit.ts'
+import { checkExamples, checkOptionNames, trainingOptionNames } from './run-fit.ts'
 import { type BaseEvent, baseEvent, fewExamples, verifyExport, verifyStart } from './start-from.ts'
 
 type Given = Tensor | NamedColumns | readonly string[]
@@ -63,6 +63,14 @@ export interface FineTuneOptions
   readonly old?: { readonly x: Given; readonly y: Tensor }
 }
 
+const optionNames: Readonly<Record<keyof Required<FineTuneOptions>, true>> = {
+  ...trainingOptionNames,
+  ...{ x: true, y: true, tokens: true, loss: true, sampleWeights: true, metrics: true, adapter: true, old: true },
+  ...{ head: true, units: true, activation: true, output: true, dropout: true, train: true, unfreeze: true },
+  ...{ learningRateFactor: true, layerDecay: true, batchNormalization: true, restoreNormalization: true },
+  ...{ cacheFeatures: true },
+}
+
 export interface FineTuned extends FittedModel {
   /** largest difference between the exported file and the trained parameters, as a share of the largest output */
   readonly difference: number
@@ -86,6 +94,7 @@ export async function* fineTune(
   model: string | Uint8Array,
   options: FineTuneOptions,
 ): AsyncGenerator<TrainEvent | BaseEvent, FineTuned> {
+  checkOptionNames('fineTune', options, optionNames)
   const services = libraryServices()
   const file =
     typeof model === 'string'

@@ -111,6 +111,9 @@ test('events name the losses; a run that was interrupted ends with the same mode
   expect(again.parameters).toEqual(whole.parameters)
   expect(again.onnx('critic')).toEqual(whole.onnx('critic'))
   expect(() => again.onnx('critics')).toThrow("there is no model 'critics'. Did you mean 'critic'?")
+  await expect(run({ epoch: 2 } as object)).rejects.toThrow(
+    "fitObjectives has no option 'epoch'. Did you mean 'epochs'?",
+  )
   const changed = run({ epochs: 2, checkpoints, resume: true, order: 'alternating' })
   await expect(changed).rejects.toThrow('the configuration or the data changed')
 })

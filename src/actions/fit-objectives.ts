@@ -15,7 +15,15 @@ import { latest } from '../train/monitor.ts'
 import type { ColumnSpec, JointNetwork, Objective, Order } from '../train/network.ts'
 import { optimizerFrom } from '../train/parameter-groups.ts'
 import { noScorer } from '../train/scores.ts'
-import { checkExamples, columnSpec, copyOfParameters, runFit, type TrainingOptions } from './run-fit.ts'
+import {
+  checkExamples,
+  checkOptionNames,
+  columnSpec,
+  copyOfParameters,
+  runFit,
+  type TrainingOptions,
+  trainingOptionNames,
+} from './run-fit.ts'
 
 /** As `Objective`, without its name, and with an optimizer by name. */
 export interface ObjectiveOptions extends Omit<Objective, 'name' | 'optimizer'> {
@@ -28,6 +36,11 @@ export interface FitObjectivesOptions extends TrainingOptions {
   readonly objectives: Readonly<Record<string, ObjectiveOptions>>
   /** 'simultaneous' (default) or 'alternating', see JointNetwork */
   readonly order?: Order
+}
+
+const optionNames: Readonly<Record<keyof Required<FitObjectivesOptions>, true>> = {
+  ...trainingOptionNames,
+  ...{ columns: true, objectives: true, order: true },
 }
 
 /** Trained models in memory. */
@@ -63,6 +76,7 @@ export async function* fitObjectives(
   models: Readonly<Record<string, Layer>>,
   options: FitObjectivesOptions,
 ): AsyncGenerator<TrainEvent, FittedModels> {
+  checkOptionNames('fitObjectives', options, optionNames)
   const { columns, order } = options
   checkExamples(columns)
   for (const name of Object.keys(models)) {

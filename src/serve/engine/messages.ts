@@ -2,7 +2,7 @@
 import type { ErrorKind } from '../../core/errors.ts'
 import type { NamedTensors, PortInfo } from '../../runtime/backend.ts'
 
-export type ToWorker =
+export type Question =
   | {
       readonly type: 'load'
       readonly id: number
@@ -18,6 +18,9 @@ export type ToWorker =
       readonly outputs: readonly string[] | undefined
     }
   | { readonly type: 'release'; readonly id: number; readonly model: number }
+
+/** `close`: the thread ends by itself, behind what it was asked before. */
+export type ToWorker = Question | { readonly type: 'close' }
 
 export type FromWorker =
   | {

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import { QuernError } from '../../core/errors.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import type { FromWorker, Question, ToWorker } from './messages.ts'
 import type { BatchResult, Place, ScheduledModel } from './scheduler.ts'
 
 type Answer<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>
@@ -24,12 +24,19 @@ function compact(feeds: NamedTensors): NamedTensors {
   return own
 }
 
+/** Milliseconds that a thread is given to end: it finishes the run that it is at. */
+const patience = 5000
+
 export class WorkerThread implements Place {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   readonly #models = new Map<ScheduledModel, number>()
   #next = 0
   #nextModel = 0
+  #end = (): void => {}
+  readonly #ended = new Promise<void>((resolve) => {
+    this.#end = resolve
+  })
   isGone = false
 
   /** @param onDeath called once when the thread ends though nobody closed it */
@@ -44,6 +51,7 @@ export class WorkerThread implements Place {
       cause = error
     })
     this.#worker.on('exit', () => {
+      this.#end()
       const isClosed = this.isGone
       this.isGone = true
       for (const { reject } of this.#pending.values()) {
@@ -80,10 +88,15 @@ export class WorkerThread implements Place {
 
   async close(): Promise<void> {
     this.isGone = true
-    await this.#worker.terminate()
+    // Not terminate(): a thread that is stopped while the runtime computes in it takes the whole process along.
+    this.#worker.postMessage({ type: 'close' } satisfies ToWorker)
+    const timer = setTimeout(this.#end, patience)
+    await this.#ended
+    clearTimeout(timer)
+    this.#worker.unref()
   }
 
-  #ask<T extends FromWorker['type']>(message: ToWorker): Promise<Answer<T>> {
+  #ask<T extends FromWorker['type']>(message: Question): Promise<Answer<T>> {
     return new Promise((resolve, reject) => {
       if (this.isGone) return reject(new QuernError('io', 'the worker has ended'))
       this.#pending.set(message.id, { resolve: resolve as Pending['resolve'], reject })
