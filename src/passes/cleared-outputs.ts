@@ -5,7 +5,8 @@
  * [9728, 768]: 30 MB that stayed for as long as the session lived.
  */
 import { type Graph, reachable, type Value } from '../graph/graph.ts'
-import { producersOf, startsFromLargeZeros } from './zeros.ts'
+import { producersOf } from './node-queries.ts'
+import { startsFromLargeZeros } from './zeros.ts'
 
 export interface ClearedOutputs {
   readonly graph: Graph

@@ -11,6 +11,7 @@
 import { sizeOf } from '../core/shape.ts'
 import { numbersOf } from '../core/tensor.ts'
 import { type Graph, type Node, type Value, valuesUsedBy } from '../graph/graph.ts'
+import { swapsLast } from './node-queries.ts'
 import { type Rewriting, rewrite } from './rewrite.ts'
 
 interface Product {
@@ -107,18 +108,6 @@ function scaleOutside(product: Product, rewriting: Rewriting, onlyMultiplied: Re
   if (!a && !b) return product
   const alpha = product.alpha * (a?.factor ?? 1) * (b?.factor ?? 1)
   return { ...product, a: a?.source ?? product.a, b: b?.source ?? product.b, alpha }
-}
-
-/** True for a Transpose that swaps the last two axes and leaves the others. */
-export function swapsLast(node: Node): boolean {
-  const x = node.inputs[0]
-  if (!x) return false
-  const count = rank(x)
-  const perm = node.attributes.perm
-  const axes = Array.from({ length: count }, (_, i) => i)
-  const given = perm?.kind === 'ints' ? perm.value : [...axes].reverse()
-  const swapped = [...axes.slice(0, -2), count - 1, count - 2]
-  return count >= 2 && given.join() === swapped.join()
 }
 
 /** The constant scalar that a Mul or Div applies to its product. */

@@ -15,8 +15,9 @@ import { type Graph, type Node, shapeOf, type Value } from '../graph/graph.ts'
 import { after } from '../ops/after.ts'
 import type { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
+import { isOp, producersOf } from './node-queries.ts'
 import { replaceNodes } from './replace-nodes.ts'
-import { isZeros, producersOf } from './zeros.ts'
+import { isZeros } from './zeros.ts'
 
 /** Elements of log p from which its life is cut short: a megabyte of float32. */
 const largeFrom = 2 ** 18
@@ -54,17 +55,15 @@ function sumAlong(g: Emitter, u: Value, axis: number): Value {
   return u.type?.shape?.[axis] === 1 ? u : g.sum(u, [axis], true)
 }
 
-const is = (node: Node | undefined, op: string): node is Node => node?.op === op && node.domain === ''
-
 /** Sub(S, Mul(P, ReduceSum(S))) with S = ScatterElements(zeros, ..., u) along the axis of the sum. */
 function match(node: Node, producers: ReadonlyMap<Value, Node>, { nodes }: Graph): Match | undefined {
-  if (!is(node, 'Sub')) return undefined
+  if (!isOp(node, 'Sub')) return undefined
   const [scatter, weighted] = node.inputs.map((value) => value && producers.get(value))
-  if (!is(scatter, 'ScatterElements') || scatter.attributes.reduction?.value !== 'add' || !is(weighted, 'Mul'))
+  if (!isOp(scatter, 'ScatterElements') || scatter.attributes.reduction?.value !== 'add' || !isOp(weighted, 'Mul'))
     return undefined
   const isSum = (value: Value | undefined): boolean => {
     const sum = value && producers.get(value)
-    return is(sum, 'ReduceSum') && sum.inputs[0] === scatter.outputs[0]
+    return isOp(sum, 'ReduceSum') && sum.inputs[0] === scatter.outputs[0]
   }
   const [sum, p] = [weighted.inputs.find(isSum), weighted.inputs.find((value) => !isSum(value))]
   const [zeros, , updates] = scatter.inputs
@@ -77,8 +76,8 @@ function match(node: Node, producers: ReadonlyMap<Value, Node>, { nodes }: Graph
   if (!isAlong || !fits || !isZeros(zeros, producers)) return undefined
   const exp = producers.get(p)
   const logSoftmax = exp?.inputs[0] && producers.get(exp.inputs[0])
-  if (!is(exp, 'Exp') || !is(logSoftmax, 'LogSoftmax')) return undefined
-  const readers = nodes.filter((reader) => is(reader, 'GatherElements') && reader.inputs[0] === exp.inputs[0])
+  if (!isOp(exp, 'Exp') || !isOp(logSoftmax, 'LogSoftmax')) return undefined
+  const readers = nodes.filter((reader) => isOp(reader, 'GatherElements') && reader.inputs[0] === exp.inputs[0])
   return { p, logSoftmax, scatter, updates, axis, read: readers.map(({ outputs }) => outputs[0]!) }
 }
 

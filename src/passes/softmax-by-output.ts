@@ -8,13 +8,13 @@
  */
 import { isStatic, type StaticShape, sizeOf } from '../core/shape.ts'
 import { type Graph, type Node, reachable, type Value } from '../graph/graph.ts'
+import { isOp, producersOf, swapsLast } from './node-queries.ts'
 import { partsOf } from './rewrite.ts'
 
 export function softmaxByOutput(graph: Graph): Graph {
-  const producers = new Map<Value, Node>()
+  const producers = producersOf(graph)
   const readers = new Map<Value, Node[]>()
   for (const node of graph.nodes) {
-    for (const value of node.outputs) if (value) producers.set(value, node)
     for (const value of new Set(node.inputs)) if (value) readers.set(value, [...(readers.get(value) ?? []), node])
   }
   const outputs = new Set(graph.outputs)
@@ -47,14 +47,12 @@ interface Match {
   readonly sums: Value
 }
 
-const is = (node: Node | undefined, op: string): node is Node => node?.op === op && node.domain === ''
-
 /** Sub(Mul(P, dP), Mul(P, ReduceSum(Mul(P, dP)))) over the last axis, where O is at hand and smaller. */
 function matchGradient(node: Node, links: Links): Match | undefined {
-  if (!is(node, 'Sub')) return undefined
+  if (!isOp(node, 'Sub')) return undefined
   const [weighted, correction] = node.inputs.map((value) => value && links.producers.get(value))
-  if (!is(weighted, 'Mul') || !is(correction, 'Mul') || links.outputs.has(weighted.outputs[0]!)) return undefined
-  const sum = correction.inputs.map((value) => value && links.producers.get(value)).find((n) => is(n, 'ReduceSum'))
+  if (!isOp(weighted, 'Mul') || !isOp(correction, 'Mul') || links.outputs.has(weighted.outputs[0]!)) return undefined
+  const sum = correction.inputs.map((value) => value && links.producers.get(value)).find((n) => isOp(n, 'ReduceSum'))
   const p = correction.inputs.find((value) => value !== sum?.outputs[0])
   const axes = sum?.inputs[1]
   if (!sum || !p || !axes || sum.inputs[0] !== weighted.outputs[0] || !sumsRows(sum, p)) return undefined
@@ -77,21 +75,21 @@ function sumsRows(sum: Node, p: Value): boolean {
 /** O = P V (or (P * M) V) and dO, when dP = dO V' (or M * (dO V')). */
 function productOf(p: Value, dP: Value, { producers, readers }: Links): { o: Value; dO: Value } | undefined {
   const behind = producers.get(dP)
-  const mask = is(behind, 'Mul') ? behind.inputs.find((value) => value && masks(value, p, readers)) : undefined
+  const mask = isOp(behind, 'Mul') ? behind.inputs.find((value) => value && masks(value, p, readers)) : undefined
   const kept = mask ? maskedBy(mask, p, readers) : p
   const source = mask ? behind?.inputs.find((value) => value !== mask) : dP
   const product = source && producers.get(source)
-  if (!kept || !is(product, 'MatMul')) return undefined
+  if (!kept || !isOp(product, 'MatMul')) return undefined
   const [dO, turned] = product.inputs as [Value, Value]
   const transpose = producers.get(turned)
-  const v = is(transpose, 'Transpose') && swapsLast(transpose) ? transpose.inputs[0] : undefined
-  const forward = v && readers.get(kept)?.find((n) => is(n, 'MatMul') && n.inputs[0] === kept && n.inputs[1] === v)
+  const v = isOp(transpose, 'Transpose') && swapsLast(transpose) ? transpose.inputs[0] : undefined
+  const forward = v && readers.get(kept)?.find((n) => isOp(n, 'MatMul') && n.inputs[0] === kept && n.inputs[1] === v)
   const o = forward?.outputs[0]
   return o && fits(o, dO, p) ? { o, dO } : undefined
 }
 
 function maskedBy(mask: Value, p: Value, readers: Links['readers']): Value | undefined {
-  return readers.get(p)?.find((node) => is(node, 'Mul') && node.inputs.includes(mask))?.outputs[0]
+  return readers.get(p)?.find((node) => isOp(node, 'Mul') && node.inputs.includes(mask))?.outputs[0]
 }
 
 function masks(value: Value, p: Value, readers: Links['readers']): boolean {
@@ -104,14 +102,6 @@ function fits(o: Value, dO: Value, p: Value): boolean {
   if (!shapes.every((shape): shape is StaticShape => shape !== undefined && isStatic(shape))) return false
   const [a, b, c] = shapes as [StaticShape, StaticShape, StaticShape]
   return a.join() === b.join() && sizeOf(a) < sizeOf(c)
-}
-
-function swapsLast({ inputs, attributes }: Node): boolean {
-  const rank = inputs[0]?.type?.shape?.length ?? 0
-  const axes = Array.from({ length: rank }, (_, i) => i)
-  const { perm } = attributes
-  const given = perm?.kind === 'ints' ? perm.value : [...axes].reverse()
-  return rank >= 2 && given.join() === [...axes.slice(0, -2), rank - 1, rank - 2].join()
 }
 
 /** P * (dP - sum(O * dO)), under the name of what it replaces. */

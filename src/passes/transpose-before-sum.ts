@@ -4,22 +4,18 @@
  */
 import { numbersOf } from '../core/tensor.ts'
 import { type Graph, type Node, reachable, type Value } from '../graph/graph.ts'
-import { swapsLast } from './fuse-matmul.ts'
+import { isOp, producersOf, swapsLast } from './node-queries.ts'
 import { partsOf } from './rewrite.ts'
 
 export function transposeBeforeSum(graph: Graph): Graph {
-  const producers = new Map<Value, Node>()
+  const producers = producersOf(graph)
   const uses = new Map<Value, number>()
   const use = (value: Value | undefined) => value && uses.set(value, (uses.get(value) ?? 0) + 1)
-  for (const node of graph.nodes) {
-    for (const value of node.outputs) if (value) producers.set(value, node)
-    node.inputs.forEach(use)
-  }
+  for (const node of graph.nodes) node.inputs.forEach(use)
   graph.outputs.forEach(use)
   let changed = false
   const nodes = graph.nodes.flatMap((node) => {
-    const sum =
-      node.op === 'Transpose' && node.domain === '' && swapsLast(node) ? producers.get(node.inputs[0]!) : undefined
+    const sum = isOp(node, 'Transpose') && swapsLast(node) ? producers.get(node.inputs[0]!) : undefined
     const product = sum && producers.get(sum.inputs[0]!)
     const isAlone = [sum, product].every((before) => before && uses.get(before.outputs[0]!) === 1)
     if (!sum || !isAlone || product?.op !== 'MatMul' || !sumsOtherAxes(sum)) return [node]

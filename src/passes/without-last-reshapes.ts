@@ -2,17 +2,16 @@
  * Outputs that are reshaped last. The runtime would copy them, since an output has memory of its own; without the Reshape the value before it is written there at
  * once, for whoever gives it that memory under its shape.
  */
-import type { Graph, Node, Value } from '../graph/graph.ts'
-import { reachable } from '../graph/graph.ts'
+import { type Graph, reachable, type Value } from '../graph/graph.ts'
+import { isOp, producersOf } from './node-queries.ts'
 
 /** Names and shapes of the outputs from the index `from` on may change; their elements and their order do not. */
 export function withoutLastReshapes(graph: Graph, from: number): Graph {
-  const producers = new Map<Value, Node>()
-  for (const node of graph.nodes) for (const value of node.outputs) if (value) producers.set(value, node)
+  const producers = producersOf(graph)
   const returned = new Set<Value>(graph.outputs)
   const outputs = graph.outputs.map((output, i) => {
     const node = producers.get(output)
-    const before = node?.op === 'Reshape' && node.domain === '' ? node.inputs[0]! : undefined
+    const before = isOp(node, 'Reshape') ? node.inputs[0]! : undefined
     // Inputs, constants and other outputs have memory already.
     if (i < from || !before || !producers.has(before) || returned.has(before)) return output
     returned.add(before)

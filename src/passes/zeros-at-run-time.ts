@@ -7,8 +7,9 @@ import { tensorFromNumbers } from '../core/tensor.ts'
 import { dtypeOf, type Graph, shapeOf, type Value } from '../graph/graph.ts'
 import { after } from '../ops/after.ts'
 import type { OpTable } from '../ops/op.ts'
+import { producersOf } from './node-queries.ts'
 import { replaceNodes } from './replace-nodes.ts'
-import { producersOf, startsFromLargeZeros } from './zeros.ts'
+import { startsFromLargeZeros } from './zeros.ts'
 
 export function zerosAtRunTime(graph: Graph, table: OpTable): Graph {
   const producers = producersOf(graph)

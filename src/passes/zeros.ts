@@ -1,13 +1,7 @@
 /** Zeros as gradient rules write them, a scalar that is expanded, and what adds to them. */
 import { isStatic, sizeOf } from '../core/shape.ts'
 import { numbersOf } from '../core/tensor.ts'
-import type { Graph, Node, Value } from '../graph/graph.ts'
-
-export function producersOf(graph: Graph): ReadonlyMap<Value, Node> {
-  return new Map(
-    graph.nodes.flatMap((node) => node.outputs.flatMap((value) => (value ? [[value, node] as const] : []))),
-  )
-}
+import type { Node, Value } from '../graph/graph.ts'
 
 /** Whether a value is an expanded constant 0. */
 export function isZeros(value: Value | undefined, producers: ReadonlyMap<Value, Node>): value is Value {
