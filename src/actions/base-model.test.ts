@@ -99,6 +99,46 @@ describe('external data', () => {
     expect(await answers(await base.untouched())).toEqual(await answers(file().model))
   })
 
+  it('is run only when all that it names lies beside the file, and is large', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'quern-base-'))
+    try {
+      const g = new Emitter(table, new GraphBuilder('two'))
+      const weight = (name: string) => g.constant(float32([4, 4], new Float32Array(16).fill(0.5)), name)
+      const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 4] })
+      const graph = g.builder.finish([g.matMul(g.matMul(x, weight('first')), weight('second'))])
+      const { model, external } = writeModel(graph, { externalData: { location: 'weights.bin', threshold: 16 } })
+      const weights = Uint8Array.from(external!.chunks.flatMap((chunk) => [...chunk]))
+      // The second weight, at a place above.
+      const text = Buffer.from(model).toString('latin1')
+      const outside = Buffer.from(text.slice(0, text.lastIndexOf('weights.bin')), 'latin1')
+      const rest = Buffer.from(text.slice(text.lastIndexOf('weights.bin') + 11), 'latin1')
+      await writeFile(join(root, 'outside.onnx'), Buffer.concat([outside, Buffer.from('../ghts.bin'), rest]))
+      await writeFile(join(root, 'm.onnx'), model)
+      await writeFile(join(root, 'weights.bin'), weights)
+      let sessions = 0
+      const backend = createNodeBackend()
+      const of = {
+        ...(await services({})),
+        folder: createFileBlobs,
+        backend: {
+          ...backend,
+          createSession(...given: Parameters<typeof backend.createSession>) {
+            sessions++
+            return backend.createSession(...given)
+          },
+        },
+      }
+      await expect(openBase(of, join(root, 'outside.onnx'), { probeFrom: 1 })).rejects.toThrow("'../ghts.bin'")
+      expect(sessions).toBe(0)
+      await openBase(of, join(root, 'm.onnx'), { probeFrom: 2 ** 20 })
+      const without = sessions
+      await openBase(of, join(root, 'm.onnx'), { probeFrom: 1 })
+      expect(sessions).toBe(2 * without + 1)
+    } finally {
+      await rm(root, { recursive: true })
+    }
+  })
+
   it('lies in memory once, from a folder of the system too, and changes the hash of the model', async () => {
     const root = await mkdtemp(join(tmpdir(), 'quern-base-'))
     try {

@@ -128,10 +128,12 @@ async function fromBytes(
   const files = new Map<string, Uint8Array>()
   let probed: Probed | undefined
   const options = external && {
+    // Small ones are compared on examples.
+    beforeExternal: async (size: number) => {
+      if (probeFrom === undefined || size < probeFrom || beside === undefined) return
+      probed = await probe({ model: bytes, externalData: beside }, services.backend)
+    },
     external: async (location: string) => {
-      if (files.size === 0 && probeFrom !== undefined && beside !== undefined) {
-        probed = await probe({ model: bytes, externalData: beside }, services.backend)
-      }
       const file = await external(location)
       files.set(location, file)
       return file
@@ -140,14 +142,12 @@ async function fromBytes(
   const { graph: read } = await readModel(bytes, { table: services.table, ...options })
   const graph = dropoutOff(read)
   const model = graph === read ? again : async () => dropoutOffBytes(await again())
-  const beyond = [...files.values()].reduce((sum, { length }) => sum + length, 0)
-  // Small ones are compared on examples, and one that drops by chance without that.
-  const isProbed = probed && graph === read && beyond >= probeFrom!
   return {
     name,
     graph: await folded(services, graph),
     hash: await hashOf(bytes, files),
-    ...(isProbed && { probed }),
+    // One that drops by chance is compared without that.
+    ...(probed && graph === read && { probed }),
     dropping: read.nodes.filter(isDropping).length,
     untouched: async () => ({ model: await model(), ...(files.size > 0 && { externalData: beside ?? files }) }),
   }

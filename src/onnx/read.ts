@@ -19,6 +19,8 @@ import { type ReadContext, readGraph } from './read-graph.ts'
 export interface ReadOptions {
   /** bytes of a side file that holds large tensors, by its path relative to the model; tensors are views on them */
   readonly external?: (location: string) => Uint8Array | Promise<Uint8Array>
+  /** called once before the first side file is asked for, with the bytes of all that the tensors lie in; every place was checked then */
+  readonly beforeExternal?: (bytes: number) => Promise<void>
   /** operators whose output types are inferred; default: all of ops/ */
   readonly table?: OpTable
   /**
@@ -66,7 +68,7 @@ export interface ReadModel {
  */
 export async function readModel(bytes: Uint8Array, options: ReadOptions = {}): Promise<ReadModel> {
   const message = decodeModel(bytes)
-  const files = await sideFiles(message, options.external)
+  const files = await sideFiles(message, options)
   const fileOpsets = opsetsOf(message)
   const fileOpset = fileOpsets[''] ?? 1
   const upgrade = options.upgrade ?? true
@@ -116,12 +118,12 @@ function opsetsOf(message: ModelProto): Record<string, number> {
 }
 
 /** Bytes of every side file that a tensor of the model names, each asked for once. */
-async function sideFiles(message: ModelProto, external: ReadOptions['external']): Promise<SideFiles> {
+async function sideFiles(message: ModelProto, { external, beforeExternal }: ReadOptions): Promise<SideFiles> {
   const files = new Map<string, Uint8Array>()
+  const ends = new Map<string, number>()
   for (const tensor of tensorsOf(message.graph as GraphProto)) {
     if (tensor.dataLocation !== externalLocation) continue
-    const { location } = externalPlace(tensor, `tensor '${tensor.name}'`)
-    if (files.has(location)) continue
+    const { location, offset, length = 0 } = externalPlace(tensor, `tensor '${tensor.name}'`)
     if (!external) {
       throw new QuernError(
         'missing',
@@ -131,8 +133,10 @@ async function sideFiles(message: ModelProto, external: ReadOptions['external'])
         },
       )
     }
-    files.set(location, await external(location))
+    ends.set(location, Math.max(ends.get(location) ?? 0, offset + length))
   }
+  if (ends.size > 0) await beforeExternal?.([...ends.values()].reduce((sum, end) => sum + end, 0))
+  for (const location of ends.keys()) files.set(location, await external!(location))
   return files
 }
 
