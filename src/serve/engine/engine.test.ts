@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exportSample, samplePixels } from '../../../test/sample-bundle.ts'
 import type { Tensor } from '../../core/tensor.ts'
@@ -53,5 +54,22 @@ describe('an engine of real threads', () => {
     await new Promise((resolve) => setImmediate(resolve))
     await Promise.all([short.release(), running])
     expect((await running).probabilities!.shape).toEqual([3, 5])
+  })
+
+  test('that is closed finishes the runs that it is at, and its threads end', async () => {
+    const ending: Promise<void>[] = []
+    const seen = (worker: Worker): void =>
+      void ending.push(new Promise((resolve) => worker.once('exit', () => resolve())))
+    process.on('worker', seen)
+    const other = new Engine({ workers: 2, clock: { now: () => performance.now() }, log })
+    const busy = await other.load('busy', exportSample(), defaultBatchSettings)
+    process.off('worker', seen)
+    // So long that each thread is in the middle of one.
+    const runs = [1, 2].map(() => busy.run({ pixels: pixels(20_000) }, undefined))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await other.close()
+    for (const answers of await Promise.all(runs)) expect(answers.probabilities!.shape).toEqual([20_000, 5])
+    expect(ending).toHaveLength(2)
+    await Promise.all(ending)
   })
 })
