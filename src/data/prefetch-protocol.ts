@@ -1,8 +1,8 @@
 /**
  * What the thread that trains and the one that works ahead have in common: slots of batches in shared memory, and who may write which. A batch of a
  * run has a ticket, counted up over its epochs; ticket t goes into slot t % slots. The thread ahead fills the tickets from the one that is wanted on,
- * as many as there are slots, into the next epoch too; the one that trains takes what is done, and makes itself what was not begun, so that neither ever waits for a thread
- * that died or is late.
+ * as many as there are slots, into the next epoch too; the one that trains takes what is done, and makes itself what was not begun, so that neither ever waits long for a
+ * thread that died or is late.
  */
 import type { Tensor } from '../core/tensor.ts'
 import type { AugmentConfig } from './augment.ts'
