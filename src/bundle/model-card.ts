@@ -1,6 +1,6 @@
 /** README.md of a bundle: what the model is, how good, how it was made, how to use it, and what it cannot do. */
+import { answersOf } from '../contract/manifest.ts'
 import { table, text } from './markdown.ts'
-import { answersOf } from './tabular-several.ts'
 import type { Described } from './task-pipeline.ts'
 import { taskPipelineOf } from './tasks.ts'
 

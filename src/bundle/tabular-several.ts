@@ -7,11 +7,6 @@ import type { NamedTensors } from '../runtime/backend.ts'
 import { bestClasses } from './classes.ts'
 import type { Answer } from './task-pipeline.ts'
 
-/** What a model answers of each of its targets; undefined where it has one, or several that are all numbers of one output. */
-export function answersOf({ preprocessing }: Pick<Manifest, 'preprocessing'>): readonly TargetAnswer[] | undefined {
-  return preprocessing.kind === 'table' ? preprocessing.answers : undefined
-}
-
 /** Throws `input` where targets, classes and outputs do not fit each other. */
 export function checkAnswers(answers: readonly TargetAnswer[], manifest: Manifest, what: string): void {
   const wrong = (message: string): QuernError => new QuernError('input', `${what}: quern.json: ${message}`)

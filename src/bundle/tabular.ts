@@ -1,5 +1,5 @@
 /** Rows of named values in; labels with probabilities, or an estimate, out. */
-import { type Manifest, numberNames, type TablePreprocessing, targetsOf } from '../contract/manifest.ts'
+import { answersOf, type Manifest, numberNames, type TablePreprocessing, targetsOf } from '../contract/manifest.ts'
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { formatShape, sameShape } from '../core/shape.ts'
 import { createRowCleaner, type RowCleaner } from '../data/clean/clean-row.ts'
@@ -10,7 +10,7 @@ import type { NamedTensors } from '../runtime/backend.ts'
 import { bestClasses } from './classes.ts'
 import { embeddings, moderations } from './openai.ts'
 import { tablePreprocessing, tabularCard } from './tabular-card.ts'
-import { answersOf, checkAnswers, finite, targetAnswers } from './tabular-several.ts'
+import { checkAnswers, finite, targetAnswers } from './tabular-several.ts'
 import type { PrepareContext, TaskPipeline } from './task-pipeline.ts'
 
 /** Encoders by the columns of an open bundle. */

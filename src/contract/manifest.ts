@@ -64,6 +64,15 @@ export function targetsOf(target: string | readonly string[] | Readonly<Record<s
   return Array.isArray(target) ? (target as readonly string[]) : Object.keys(target)
 }
 
+/** What a model answers of each of its targets; undefined where it has one, or several that are all numbers of one output. */
+export function answersOf({
+  preprocessing,
+}: {
+  readonly preprocessing: Preprocessing
+}): readonly TargetAnswer[] | undefined {
+  return preprocessing.kind === 'table' ? preprocessing.answers : undefined
+}
+
 /** What the numbers of an answer are called: by their columns, those of one column by their places. */
 export function numberNames({ target }: Pick<TablePreprocessing, 'target'>, width: number): readonly string[] {
   const targets = targetsOf(target)

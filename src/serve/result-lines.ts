@@ -1,6 +1,6 @@
 /** Answers as lines of a file: CSV with a column for each answer, or JSON lines with all that the model said. A line for each row, in their order. */
 import type { Answer } from '../bundle/task-pipeline.ts'
-import { type Manifest, numberNames, type TablePreprocessing, targetsOf } from '../contract/manifest.ts'
+import { answersOf, type Manifest, numberNames, type TargetAnswer, targetsOf } from '../contract/manifest.ts'
 import type { JobFormat } from '../store/jobs.ts'
 
 export interface ResultForm {
@@ -22,10 +22,11 @@ interface Columns {
 
 function columnsOf({ topK, manifest }: ResultForm): Columns {
   const { labels, preprocessing, outputs } = manifest
+  const several = answersOf(manifest)
+  if (several) return targetColumns(several)
   if (labels.length > 0) return classColumns(Math.min(topK, labels.length))
   if (preprocessing.kind !== 'table') return numberColumns(['value'])
   const targets = targetsOf(preprocessing.target)
-  if (preprocessing.answers) return targetColumns(preprocessing.answers)
   const width = Number(outputs[0]!.shape[1] ?? 1)
   return numberColumns(targets.length === 1 && width === 1 ? ['value'] : numberNames(preprocessing, width))
 }
@@ -56,7 +57,7 @@ function numberColumns(names: readonly string[]): Columns {
 }
 
 /** Of several targets `species,species score,mass`: the best class of each with its score, or its number. */
-function targetColumns(targets: NonNullable<TablePreprocessing['answers']>): Columns {
+function targetColumns(targets: readonly TargetAnswer[]): Columns {
   return {
     names: targets.flatMap(({ target, labels }) => (labels.length > 0 ? [target, `${target} score`] : [target])),
     cellsOf: (answers) =>
@@ -68,15 +69,22 @@ function targetColumns(targets: NonNullable<TablePreprocessing['answers']>): Col
   }
 }
 
-/** The first line of CSV: `row,label,score,label2,score2,...,error`, `row,value,error`, or with the names of several targets. JSON lines have none. */
-export function resultHeader(form: ResultForm): string {
-  return form.results === 'jsonl' ? '' : lineOf(['row', ...columnsOf(form).names, 'error'])
+export interface ResultLines {
+  /** of CSV: `row,label,score,label2,score2,...,error`, `row,value,error`, or with the names of several targets. JSON lines have none. */
+  readonly header: string
+  line(result: RowResult): string
 }
 
-export function resultLine(form: ResultForm, result: RowResult): string {
-  if (form.results === 'jsonl') return `${JSON.stringify(result)}\n`
-  const cells = columnsOf(form).cellsOf('predictions' in result ? result.predictions : [])
-  return lineOf([result.row, ...cells, 'error' in result ? result.error : ''])
+export function resultLines(form: ResultForm): ResultLines {
+  if (form.results === 'jsonl') return { header: '', line: (result) => `${JSON.stringify(result)}\n` }
+  const { names, cellsOf } = columnsOf(form)
+  return {
+    header: lineOf(['row', ...names, 'error']),
+    line(result) {
+      const cells = cellsOf('predictions' in result ? result.predictions : [])
+      return lineOf([result.row, ...cells, 'error' in result ? result.error : ''])
+    },
+  }
 }
 
 const lineOf = (cells: readonly (string | number)[]): string => `${cells.map(cellText).join(',')}\n`

@@ -1,4 +1,5 @@
 /** Tables: one of several classes for each row; of several targets a class or a number each. */
+import { answersOf } from '../contract/manifest.ts'
 import { countClasses } from '../data/dataset.ts'
 import { sequential } from '../nn/index.ts'
 import { classificationScorer } from '../train/scores.ts'
@@ -51,10 +52,7 @@ export const tabularClassification: Task<Config> = {
   atFold: tableAtFold,
   augment: () => undefined,
   scorer: (config) => (hasSeveral(config) ? targetScorer(config) : classificationScorer(config.metrics)),
-  report: (answers) =>
-    answers.preprocessing.kind === 'table' && answers.preprocessing.answers
-      ? reportTargets(answers)
-      : reportClasses(answers),
+  report: (answers) => (answersOf(answers) ? reportTargets(answers) : reportClasses(answers)),
   checkPreprocessing: checkTable,
   baselines: (config, data) => (hasSeveral(config) ? severalBaselines(config, data) : baselines(config, data)),
   starter: (options) => tabularStarter('tabular-classification', options),

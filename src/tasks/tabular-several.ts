@@ -2,7 +2,7 @@
  * Several targets of a table at once, classes and numbers mixed: one body, whose last numbers are divided among the targets. Each target is an
  * output with a loss of its own, scored and reported by itself.
  */
-import { type TargetAnswer, targetsOf } from '../contract/manifest.ts'
+import { answersOf, type TargetAnswer, targetsOf } from '../contract/manifest.ts'
 import { QuernError } from '../core/errors.ts'
 import { type Tensor, tensor } from '../core/tensor.ts'
 import { columnOf, type Dataset, exampleName } from '../data/dataset.ts'
@@ -36,9 +36,6 @@ interface Head {
   /** what the body ends with where it answers the same for every row */
   readonly constant: readonly number[]
 }
-
-const answersOf = ({ preprocessing }: Pick<TaskData, 'preprocessing'>): readonly TargetAnswer[] =>
-  preprocessing.kind === 'table' ? (preprocessing.answers ?? []) : []
 
 /** Classes of a column of the target, which holds their places. */
 function countsOf({ rows, ...train }: Dataset, column: number, classes: number): number[] {
@@ -145,7 +142,7 @@ function ofWidth(body: Layer, units: number, hint: string): Layer {
 }
 
 const headsOf = (config: Config, data: TaskData): Head[] =>
-  answersOf(data).map((answer, column) => headOf(config, data, answer, column))
+  (answersOf(data) ?? []).map((answer, column) => headOf(config, data, answer, column))
 
 /** The network of a configuration. Throws `config` for what goes by the classes of one target. */
 export function severalNetwork(config: Config, data: TaskData): TaskNetwork {
@@ -203,11 +200,12 @@ function columnIn({ data, shape }: Tensor, column: number, form: 'class' | 'numb
 }
 
 /** Each target by itself. */
-export function reportTargets({ outputs, dataset, preprocessing }: SplitAnswers): SeveralReport {
+export function reportTargets(of: SplitAnswers): SeveralReport {
+  const { outputs, dataset } = of
   const { data, shape } = columnOf(dataset, 'target')
   const width = shape[1]!
   const ids = Array.from(dataset.rows, (_, i) => exampleName(dataset, i))
-  const targets = answersOf({ preprocessing }).map(({ target: name, output, labels }, column): TargetReport => {
+  const targets = (answersOf(of) ?? []).map(({ target: name, output, labels }, column): TargetReport => {
     const given = outputs[output]!.data
     const truth = Float32Array.from(dataset.rows, (row) => (data as Float32Array)[row * width + column]!)
     const report =

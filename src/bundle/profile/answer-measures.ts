@@ -1,7 +1,6 @@
 /** An answer as numbers: of a classifier the class and how sure it is, of others the values of the first output. */
-import { type Manifest, numberNames, type TargetAnswer } from '../../contract/manifest.ts'
+import { answersOf, type Manifest, numberNames, type TargetAnswer } from '../../contract/manifest.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
-import { answersOf } from '../tabular-several.ts'
 import { type Measure, type Measures, noMeasures } from './measures.ts'
 
 /** Values of an answer that are watched; longer ones (vectors) are not. */

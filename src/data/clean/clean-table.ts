@@ -1,10 +1,9 @@
 /** Applies the cleaning rules of a configuration to a table, in their order, and tells what each of them did. */
 import type { CleaningStep, CleanRule, ValueRule } from '../../contract/clean.ts'
-import { QuernError } from '../../core/errors.ts'
 import type { ColumnHint } from '../sources/decide-kind.ts'
 import { cellText, pickRows, type Table } from '../table/table.ts'
 import type { ColumnInfo, TableSchema } from '../table/table-source.ts'
-import { createCleaner } from './cleaner.ts'
+import { createCleaner, refuseNone } from './cleaner.ts'
 import { columnFromCleaned } from './infer-column.ts'
 import { columnsOf, isValueRule, readsText } from './value-rules.ts'
 
@@ -49,9 +48,7 @@ export function cleanTable(table: Table, schema: TableSchema, options: CleanOpti
   const { rows: left, cells } = cleaner.next(table)
   const steps = cleaner.steps()
   const rows = Int32Array.from(left)
-  if (rows.length === 0) {
-    throw new QuernError('input', `data.clean leaves no row: ${steps.map((s) => `${s.rule}: ${s.rows}`).join('; ')}`)
-  }
+  refuseNone(rows.length, steps)
   const picked = pickRows(table, rows)
   const columns = new Map(picked.columns)
   const infos = new Map(schema.columns.map((info) => [info.name, info]))

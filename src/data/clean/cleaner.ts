@@ -41,6 +41,12 @@ export function createCleaner(rules: readonly CleanRule[], nameOfRow: (row: numb
   }
 }
 
+/** @throws QuernError 'input' with what each rule did, where nothing is left */
+export function refuseNone(count: number, steps: readonly CleaningStep[]): void {
+  if (count > 0) return
+  throw new QuernError('input', `data.clean leaves no row: ${steps.map((s) => `${s.rule}: ${s.rows}`).join('; ')}`)
+}
+
 /** One rule: what it did so far, and how it goes on. */
 interface Working {
   readonly step: Counting

@@ -3,9 +3,8 @@
  * a row that is left is its place in the source; of a rule that drops repeated rows, a hash.
  */
 import type { CleaningStep, CleanRule } from '../../contract/clean.ts'
-import { QuernError } from '../../core/errors.ts'
 import { textColumns } from '../clean/clean-table.ts'
-import { cellOf, createCleaner } from '../clean/cleaner.ts'
+import { cellOf, createCleaner, refuseNone } from '../clean/cleaner.ts'
 import { type CellValue, columnsOf, isValueRule } from '../clean/value-rules.ts'
 import type { Column } from '../table/table.ts'
 import type { ColumnInfo, TableSchema, TableSource } from '../table/table-source.ts'
@@ -58,9 +57,7 @@ export async function cleanedSource(
       for (const row of cleaned.rows) rows[count++] = chunk.first + row
       yield { columns, rows: cleaned.rows.map((row) => readers.map((read) => read(row))) }
     }
-    if (count > 0) return
-    const steps = cleaner.steps()
-    throw new QuernError('input', `data.clean leaves no row: ${steps.map((s) => `${s.rule}: ${s.rows}`).join('; ')}`)
+    refuseNone(count, cleaner.steps())
   }
   const nameOfRow = (row: number): string => file.nameOfRow(rows[row]!)
   const origin = spooledOrigin({ what: file.what, folder: '.', batches, nameOfRow })

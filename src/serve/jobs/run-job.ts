@@ -11,7 +11,7 @@ import { useModel } from '../models.ts'
 import { outcomesOf } from '../outcomes.ts'
 import type { Passage } from '../passage.ts'
 import { RequestError } from '../request-error.ts'
-import { type ResultForm, resultHeader, resultLine } from '../result-lines.ts'
+import { type ResultLines, resultLines } from '../result-lines.ts'
 import { type RowForm, type RowInput, readRows, rowFormFrom } from '../row-inputs.ts'
 import { contentOf } from '../sync-catalog.ts'
 
@@ -60,15 +60,15 @@ export async function* runJob({
   }
   const { manifest } = modelOf(job, world.catalog)
   const model = { name: job.model, manifest }
-  const form: ResultForm = { results: job.results, topK: job.topK, manifest }
+  const results = resultLines({ results: job.results, topK: job.topK, manifest })
   const rowForm = await formOf(store, job, model)
-  if (now.done.result === 0) now = await write(resultHeader(form), now)
+  if (now.done.result === 0) now = await write(results.header, now)
   yield now
   const rows = readRows(store.readInput(job.id, now.done.input), { form: rowForm, model, from: now.done })
   for await (const part of partsOf(rows, world.partRows)) {
     if (!(await world.isValid(job.owner)))
       throw new QuernError('input', 'the key of this job was revoked or has expired')
-    const made = await computed(part, form, { job, world, signal })
+    const made = await computed(part, results, { job, world, signal })
     if (made === undefined) return
     const last = part.at(-1)!
     const done: JobPosition = {
@@ -130,7 +130,7 @@ interface Made {
 /** Results of a part. Waits and asks again while the server has too much to do; undefined when the signal fired. */
 async function computed(
   part: readonly RowInput[],
-  form: ResultForm,
+  results: ResultLines,
   { job, world, signal }: { readonly job: JobRecord; readonly world: JobWorld; readonly signal: AbortSignal },
 ): Promise<Made | undefined> {
   const { gate, catalog, wait } = world
@@ -141,7 +141,7 @@ async function computed(
   for (let pause = 250; !signal.aborted; pause = Math.min(2 * pause, 15_000)) {
     try {
       return await gate.pass({ what, principal, signal, maxMilliseconds: partPatience }, (passage) =>
-        answered(part, form, { job, catalog, passage }),
+        answered(part, results, { job, catalog, passage }),
       )
     } catch (error) {
       if (signal.aborted) break
@@ -160,7 +160,7 @@ async function computed(
 
 async function answered(
   part: readonly RowInput[],
-  form: ResultForm,
+  results: ResultLines,
   { job, catalog, passage }: { readonly job: JobRecord; readonly catalog: Catalog; readonly passage: Passage },
 ): Promise<Made> {
   passage.bytesIn = part.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -174,11 +174,11 @@ async function answered(
   let next = 0
   for (const { row, line, input, fault } of part) {
     const outcome = input === undefined ? undefined : outcomes[next++]!
-    if (outcome && 'predictions' in outcome) text += resultLine(form, { row, predictions: outcome.predictions })
+    if (outcome && 'predictions' in outcome) text += results.line({ row, predictions: outcome.predictions })
     const reason = outcome && 'error' in outcome ? messageOf(outcome.error) : fault
     if (reason === undefined) continue
     failures.push({ row, line, reason })
-    text += resultLine(form, { row, error: `line ${line}: ${reason}` })
+    text += results.line({ row, error: `line ${line}: ${reason}` })
   }
   return { text, failures }
 }

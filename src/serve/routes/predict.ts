@@ -10,7 +10,7 @@ import { type ModelInUse, useModel } from '../models.ts'
 import { outcomesOf } from '../outcomes.ts'
 import { namedFailure, readPredictBody, topKFrom } from '../predict-body.ts'
 import { inputErrorsAs } from '../request-error.ts'
-import { resultHeader, resultLine } from '../result-lines.ts'
+import { resultLines } from '../result-lines.ts'
 
 /** For one example. */
 type Answers = Awaited<ReturnType<Pipeline['predict']>>
@@ -40,9 +40,9 @@ async function predict(c: Context<Gated>, model: ModelInUse): Promise<Response> 
   })
   c.header('vary', 'accept')
   if (!wantsCsv(c)) return c.json(body.many ? answers : answers[0]!)
-  const form = { results: 'csv', topK, manifest: model.manifest } as const
-  const lines = answers.map((predictions, i) => resultLine(form, { row: i + 1, predictions }))
-  return c.body(resultHeader(form) + lines.join(''), 200, { 'content-type': 'text/csv; charset=utf-8' })
+  const results = resultLines({ results: 'csv', topK, manifest: model.manifest })
+  const lines = answers.map((predictions, i) => results.line({ row: i + 1, predictions }))
+  return c.body(results.header + lines.join(''), 200, { 'content-type': 'text/csv; charset=utf-8' })
 }
 
 /** JSON unless only CSV was asked for. */
