@@ -56,8 +56,8 @@ export async function quern(argv: readonly string[], options: WorldOptions = {})
       onRunning?.((reason) => listener(reason))
       return () => void listeners.splice(listeners.indexOf(listener), 1)
     },
-    exit(code) {
-      stderr += `<exit ${code}>`
+    die(reason) {
+      stderr += `<${reason}>`
     },
     services,
   }

@@ -30,7 +30,7 @@ interface Watched {
   readonly child: ChildProcess
   /** resolves when stdout holds the text */
   saw(text: string): Promise<void>
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>
+  readonly ended: Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>
 }
 
 function watch(child: ChildProcess): Watched {
@@ -43,9 +43,11 @@ function watch(child: ChildProcess): Watched {
   child.stderr!.on('data', (chunk) => {
     stderr += chunk
   })
-  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
-  })
+  const ended = new Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>(
+    (resolve) => {
+      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    },
+  )
   const saw = (text: string): Promise<void> =>
     new Promise((resolve, reject) => {
       if (stdout.includes(text)) resolve()
@@ -91,7 +93,9 @@ describe.skipIf(process.platform === 'win32')('signals', () => {
     child.kill('SIGINT')
     await new Promise((resolve) => setTimeout(resolve, 5))
     child.kill('SIGINT')
-    expect((await ended).code).toBe(130)
+    // By the signal itself, which a shell reads as 130.
+    const { code, signal } = await ended
+    expect([code, signal]).toEqual([null, 'SIGINT'])
     expect(JSON.parse((await quern(['runs', '--json'], { cwd })).stdout)[0].state).toBe('interrupted')
   })
 

@@ -44,7 +44,12 @@ const world: World = {
       if (at >= 0) listeners.splice(at, 1)
     }
   },
-  exit: (code) => process.exit(code),
+  die(reason) {
+    // Node ignores this one from its start.
+    const signal = reason === 'SIGPIPE' ? 'SIGTERM' : reason
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  },
 }
 
 process.exitCode = await run(process.argv.slice(2), world)

@@ -25,8 +25,11 @@ export interface World {
   now(): number
   /** Calls `stop` instead of ending the process, until the returned function is called. */
   onStop(stop: (reason: StopReason) => void): () => void
-  /** Ends the process at once. */
-  exit(code: number): void
+  /**
+   * Ends the process at once, by the signal itself, which shells and process managers read as 128 + its number. Not `process.exit`: that stops threads, and the runtime
+   * aborts the process when it computes in one of them.
+   */
+  die(reason: StopReason): void
   /** default: the real ones; tests may bring their own */
   readonly services?: ((root: string) => Promise<Services>) | undefined
 }

@@ -53,7 +53,7 @@ export interface RunningServer {
   readonly url: string
   /**
    * Takes no new connection or request, lets what runs finish until the deadline, then releases the models. Resolves when
-   * all is gone; the second call waits for the same end.
+   * all is gone, or at the deadline when a run that has begun takes longer; the second call waits for the same end.
    */
   close(): Promise<void>
 }
@@ -157,12 +157,18 @@ async function shutDown(
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   const connections = 'closeAllConnections' in server ? server : undefined
   connections?.closeIdleConnections()
-  const deadline = setTimeout(() => {
-    log.warn(`${traffic.running} request(s) did not finish within ${drainMilliseconds} ms and are cut off`)
-    connections?.closeAllConnections()
-  }, drainMilliseconds)
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      if (traffic.running > 0) {
+        log.warn(`${traffic.running} request(s) did not finish within ${drainMilliseconds} ms and are cut off`)
+      }
+      connections?.closeAllConnections()
+      resolve()
+    }, drainMilliseconds)
+  })
   await closed
-  clearTimeout(deadline)
-  await paused
-  await catalog.close()
+  // A run that has begun cannot be stopped: beyond the deadline it is not waited for, be it a job's or that of a client who has left.
+  await Promise.race([Promise.resolve(paused).then(() => catalog.close()), deadline])
+  clearTimeout(timer)
 }

@@ -5,7 +5,7 @@ import type { Access } from '../access.ts'
 import { type Command, type Context, modelOption } from '../command.ts'
 import { harmless } from '../render/text-width.ts'
 import type { ServedWatching } from '../served-watching.ts'
-import { type StopReason, stopCodes, type World } from '../world.ts'
+import type { StopReason, World } from '../world.ts'
 
 export const serve: Command = {
   name: 'serve',
@@ -109,8 +109,11 @@ export const serve: Command = {
       const reason = await stopped.reason
       if (reason === 'SIGINT') terminal.note('finishing what runs; Ctrl-C again stops at once')
       await server.close()
+      const hasEnded = await engine.close()
       terminal.record({ type: 'stopped', reason })
-      return 0
+      if (hasEnded) return 0
+      terminal.warn('a model computes longer than the server waits for it: the process ends under it')
+      world.die(reason)
     } finally {
       stopped.release()
       served?.close()
@@ -145,7 +148,7 @@ function firstStop({ world }: Context): { reason: Promise<StopReason>; release()
   const reason = new Promise<StopReason>((resolve) => {
     let isFirst = true
     release = world.onStop((signal) => {
-      if (!isFirst) return world.exit(stopCodes[signal])
+      if (!isFirst) return world.die(signal)
       isFirst = false
       resolve(signal)
     })

@@ -187,7 +187,7 @@ function stopper(
   const controller = new AbortController()
   let first: StopReason | undefined
   const release = world.onStop((reason) => {
-    if (first !== undefined) return world.exit(stopCodes[reason])
+    if (first !== undefined) return world.die(reason)
     first = reason
     controller.abort()
     if (reason === 'SIGINT') terminal.note(note)

@@ -105,10 +105,12 @@ export class Engine {
     }
   }
 
-  async close(): Promise<void> {
+  /** Resolves to false when a thread still computes. Then `process.exit`, or the end of the process's work, would make the runtime abort it: only a signal ends it cleanly. */
+  async close(): Promise<boolean> {
     this.#isClosed = true
-    await Promise.all([this.#near, ...this.#threads].map((place) => place.close()))
+    const [, ...ended] = await Promise.all([this.#near.close(), ...[...this.#threads].map((thread) => thread.close())])
     this.#threads.clear()
+    return ended.every(Boolean)
   }
 
   #loadInto(thread: WorkerThread, { model, bytes }: Loaded): ReturnType<WorkerThread['load']> {

@@ -33,8 +33,8 @@ export class WorkerThread implements Place {
   readonly #models = new Map<ScheduledModel, number>()
   #next = 0
   #nextModel = 0
-  #end = (): void => {}
-  readonly #ended = new Promise<void>((resolve) => {
+  #end = (_hasExited: boolean): void => {}
+  readonly #ended = new Promise<boolean>((resolve) => {
     this.#end = resolve
   })
   isGone = false
@@ -51,7 +51,7 @@ export class WorkerThread implements Place {
       cause = error
     })
     this.#worker.on('exit', () => {
-      this.#end()
+      this.#end(true)
       const isClosed = this.isGone
       this.isGone = true
       for (const { reject } of this.#pending.values()) {
@@ -86,14 +86,16 @@ export class WorkerThread implements Place {
     await this.#ask<'released'>({ type: 'release', id: this.#next++, model: number })
   }
 
-  async close(): Promise<void> {
+  /** Resolves to whether the thread has ended: a run that is longer than the server's patience goes on. */
+  async close(): Promise<boolean> {
     this.isGone = true
     // Not terminate(): a thread that is stopped while the runtime computes in it takes the whole process along.
     this.#worker.postMessage({ type: 'close' } satisfies ToWorker)
-    const timer = setTimeout(this.#end, patience)
-    await this.#ended
+    const timer = setTimeout(() => this.#end(false), patience)
+    const hasEnded = await this.#ended
     clearTimeout(timer)
     this.#worker.unref()
+    return hasEnded
   }
 
   #ask<T extends FromWorker['type']>(message: Question): Promise<Answer<T>> {
