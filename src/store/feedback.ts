@@ -12,9 +12,11 @@ export interface FeedbackRecord {
   readonly example: number
   /** id of the key that told it */
   readonly key: string
-  /** a class, or a number */
-  readonly label: string | number
-  /** what the model had answered: its first output for this example */
+  /** which target of several it is about */
+  readonly target?: string
+  /** a class, a number, the labels of a set or the numbers of a vector */
+  readonly label: string | number | readonly (string | number)[]
+  /** what the model had answered of this target for this example */
   readonly answer: readonly number[]
 }
 

@@ -184,7 +184,10 @@ export const schemas: Readonly<Record<string, Schema>> = {
   OpenAiModels: object({ object: { const: 'list' }, data: listOf(ref('OpenAiModel')) }),
   Measurements: text,
   ModelReports: object({ model: text, versions: listOf({ type: 'object' }) }),
-  FeedbackRequest: bodySchema(feedbackRequest, "'label' or 'labels', for one request or a list of up to 1000"),
+  FeedbackRequest: bodySchema(
+    feedbackRequest,
+    "'label' or 'labels', for one request or a list of up to 1000. A label is a class, a number, a list of labels or numbers, or of several targets an object by their names",
+  ),
   Labelled: object({ labelled: count }),
   AdminModels: object({ models: listOf(loaded), aliases: { type: 'object' } }),
   Changes: object({ loaded: texts, removed: texts }),

@@ -131,8 +131,15 @@ describe('a model at work', () => {
       [{ request: ids[3], label: 'fox' }, 422, 'no class "fox"'],
       [{ request: ids[0], label: 'ant' }, 409, 'has its label already'],
       [{ request: ids[3] }, 400, "give 'label' or 'labels'"],
-      [{ request: ids[3], labels: ['ant', 'bee'] }, 422, 'had 1 examples, received 2 labels'],
+      [{ request: ids[3], labels: ['ant', 'bee'] }, 422, 'had 1 example, received 2 labels'],
       [[], 400, 'the request'],
+      [{ request: ids[3], label: true }, 400, "'label' expected string or number or array or record, received true"],
+      [
+        { request: ids[3], label: { a: true } },
+        400,
+        "'label.a' expected string or number or array or null, received true",
+      ],
+      [{ request: ids[3], label: { class: 'ant' } }, 422, 'answers one thing: a label is no object'],
     ] as const
     for (const [given, status, message] of wrong) {
       const answer = await answerOf(await ask('/feedback', 'shop', given))

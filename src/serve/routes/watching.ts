@@ -7,16 +7,21 @@ import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
 import { jsonFrom } from '../json.ts'
 import { RequestError } from '../request-error.ts'
+import type { ExampleLabel } from '../watch/example-label.ts'
 import type { Feedback } from '../watch/quality-watch.ts'
 
-const label = z.union([z.string().max(500), z.number()])
+const [text, number] = [z.string().max(500), z.number()]
+const several = z.array(z.union([text, number])).max(10_000)
+// One union in the other would be told as 'invalid input'.
+const byTarget = z.record(z.string(), z.union([text, number, several, z.null()]))
+const label: z.ZodType<ExampleLabel> = z.union([text, number, several, byTarget])
 
 interface GivenFeedback {
   readonly request: string
   /** of a request with one example */
-  readonly label?: string | number | undefined
+  readonly label?: ExampleLabel | undefined
   /** one for each example; null where it is not known */
-  readonly labels?: readonly (string | number | null)[] | undefined
+  readonly labels?: readonly (ExampleLabel | null)[] | undefined
 }
 
 const given = z

@@ -6,6 +6,7 @@ import { createMemoryBlobs } from '../../store/memory-blobs.ts'
 import type { LoadedVersion } from '../bundle-entry.ts'
 import { Passage } from '../passage.ts'
 import type { Principal } from '../principal.ts'
+import type { ExampleLabel } from './example-label.ts'
 import { QualityWatch } from './quality-watch.ts'
 
 const manifest: Manifest = { ...sampleManifest, files: {} }
@@ -28,7 +29,8 @@ function watched({ of = manifest, remember = 100, window = 50, blobs = createMem
   const loaded: LoadedVersion = { name: 'tiny', version: '1', manifest: of, profile: undefined, queue }
   quality.onLoaded(loaded)
   let started = 0
-  const asked = (id: string, rows: readonly (readonly number[])[], principal = shop): void => {
+  type Row = readonly number[] | Readonly<Record<string, readonly number[]>>
+  const asked = (id: string, rows: readonly Row[], principal = shop): void => {
     const passage = new Passage({
       id,
       kind: 'http',
@@ -40,12 +42,16 @@ function watched({ of = manifest, remember = 100, window = 50, blobs = createMem
     Object.assign(passage, { model: 'tiny', version: '1', principal })
     // Of one request the answers may come in parts.
     for (const row of rows) {
-      const data = Float32Array.from(row)
-      quality.onResults(passage, { [of.outputs[0]!.name]: { dtype: 'float32', shape: [1, row.length], data } })
+      const outputs = Array.isArray(row) ? { [of.outputs[0]!.name]: row } : row
+      const results = Object.entries(outputs).map(([name, numbers]) => [
+        name,
+        { dtype: 'float32' as const, shape: [1, numbers.length], data: Float32Array.from(numbers) },
+      ])
+      quality.onResults(passage, Object.fromEntries(results))
     }
     quality.observe(passage)
   }
-  const right = (id: string, ...labels: (string | number | null)[]): Promise<number> =>
+  const right = (id: string, ...labels: (ExampleLabel | null)[]): Promise<number> =>
     quality.give(shop, [{ request: id, labels }])
   return { quality, asked, right, blobs, warnings, report: () => quality.report('tiny', '1')! }
 }
@@ -85,7 +91,9 @@ describe('labels of classes', () => {
     asked('a', [ant, ant])
     asked('b', [ant])
     await expect(right('a', 'ant', 'fox')).rejects.toThrow(/no class "fox"; it has ant, bee/)
-    await expect(right('a', 'ant')).rejects.toThrow("request 'a' had 2 examples, received 1 labels")
+    await expect(right('a', 'ant')).rejects.toThrow(
+      "request 'a' had 2 examples, received 1 label: 'labels' has one for each",
+    )
     const mixed = [
       { request: 'b', labels: ['ant'] },
       { request: 'x', labels: ['ant'] },
@@ -147,11 +155,157 @@ test('labels of a regression are numbers; metrics that the configuration invents
   })
 })
 
-test('answers that are neither classes nor a number take no labels', async () => {
-  const { quality, asked, right } = watched({
-    of: { ...regression, outputs: [{ name: 'value', dtype: 'float32', shape: ['batch', 7] }] },
+const birds: Manifest = {
+  ...manifest,
+  ...{ task: 'tabular-classification', labels: [] },
+  outputs: [
+    { name: 'species/probabilities', dtype: 'float32', shape: ['batch', 3] },
+    { name: 'mass/estimate', dtype: 'float32', shape: ['batch', 1] },
+    { name: 'sex/probabilities', dtype: 'float32', shape: ['batch', 2] },
+  ],
+  preprocessing: {
+    ...{ kind: 'table', columns: [], missing: [] },
+    target: ['species', 'mass', 'sex'],
+    answers: [
+      { target: 'species', output: 'species/probabilities', labels: ['Adelie', 'Gentoo', 'Chinstrap'] },
+      { target: 'mass', output: 'mass/estimate', labels: [] },
+      { target: 'sex', output: 'sex/probabilities', labels: ['m', 'f'] },
+    ],
+  },
+}
+const bird = (species: number, mass: number, sex: number) => ({
+  'species/probabilities': [0, 1, 2].map((place) => (place === species ? 0.8 : 0.1)),
+  'mass/estimate': [mass],
+  'sex/probabilities': [0, 1].map((place) => (place === sex ? 0.7 : 0.3)),
+})
+
+describe('labels of several targets', () => {
+  test('are told target by target, as they become known, and each has a quality of its own', async () => {
+    const { asked, right, report } = watched({ of: birds })
+    asked('a', [bird(0, 4000, 0), bird(1, 5000, 1), bird(2, 3000, 0)])
+    expect(await right('a', { species: 'Adelie', mass: 4100, sex: 'm' }, { species: 'Adelie', mass: null }, null)).toBe(
+      4,
+    )
+    expect(report()).toMatchObject({ labelled: 4, examples: 2 })
+    expect(report().targets).toEqual([
+      { target: 'species', labelled: 2, examples: 2 },
+      { target: 'mass', labelled: 1, examples: 1 },
+      { target: 'sex', labelled: 1, examples: 1 },
+    ])
+    expect(report().metrics).toMatchObject({ speciesAccuracy: 0.5, massMeanAbsoluteError: 100, sexAccuracy: 1 })
+    // The rest of the second example, and the third.
+    expect(await right('a', null, { mass: 5300 }, { sex: 'f' })).toBe(2)
+    expect(report().metrics).toMatchObject({ speciesAccuracy: 0.5, massMeanAbsoluteError: 200, sexAccuracy: 0.5 })
+    await expect(right('a', null, { mass: 1, sex: 'm' }, null)).rejects.toThrow(
+      "example 1 of this request has its label for 'mass' already",
+    )
+    // None of what was refused was kept.
+    expect(await right('a', null, { sex: 'f' }, null)).toBe(1)
   })
-  asked('a', [[1, 2, 3, 4, 5, 6, 7]])
-  expect(quality.report('tiny', '1')).toBeUndefined()
-  await expect(right('a', 1)).rejects.toMatchObject({ status: 404 })
+
+  test('are counted on by the next server', async () => {
+    const first = watched({ of: birds, window: 3 })
+    for (let i = 0; i < 5; i++) {
+      first.asked(String(i), [bird(i % 3, 4000, 0)])
+      await first.right(String(i), { mass: 4000 + i, ...(i < 2 ? { species: 'Adelie' } : {}) })
+    }
+    expect(first.report().metrics).toMatchObject({ massMeanAbsoluteError: 3, speciesAccuracy: 0.5 })
+    const second = watched({ of: birds, window: 3, blobs: first.blobs })
+    await expect.poll(() => second.report().targets).toMatchObject([{ examples: 2 }, { examples: 3 }, { examples: 0 }])
+    expect(second.report().metrics).toEqual(first.report().metrics)
+  })
+
+  test('that do not fit are refused by their names', async () => {
+    const { asked, right, report } = watched({ of: birds })
+    asked('a', [bird(0, 4000, 0)])
+    const wrong: readonly [ExampleLabel, string][] = [
+      [
+        'Adelie',
+        'model \'tiny\' answers species, mass, sex: a label is an object with what is known of them, such as {"species": ...}',
+      ],
+      [{ specis: 'Adelie' }, 'no target "specis". Did you mean \'species\'?'],
+      [
+        { species: 'Emperor' },
+        "the target 'species' of model 'tiny' has no class \"Emperor\"; it has Adelie, Gentoo, Chinstrap",
+      ],
+      [
+        { mass: 'heavy' },
+        "the target 'mass' of model 'tiny' estimates a number: a label is a number, received \"heavy\"",
+      ],
+      [{ mass: [1, 2] }, 'received [1,2]'],
+    ]
+    for (const [label, message] of wrong) {
+      const refused = await right('a', label).catch((error) => error)
+      expect([refused.status, refused.message]).toEqual([422, expect.stringContaining(message)])
+    }
+    expect(report()).toMatchObject({ labelled: 0, examples: 0, metrics: {} })
+  })
+
+  test('of outputs that were not asked for are refused, the others taken', async () => {
+    const { asked, right } = watched({ of: birds })
+    const { 'mass/estimate': _, ...others } = bird(0, 4000, 0)
+    asked('a', [others])
+    await expect(right('a', { mass: 4000 })).rejects.toMatchObject({
+      status: 422,
+      message: "request 'a' has no answer for 'mass' to example 0",
+    })
+    expect(await right('a', { species: 'Adelie' })).toBe(1)
+  })
+
+  test('are those of the columns where one output has all numbers', async () => {
+    const { asked, right, report } = watched({
+      of: {
+        ...regression,
+        outputs: [{ name: 'estimate', dtype: 'float32', shape: ['batch', 2] }],
+        preprocessing: { kind: 'table', columns: [], missing: [], target: ['length', 'width'] },
+      },
+    })
+    asked('a', [[10, 20]])
+    expect(await right('a', { width: 26 })).toBe(1)
+    expect(report()).toMatchObject({
+      metrics: { widthMeanAbsoluteError: 6 },
+      targets: [{ examples: 0 }, { examples: 1 }],
+    })
+    expect(await right('a', { length: 12 })).toBe(1)
+    expect(report().metrics).toMatchObject({ lengthMeanAbsoluteError: 2, widthMeanAbsoluteError: 6 })
+  })
+})
+
+test('labels that do not exclude each other are told as a list, and each is a question of yes or no', async () => {
+  const { asked, right, report } = watched({ of: { ...manifest, task: 'tabular-multilabel' } })
+  asked('a', [[0.9, 0.8, 0.1, 0.2, 0.3]])
+  asked('b', [[0.9, 0.1, 0.1, 0.1, 0.1]])
+  await expect(right('a', 'ant')).rejects.toThrow(
+    'a label is the list of those that are right, such as ["ant"] or [], received "ant"',
+  )
+  await expect(right('a', ['ant', 'fox'])).rejects.toThrow('no class "fox"')
+  expect(await right('a', ['bee', 'ant'])).toBe(1)
+  expect(report().metrics.accuracy).toBe(1)
+  expect(await right('b', [])).toBe(1)
+  expect(report().metrics.accuracy).toBeCloseTo(0.9, 12)
+})
+
+test('labels of a vector are lists of its length', async () => {
+  const shape = ['batch', 3]
+  const { asked, right, report } = watched({
+    of: { ...regression, outputs: [{ name: 'value', dtype: 'float32', shape }] },
+  })
+  asked('a', [[1, 2, 3]])
+  await expect(right('a', [1, 2])).rejects.toThrow('estimates 3 numbers: a label is a list of as many, received [1,2]')
+  expect(await right('a', [1, 2, 6])).toBe(1)
+  expect(report().metrics.meanAbsoluteError).toBeCloseTo(1, 6)
+})
+
+test('answers that are no numbers take no label, and those that nothing can be compared with say so', async () => {
+  const { asked, right, report } = watched({ of: regression })
+  asked('a', [[Number.NaN]])
+  await expect(right('a', 3)).rejects.toMatchObject({ status: 422, message: "request 'a' has no answer to example 0" })
+  expect(report().examples).toBe(0)
+  const free = watched({ of: { ...regression, outputs: [{ name: 'value', dtype: 'float32', shape: ['batch', 'n'] }] } })
+  free.asked('a', [[1, 2, 3]])
+  expect(free.quality.report('tiny', '1')).toBeUndefined()
+  await expect(free.right('a', [1, 2, 3])).rejects.toMatchObject({
+    status: 422,
+    message: "model 'tiny' answers nothing that a label could be compared with",
+  })
 })

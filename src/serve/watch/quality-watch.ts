@@ -5,6 +5,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import { messageOf } from '../../core/errors.ts'
 import type { Clock, Log } from '../../core/ports.ts'
+import { metricOfTarget } from '../../metrics/index.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
 import type { FeedbackRecord, FeedbackStore } from '../../store/feedback.ts'
 import type { LoadedVersion } from '../bundle-entry.ts'
@@ -12,11 +13,13 @@ import type { Passage } from '../passage.ts'
 import type { Principal } from '../principal.ts'
 import { RequestError } from '../request-error.ts'
 import { AnswerMemory, type RememberedAnswers } from './answer-memory.ts'
-import { type Judge, type Judged, judgeOf } from './judge.ts'
+import { byTarget, type ExampleLabel } from './example-label.ts'
+import { answersIn, type Judge, type Judged, judgeOf } from './judge.ts'
 import type { GaugeSource } from './metrics.ts'
+import { TargetQuality } from './target-quality.ts'
 
 export interface QualitySettings {
-  /** pairs that the metrics are taken of */
+  /** pairs that the metrics are taken of, for each target */
   readonly window: number
   /** requests whose answers are remembered; the oldest are forgotten */
   readonly remember: number
@@ -34,28 +37,29 @@ export interface Feedback {
   /** its id: the header X-Request-Id of the answer */
   readonly request: string
   /** one for each example; null where it is not known */
-  readonly labels: readonly (string | number | null)[]
+  readonly labels: readonly (ExampleLabel | null)[]
 }
 
 export interface QualityReport {
   readonly model: string
   readonly version: string
-  /** labels since the server began */
+  /** labels since the server began, of all targets */
   readonly labelled: number
-  /** pairs that the metrics are of */
+  /** pairs that the metrics are of; of several targets of the one that has the most */
   readonly examples: number
+  /** of several targets, the name of each in front: `speciesAccuracy` */
   readonly metrics: Readonly<Record<string, number>>
   /** of the test split when it was trained, or of the validation split */
   readonly trained: Readonly<Record<string, number>>
+  /** of each target of several */
+  readonly targets?: readonly { readonly target: string; readonly labelled: number; readonly examples: number }[]
 }
 
 interface Watched {
   readonly version: LoadedVersion
-  readonly judge: Judge
-  readonly pairs: Judged[]
-  labelled: number
-  /** of the pairs as they are; made when it is asked for */
-  metrics: Record<string, number> | undefined
+  /** undefined: labels for its answers are refused */
+  readonly judge: Judge | undefined
+  readonly targets: readonly TargetQuality[]
 }
 
 /** The numbers of the runs of a request so far. */
@@ -81,10 +85,14 @@ export class QualityWatch implements GaugeSource {
 
   /** Pairs that were kept by an earlier server count on. */
   onLoaded(version: LoadedVersion): void {
-    const judge = judgeOf(version.manifest)
     const key = keyOf(version.name, version.version)
-    if (!judge || this.#versions.get(key)?.version.manifest.created === version.manifest.created) return
-    const watched: Watched = { version, judge, pairs: [], labelled: 0, metrics: undefined }
+    if (this.#versions.get(key)?.version.manifest.created === version.manifest.created) return
+    const judge = judgeOf(version.manifest)
+    const { window } = this.#options
+    const watched: Watched = {
+      ...{ version, judge },
+      targets: (judge?.targets ?? []).map((target) => new TargetQuality(target, window)),
+    }
     this.#versions.set(key, watched)
     this.#recall(watched).catch((error: unknown) =>
       this.#options.log.warn(`the feedback for ${key} cannot be read: ${messageOf(error)}`),
@@ -95,8 +103,8 @@ export class QualityWatch implements GaugeSource {
   onResults(passage: Passage, results: NamedTensors): void {
     const { kind, state, model = '', version = '' } = passage
     const watched = kind === 'http' && state === 'running' && this.#versions.get(keyOf(model, version))
-    const data = watched && results[watched.version.manifest.outputs[0]!.name]?.data
-    if (!watched || !(data instanceof Float32Array)) return
+    const data = watched && answersIn(results, watched.judge)
+    if (!watched || !data) return
     const before = this.#pending.get(passage)
     if (before) before.answers = joined(before.answers, data)
     else this.#pending.set(passage, { watched, answers: data })
@@ -117,35 +125,48 @@ export class QualityWatch implements GaugeSource {
     }
     const checked = feedback.map((one) => this.#check(principal, one))
     let count = 0
-    for (const { entry, records, pairs } of checked) {
+    for (const { entry, records, labels } of checked) {
       const { about: watched, told } = entry
-      for (const { example } of records) {
-        if (told.has(example)) throw alreadyTold(example)
-        told.add(example)
+      for (const { at, example, target } of labels) {
+        if (told.has(at)) throw alreadyTold(example, target)
+        told.add(at)
       }
       const { name, version } = watched.version
       try {
         await this.#options.store.add(name, version, records)
       } catch (error) {
-        for (const { example } of records) told.delete(example)
+        for (const { at } of labels) told.delete(at)
         throw error
       }
-      watched.pairs.push(...pairs)
-      this.#trim(watched)
-      watched.labelled += pairs.length
-      count += pairs.length
+      for (const { target, pair } of labels) target.add(pair)
+      count += labels.length
     }
     return count
   }
 
   report(model: string, version: string): QualityReport | undefined {
     const watched = this.#versions.get(keyOf(model, version))
-    if (!watched) return undefined
-    const { pairs, judge, labelled } = watched
-    watched.metrics ??= pairs.length === 0 ? {} : judge.score(pairs)
-    const { metrics } = watched.version.manifest
-    const trained = metrics.test ?? metrics.validation ?? {}
-    return { model, version, labelled, examples: pairs.length, metrics: watched.metrics, trained }
+    if (!watched?.judge) return undefined
+    const { targets } = watched
+    const { metrics: splits } = watched.version.manifest
+    const named = targets.map((each) => [each.judge.target, each.metrics] as const)
+    return {
+      ...{ model, version },
+      labelled: targets.reduce((sum, { labelled }) => sum + labelled, 0),
+      examples: Math.max(...targets.map(({ examples }) => examples)),
+      metrics: Object.fromEntries(
+        named.flatMap(([target, metrics]) =>
+          Object.entries(metrics).map(([key, value]) => [
+            target === undefined ? key : metricOfTarget(target, key),
+            value,
+          ]),
+        ),
+      ),
+      trained: splits.test ?? splits.validation ?? {},
+      ...(targets.length > 1
+        ? { targets: targets.map(({ judge, labelled, examples }) => ({ target: judge.target!, labelled, examples })) }
+        : {}),
+    }
   }
 
   /** Forgets versions that are no longer there. */
@@ -166,25 +187,25 @@ export class QualityWatch implements GaugeSource {
     })
     const examples = new Gauge({
       name: 'quern_quality_examples',
-      help: 'Answers with labels that quern_quality is of',
-      labelNames: of,
+      help: 'Answers with labels that quern_quality is of; of several targets for each',
+      labelNames: [...of, 'target'],
       registers,
     })
     return () => {
       quality.reset()
       examples.reset()
       for (const { version: loaded } of this.#versions.values()) {
-        const { model, version, metrics, examples: count } = this.report(loaded.name, loaded.version)!
-        examples.set({ model, version }, count)
+        const report = this.report(loaded.name, loaded.version)
+        if (!report) continue
+        const { model, version, metrics, targets } = report
+        if (!targets) examples.set({ model, version }, report.examples)
+        for (const { target, examples: count } of targets ?? []) examples.set({ model, version, target }, count)
         for (const [metric, value] of Object.entries(metrics)) quality.set({ model, version, metric }, value)
       }
     }
   }
 
-  #check(
-    principal: Principal,
-    { request, labels }: Feedback,
-  ): { entry: RememberedAnswers<Watched>; records: FeedbackRecord[]; pairs: Judged[] } {
+  #check(principal: Principal, { request, labels }: Feedback): Checked {
     const entry = this.#answers.find(request)
     // Of another's request nobody learns that it was there.
     if (!entry || entry.owner !== principal.id) {
@@ -194,50 +215,77 @@ export class QualityWatch implements GaugeSource {
         `request '${request}' is not known: the answers of the last ${remember} requests are, to the key that asked`,
       )
     }
-    const { judge } = entry.about
+    const { judge, targets, version } = entry.about
+    if (!judge) {
+      throw new RequestError(422, `model '${version.name}' answers nothing that a label could be compared with`)
+    }
     const rows = entry.answers.length / judge.width
     if (labels.length !== rows) {
+      const [had, came] = [counted(rows, 'example'), counted(labels.length, 'label')]
       throw new RequestError(
         422,
-        `request '${request}' had ${rows} examples, received ${labels.length} labels; null where one is not known`,
+        `request '${request}' had ${had}, received ${came}: 'labels' has one for each, null where it is not known`,
       )
     }
     const time = new Date(this.#options.clock.now()).toISOString()
     const records: FeedbackRecord[] = []
-    const pairs: Judged[] = []
+    const given: GivenLabel[] = []
     for (const [example, label] of labels.entries()) {
       if (label === null) continue
-      if (entry.told.has(example)) throw alreadyTold(example)
-      const answer = entry.answers.slice(example * judge.width, (example + 1) * judge.width)
-      pairs.push({ answer, truth: judge.truthFrom(label) })
-      // Nine digits bring back the same number of 32 bits.
-      const shown = Array.from(answer, (value) => Number(value.toPrecision(9)))
-      records.push({ time, request, example, key: principal.id, label, answer: shown })
-    }
-    return { entry, records, pairs }
-  }
-
-  async #recall(watched: Watched): Promise<void> {
-    const { store, window } = this.#options
-    const { name, version } = watched.version
-    const pairs = (await store.recent(name, version, window)).flatMap(({ label, answer }): Judged[] => {
-      if (answer.length !== watched.judge.width) return []
-      try {
-        return [{ answer: Float32Array.from(answer), truth: watched.judge.truthFrom(label) }]
-      } catch {
-        // Of an earlier model under this version, with other classes.
-        return []
+      for (const [place, one] of byTarget(label, judge, version.name)) {
+        const target = targets[place]!
+        const { from, width, truthFrom, target: named } = target.judge
+        const at = example * targets.length + place
+        if (entry.told.has(at)) throw alreadyTold(example, target)
+        const start = example * judge.width + from
+        const answer = entry.answers.slice(start, start + width)
+        if (!answer.every(Number.isFinite)) {
+          const of = named === undefined ? '' : ` for '${named}'`
+          throw new RequestError(422, `request '${request}' has no answer${of} to example ${example}`)
+        }
+        given.push({ at, example, target, pair: { answer, truth: truthFrom(one) } })
+        // Nine digits bring back the same number of 32 bits.
+        const shown = Array.from(answer, (value) => Number(value.toPrecision(9)))
+        const about = { time, request, example, key: principal.id }
+        records.push({ ...about, ...(named === undefined ? {} : { target: named }), label: one, answer: shown })
       }
-    })
-    watched.pairs.unshift(...pairs)
-    this.#trim(watched)
+    }
+    return { entry, records, labels: given }
   }
 
-  #trim(watched: Watched): void {
-    const { pairs } = watched
-    watched.metrics = undefined
-    if (pairs.length > this.#options.window) pairs.splice(0, pairs.length - this.#options.window)
+  async #recall({ version: { name, version }, targets }: Watched): Promise<void> {
+    const { store, window } = this.#options
+    const records = await store.recent(name, version, window * targets.length)
+    for (const target of targets) {
+      const { target: named, width, truthFrom } = target.judge
+      target.recall(
+        records.flatMap(({ target: of, label, answer }): Judged[] => {
+          if (of !== named || answer.length !== width) return []
+          try {
+            return [{ answer: Float32Array.from(answer), truth: truthFrom(label) }]
+          } catch {
+            // Of an earlier model under this version, with other classes.
+            return []
+          }
+        }),
+      )
+    }
   }
+}
+
+/** One label that may be taken in. */
+interface GivenLabel {
+  /** the example and the target as one number */
+  readonly at: number
+  readonly example: number
+  readonly target: TargetQuality
+  readonly pair: Judged
+}
+
+interface Checked {
+  readonly entry: RememberedAnswers<Watched>
+  readonly records: readonly FeedbackRecord[]
+  readonly labels: readonly GivenLabel[]
 }
 
 const keyOf = (model: string, version: string): string => `${model}/${version}`
@@ -249,6 +297,9 @@ function joined(first: Float32Array, second: Float32Array): Float32Array {
   return both
 }
 
-function alreadyTold(example: number): RequestError {
-  return new RequestError(409, `example ${example} of this request has its label already`)
+function alreadyTold(example: number, { judge: { target } }: TargetQuality): RequestError {
+  const of = target === undefined ? '' : ` for '${target}'`
+  return new RequestError(409, `example ${example} of this request has its label${of} already`)
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
