@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Pipeline } from '../src/bundle/index.ts'
-import type { JobLimits } from '../src/serve/jobs/jobs.ts'
+import type { JobLimits, JobsOptions } from '../src/serve/jobs/jobs.ts'
 import type { Passage } from '../src/serve/passage.ts'
 import { createFileJobs } from '../src/store/file-jobs.ts'
 import type { JobStore } from '../src/store/jobs.ts'
@@ -23,6 +23,7 @@ export interface JobServerOptions {
   readonly limits?: Partial<JobLimits>
   readonly models?: Readonly<Record<string, Pipeline>>
   readonly valid?: (owner: string) => boolean
+  readonly wait?: JobsOptions['wait']
   readonly observers?: readonly ((passage: Passage) => void)[]
 }
 
@@ -63,6 +64,7 @@ export class JobBench {
     models = this.models,
     valid = () => true,
     observers,
+    wait = (_, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
   }: JobServerOptions = {}): Promise<JobServer> {
     const served = Object.entries(models).map(([name, pipeline]) => ({ name, version: '1', pipeline }))
     const made = sampleApp(served, {
@@ -73,7 +75,7 @@ export class JobBench {
         limits: { maxFileBytes: 1e6, perKey: 20, running: 1, keepMilliseconds: 3_600_000, partRows: 256, ...limits },
         clock: { now: () => this.now },
         isValid: async (owner) => valid(owner),
-        wait: (_, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+        wait,
       },
     })
     const server = { ...made, ...clientOf(made) }

@@ -70,6 +70,8 @@ export interface Gate {
   readonly middleware: MiddlewareHandler<Gated>
   /** Hono's onError: an exception of a route as an answer */
   readonly onError: (error: unknown, c: Context<Gated>) => Response
+  /** Of an answer whose status is long sent, such as a stream of events: told to the observers as its status, and returned as the body of an error. */
+  readonly onStreamError: (error: unknown, c: Context<Gated>) => unknown
   /** Lets a part of a job pass: counted, refused while draining, and told to the observers like a request. Throws what `work` throws. */
   pass<T>(part: JobPart, work: (passage: Passage) => Promise<T>): Promise<T>
 }
@@ -143,12 +145,19 @@ export function createGate(options: GateOptions): Gate {
     }
   }
 
-  const onError = (error: unknown, c: Context<Gated>): Response => {
+  const failed = (error: unknown, c: Context<Gated>): ReturnType<typeof errorAnswer> => {
     const passage = c.get('passage')
-    const { status, message: reason, retryAfterSeconds } = errorAnswer(error, passage.id)
-    const message = compressed(c, status) ?? reason
+    const answer = errorAnswer(error, passage.id)
+    const { status } = answer
+    const message = compressed(c, status) ?? answer.message
+    passage.status = status
     passage.failure = status === 500 ? messageOf(error) : message
     if (status === 500) log.warn(`request ${passage.id} failed: ${passage.failure}`)
+    return { ...answer, message }
+  }
+
+  const onError = (error: unknown, c: Context<Gated>): Response => {
+    const { status, message, retryAfterSeconds } = failed(error, c)
     // The rest of a body that nobody reads would be taken for the next request.
     if (status === 413 || error instanceof NoRoomForBody) c.header('connection', 'close')
     if (status === 401) c.header('www-authenticate', challengeFor(c.req.path, c.req.header('accept')))
@@ -204,6 +213,10 @@ export function createGate(options: GateOptions): Gate {
       },
     },
     onError,
+    onStreamError(error, c) {
+      const { status, message } = failed(error, c)
+      return errorBody(c.req.path, status, message)
+    },
     middleware: async (c, next) => {
       const id = requestId(c.req.header('x-request-id'), newId)
       const traceparent = c.req.header('traceparent')

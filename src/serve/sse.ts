@@ -1,6 +1,4 @@
-/** Server-sent events: each a line of JSON, as browsers and OpenAI's clients read them. */
-import { messageOf } from '../core/errors.ts'
-import { errorBody } from './error-body.ts'
+/** Server-sent events: each a line of JSON, as browsers and OpenAI's clients read them. https://html.spec.whatwg.org/multipage/server-sent-events.html */
 
 export interface ServerEvent {
   /** name of the event; without one it is a 'message' */
@@ -10,31 +8,40 @@ export interface ServerEvent {
   readonly data: unknown
 }
 
+export interface StreamOptions {
+  /** What failed on the way as the data of an event named 'error': the gate's `onStreamError`. */
+  readonly failed: (error: unknown) => unknown
+  /** text of a last line of data: '[DONE]' for OpenAI's routes */
+  readonly last?: string
+}
+
 /**
  * A stream of events as an answer; it ends with them, or when the client leaves: the generator is then returned.
  *
- * @param last the text of a last line of data: '[DONE]' for OpenAI's routes
  * @example
- * return sseAnswer(chunks(), '[DONE]')
+ * return sseAnswer(chunks(), { last: '[DONE]', failed: (error) => gate.onStreamError(error, c) })
  */
-export function sseAnswer(events: AsyncGenerator<ServerEvent>, last?: string): Response {
+export function sseAnswer(events: AsyncGenerator<ServerEvent>, { failed, last }: StreamOptions): Response {
   const encoder = new TextEncoder()
   const end = last === undefined ? '' : `data: ${last}\n\n`
+  let hasLeft = false
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { value, done } = await events.next()
+        if (hasLeft) return
         if (!done) return controller.enqueue(encoder.encode(lineOf(value)))
         controller.enqueue(encoder.encode(end))
         controller.close()
       } catch (error) {
-        // The status is long sent: what failed becomes an event, in the form of OpenAI's errors.
-        const failure = errorBody('/v1/', 500, messageOf(error))
-        controller.enqueue(encoder.encode(lineOf({ event: 'error', data: failure })))
+        if (hasLeft) return
+        // The status is long sent.
+        controller.enqueue(encoder.encode(lineOf({ event: 'error', data: failed(error) })))
         controller.close()
       }
     },
     async cancel() {
+      hasLeft = true
       await events.return(undefined)
     },
   })

@@ -60,6 +60,8 @@ export interface NewJob {
 
 /** Milliseconds between two looks for jobs whose time is over. */
 const sweepEvery = 60_000
+/** Milliseconds after which a job that did not get further is told again to who follows it: proxies close connections that are silent. */
+const repeatEvery = 15_000
 
 interface Running {
   readonly stop: AbortController
@@ -76,6 +78,8 @@ export class Jobs {
   readonly #context: JobsContext
   readonly #records = new Map<string, JobRecord>()
   readonly #running = new Map<string, Running>()
+  /** called at the next change of any job */
+  readonly #followers = new Set<() => void>()
   /** uploads under way, by the ids of keys */
   readonly #coming = new Map<string, number>()
   readonly #closing = new AbortController()
@@ -167,6 +171,26 @@ export class Jobs {
     throw new QuernError('missing', `there is no job ${JSON.stringify(id.slice(0, 64))}; GET /jobs lists them`)
   }
 
+  /**
+   * The job as it is, and again whenever it has got further, until it has ended or is gone, the server stops or the signal fires. For a slow reader
+   * what lies between is left out.
+   */
+  async *follow(principal: Principal, id: string, left: AbortSignal): AsyncGenerator<JobRecord> {
+    let job: JobRecord | undefined = this.find(principal, id)
+    const over = AbortSignal.any([left, this.#closing.signal])
+    while (job) {
+      yield job
+      if (hasEnded(job)) return
+      const told: JobRecord = job
+      const repeat = new AbortController()
+      const time = this.#world.wait(repeatEvery, AbortSignal.any([over, repeat.signal])).then(() => repeat.abort())
+      while (!over.aborted && !repeat.signal.aborted && this.#records.get(id) === told) await this.#change(time)
+      repeat.abort()
+      if (over.aborted) return
+      job = this.#records.get(id)
+    }
+  }
+
   /** Bytes of the results of a job that has ended. */
   result(job: JobRecord, from: number, to: number): AsyncIterable<Uint8Array> {
     return this.#store.readResult(job.id, from, to)
@@ -186,6 +210,21 @@ export class Jobs {
     // It may have come to its end meanwhile.
     if (!hasEnded(now)) await this.#end({ ...now, state: 'cancelled' })
     return this.#records.get(id)!
+  }
+
+  /** Resolves at the next change of any job, or with `other`. */
+  async #change(other: Promise<void>): Promise<void> {
+    let wake = (): void => {}
+    const changed = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    this.#followers.add(wake)
+    await Promise.race([changed, other])
+    this.#followers.delete(wake)
+  }
+
+  #changed(): void {
+    for (const wake of this.#followers) wake()
   }
 
   #mustBeOpen(): void {
@@ -241,6 +280,7 @@ export class Jobs {
       await this.#end(now).catch((again: unknown) => {
         // The disk is full, perhaps. Not begun again and again: the next server goes on from what was recorded.
         this.#records.set(job.id, { ...now, ended: this.#iso() })
+        this.#changed()
         this.#context.log.warn(`job ${job.id} could not be recorded: ${messageOf(again)}`)
       })
     }
@@ -254,6 +294,7 @@ export class Jobs {
   async #save(job: JobRecord): Promise<void> {
     await this.#store.save(job)
     this.#records.set(job.id, job)
+    this.#changed()
   }
 
   #isOver({ expires }: JobRecord): boolean {
@@ -263,6 +304,7 @@ export class Jobs {
   async #remove(job: JobRecord): Promise<void> {
     await this.#store.remove(job.id)
     this.#records.delete(job.id)
+    this.#changed()
   }
 
   async #sweepAgainAndAgain(): Promise<void> {

@@ -78,6 +78,16 @@ const jobs: readonly Endpoint[] = [
     statuses: [501],
   },
   {
+    method: 'get',
+    path: '/jobs/{job}/events',
+    summary: 'The same as server-sent events, whenever the job has got further, until it has ended',
+    tag: 'Batch jobs',
+    answer: 'Events',
+    answers: { 'text/event-stream': 'Events' },
+    headers: ['last-event-id'],
+    statuses: [204, 501],
+  },
+  {
     method: 'delete',
     path: '/jobs/{job}',
     summary: 'Cancels a job that runs, removes one that has ended',

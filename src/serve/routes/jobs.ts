@@ -15,6 +15,7 @@ import { filesOf, formFrom, topKFrom } from '../predict-body.ts'
 import type { Principal } from '../principal.ts'
 import { RequestError } from '../request-error.ts'
 import { rowFormatOf } from '../row-inputs.ts'
+import { type ServerEvent, sseAnswer } from '../sse.ts'
 
 interface JobRequest {
   readonly model?: string | undefined
@@ -39,7 +40,7 @@ export const jobRequest: z.ZodType<JobRequest> = z.strictObject(settings)
 
 export const jobSettings: readonly string[] = Object.keys(settings)
 
-export function jobRoutes({ catalog, jobs }: AppContext): Hono<Gated> {
+export function jobRoutes({ catalog, gate, jobs }: AppContext): Hono<Gated> {
   const app = new Hono<Gated>()
   const mine = (c: Context<Gated>): { jobs: Jobs; principal: Principal } => {
     const { principal } = c.get('passage')
@@ -62,6 +63,14 @@ export function jobRoutes({ catalog, jobs }: AppContext): Hono<Gated> {
     const { jobs, principal } = mine(c)
     return c.json(shown(jobs.find(principal, c.req.param('job'))))
   })
+  app.get('/jobs/:job/events', (c) => {
+    const { jobs, principal } = mine(c)
+    const job = jobs.find(principal, c.req.param('job'))
+    // A browser asks again whenever a stream ends, until it is told that there is no more.
+    if (job.ended !== undefined && c.req.header('last-event-id') === eventOf(job).id) return c.body(null, 204)
+    const events = progressOf(jobs.follow(principal, job.id, c.get('passage').signal))
+    return sseAnswer(events, { failed: (error) => gate.onStreamError(error, c) })
+  })
   app.delete('/jobs/:job', async (c) => {
     const { jobs, principal } = mine(c)
     const left = await jobs.cancel(principal, c.req.param('job'))
@@ -82,6 +91,15 @@ function shown(job: JobRecord): Record<string, unknown> {
   const times = { created, started, ended, expires }
   const rows = { done: done.rows, failed: done.failed }
   return { id, model, version, state, progress, rows, failure, failures, format, results, topK, file, bytes, ...times }
+}
+
+/** Named by the state: a browser listens for 'running' and for 'done'. */
+function eventOf(job: JobRecord): ServerEvent {
+  return { event: job.state, id: `${job.state}-${job.done.rows}`, data: shown(job) }
+}
+
+async function* progressOf(jobs: AsyncIterable<JobRecord>): AsyncGenerator<ServerEvent> {
+  for await (const job of jobs) yield eventOf(job)
 }
 
 type Given = Omit<NewJob, 'model'> & { readonly model?: string | undefined }

@@ -6,6 +6,8 @@ import OpenAI, { AuthenticationError, BadRequestError, NotFoundError } from 'ope
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { owner, type SampleApp, sampleApp, samplePipeline } from '../../../test/sample-server.ts'
 import type { Pipeline } from '../../bundle/index.ts'
+import { createGate, type Gated } from '../gate.ts'
+import type { Passage } from '../passage.ts'
 import { type ServerEvent, sseAnswer } from '../sse.ts'
 
 let pipeline: Pipeline
@@ -104,7 +106,18 @@ describe('events', () => {
     yield { data: { ...about, choices: choice('two', 'stop') } }
     yield { data: { ...about, choices: [], usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 } } }
   }
-  const stream = (fail = false) => new Hono().post('/v1/chat/completions', () => sseAnswer(words(fail), '[DONE]'))
+  const lines: string[] = []
+  const passages: Passage[] = []
+  const log = { info: () => undefined, warn: (line: string) => void lines.push(line) }
+  const gate = createGate({
+    ...{ log, maxBodyBytes: 1e6, newId: () => 'id', clock: { now: () => 0 }, authenticate: () => owner },
+    observers: [(passage) => void passages.push(passage)],
+  })
+  const stream = (fail = false) =>
+    new Hono<Gated>().use(gate.middleware).post('/v1/chat/completions', (c) => {
+      const failed = (error: unknown): unknown => gate.onStreamError(error, c)
+      return sseAnswer(words(fail), { last: '[DONE]', failed })
+    })
 
   test('are read by the openai client to the end', async () => {
     const client = new OpenAI({ baseURL: 'http://quern/v1', apiKey: 'k', fetch: into(stream()) })
@@ -136,6 +149,9 @@ describe('events', () => {
       (async () => {
         for await (const _ of chunks);
       })(),
-    ).rejects.toThrow('the model broke')
+    ).rejects.toThrow('request id')
+    // The client is told as of any fault of the server's; log and observers get the reason, though the status was sent as 200.
+    expect(lines).toEqual(['request id failed: the model broke'])
+    expect(passages.at(-1)).toMatchObject({ status: 500, failure: 'the model broke' })
   })
 })

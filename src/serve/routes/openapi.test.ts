@@ -275,7 +275,8 @@ describe('the OpenAPI document', () => {
         const about = `${method} ${url} ${type} ${body.slice(0, 500)} -> ${answer.status} ${text.slice(0, 500)}`
         seen.add(answer.status)
         expect(answer.status, about).not.toBe(500)
-        if (answer.status === 503) refused.push(about)
+        // What nobody has asked yet is not loaded: its probe says so.
+        if (answer.status === 503 && !path.endsWith('/ready')) refused.push(about)
         const contentType = answer.headers.get('content-type')?.split(';')[0]
         // An empty or encoded part may lead to another route than the one that was meant.
         if (segment === '' || segment.includes('/') || /^\.{1,2}$/.test(segment)) return

@@ -39,7 +39,8 @@ export function errorsOf({ method, path, body, statuses = [] }: Endpoint): reado
 }
 
 /** Whether the answer is never JSON: then `answers` says all. */
-export const isNotJson = ({ answer }: Endpoint): boolean => ['Page', 'CsvResults', 'Measurements'].includes(answer)
+export const isNotJson = ({ answer }: Endpoint): boolean =>
+  ['Page', 'CsvResults', 'Measurements', 'Events'].includes(answer)
 
 export function openApi(version: string): Json {
   const paths: Record<string, Record<string, unknown>> = {}
@@ -147,7 +148,7 @@ function responsesOf(endpoint: Endpoint): Json {
   const isProbe = answer === 'Ready' || answer === 'ModelReady'
   return {
     [status]: { description: 'It worked', headers, content: types },
-    ...(statuses.includes(204) ? { 204: { description: 'It is gone', headers } } : {}),
+    ...(statuses.includes(204) ? { 204: { description: 'There is no more of it', headers } } : {}),
     ...(statuses.includes(206) ? { 206: { description: 'The range', headers, content: types } } : {}),
     ...Object.fromEntries(errors),
     ...(isProbe ? { 503: { description: 'Not now', headers, content: types } } : {}),

@@ -28,5 +28,10 @@ export const parameters: Readonly<Record<string, Parameter>> = {
     description: 'Bytes of JSON at the beginning of the body; the bytes of tensors follow',
     schema: { type: 'integer', minimum: 0 },
   },
+  'last-event-id': {
+    description:
+      'Of the last event that came: a job that has ended with it is answered 204, which tells a browser not to ask again',
+    schema: text,
+  },
   range: { description: 'One range of bytes, such as bytes=0-1023', schema: text },
 }

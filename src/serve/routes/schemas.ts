@@ -133,6 +133,11 @@ export const schemas: Readonly<Record<string, Schema>> = {
     'ended?': time,
     'expires?': { ...time, description: 'It and its files are removed then' },
   }),
+  Events: {
+    type: 'string',
+    description:
+      'Server-sent events: the state of the job as the name, the job as JSON; what failed on the way is named "error"',
+  },
   JobList: object({ jobs: listOf(ref('Job')) }),
   Server: object({ name: text, version: text, extensions: texts }),
   Live: object({ live: { const: true } }),
