@@ -40,7 +40,8 @@ function beginning(bytes: Uint8Array): string {
 function reason(error: unknown, bytes: Uint8Array): string {
   const message = messageOf(error).split('\n')[0]!
   if (/unsupported image format/i.test(message)) return `not a picture of a known format: ${beginning(bytes)}`
-  if (/pixel limit/i.test(message)) return `more than ${mostPixels / 1e6} million pixels`
+  if (/pixel limit/i.test(message))
+    return `the picture has more than ${mostPixels / 1e6} million pixels, which are not read: make it smaller`
   if (/premature|truncated|end of|read error|not enough/i.test(message)) return `truncated or damaged (${message})`
   return `damaged (${message})`
 }

@@ -12,6 +12,7 @@ import {
 } from '../bundle/index.ts'
 import type { Manifest } from '../contract/manifest.ts'
 import type { TrainingProfile } from '../contract/training-profile.ts'
+import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { ImageDecoder } from '../data/image-decoder.ts'
 import type { NamedTensors, Session } from '../runtime/backend.ts'
@@ -20,6 +21,7 @@ import { type BatchSettings, defaultBatchSettings } from './engine/batcher.ts'
 import type { Engine, EngineModel } from './engine/engine.ts'
 import type { QueueState } from './engine/scheduler.ts'
 import type { RunOptions } from './passage.ts'
+import { isSame } from './sync-catalog.ts'
 
 export interface BundleEntryOptions {
   readonly name: string
@@ -60,6 +62,11 @@ export function bundleEntry(options: BundleEntryOptions): CatalogEntry {
     bytes: size + engine.sessionsOf(size) * (copiesOfWeights * size + memoryOfSession),
     async load() {
       const bundle = await options.open()
+      if (!isSame(bundle.manifest, manifest)) {
+        throw new QuernError('input', `the bundle of model '${name}' is another than when it was listed`, {
+          hint: 'POST /admin/reload takes the new one.',
+        })
+      }
       const {
         maxRows = defaultBatchSettings.maxRows,
         maxDelayMilliseconds = defaultBatchSettings.maxDelayMilliseconds,

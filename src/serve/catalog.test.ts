@@ -76,7 +76,7 @@ describe('a catalog', () => {
     expect(events.slice(4)).toEqual(['-a/1', '+d/1'])
     c.release()
     catalog.add(entry('huge', '1', { bytes: 1000 }))
-    await expect(catalog.lease('huge')).rejects.toThrow('needs 1000 bytes, the server has 250')
+    await expect(catalog.lease('huge')).rejects.toThrow("model 'huge' needs 1 MB, the server has 0 MB for all models")
   })
 
   test('keeps a removed, unloaded or replaced version for those who use it', async () => {
@@ -189,5 +189,25 @@ describe('a configuration that is read again', () => {
     expect(changes).toEqual({ loaded: ['a/2', 'c/1'], removed: ['a/1'] })
     expect(events.sort()).toEqual(['+a/2', '+c/1', '-a/1', '-a/2'])
     expect(catalog.find('a').version).toBe('2')
+  })
+
+  test('takes up what was changed in the manifest alone', async () => {
+    const { catalog, entry } = setUp()
+    const before = entry('a', '1')
+    await syncCatalog(catalog, [before], {})
+    const after = { ...before, manifest: { ...before.manifest, labels: ['an ant', 'bee', 'cat', 'dog', 'eel'] } }
+    expect(await syncCatalog(catalog, [after], {})).toEqual({ loaded: ['a/1'], removed: [] })
+    expect(catalog.find('a').manifest.labels[0]).toBe('an ant')
+  })
+
+  test('is refused with a model that has no room even alone, before anything changes', async () => {
+    const { catalog, entry, events } = setUp(150 * 2 ** 20)
+    await syncCatalog(catalog, [entry('a', '1')], {})
+    const large = entry('b', '1', { bytes: 150 * 2 ** 20 + 1 })
+    await expect(syncCatalog(catalog, [entry('a', '1', { hash: 'new' }), large], {})).rejects.toMatchObject({
+      kind: 'config',
+      message: "model 'b' needs 151 MB, the server has 150 MB for all models",
+    })
+    expect([events, catalog.names]).toEqual([['+a/1'], ['a']])
   })
 })

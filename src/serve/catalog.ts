@@ -118,11 +118,11 @@ export class Catalog {
   }
 
   /** The only model's name; when there are several, one must be named. */
-  only(): string {
+  only(where = '/predict/'): string {
     const { names } = this
     if (names.length === 1) return names[0]!
     const hint = names.length === 0 ? undefined : `Known: ${names.join(', ')}.`
-    const example = names.length === 0 ? '' : `, as in /predict/${names[0]}`
+    const example = names.length === 0 ? '' : `, as in ${where}${names[0]}`
     throw new QuernError('input', `this server has ${names.length} models: name one${example}`, { hint })
   }
 
@@ -185,6 +185,19 @@ export class Catalog {
     this.#makeRoom(fresh)
   }
 
+  /** Throws `config` for a version that has no room even alone: it could never be loaded. */
+  checkSize({ name, bytes }: Pick<CatalogEntry, 'name' | 'bytes'>): void {
+    if (bytes <= this.#memoryBytes) return
+    throw new QuernError('config', this.#tooLarge(name, bytes), {
+      hint: 'Raise memory (--memory), or leave the model out. What a model needs is about its size twice for each worker.',
+    })
+  }
+
+  #tooLarge(name: string, bytes: number): string {
+    const [needed, all] = [Math.ceil(bytes / 2 ** 20), Math.floor(this.#memoryBytes / 2 ** 20)]
+    return `model '${name}' needs ${needed} MB, the server has ${all} MB for all models`
+  }
+
   /** Takes a version away: no new request gets it, those that have it finish. */
   remove(name: string, version: string): void {
     const gone = this.#exact(name, version)
@@ -240,12 +253,7 @@ export class Catalog {
 
   async #load(slot: Slot): Promise<LoadedModel> {
     const { name, bytes } = slot.entry
-    if (bytes > this.#memoryBytes) {
-      throw new RequestError(
-        503,
-        `model '${name}' needs ${bytes} bytes, the server has ${this.#memoryBytes} for all models`,
-      )
-    }
+    if (bytes > this.#memoryBytes) throw new RequestError(503, this.#tooLarge(name, bytes))
     // Everybody who asks meanwhile waits for the same.
     if (!slot.loading) {
       this.#makeRoom(slot)

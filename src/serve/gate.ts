@@ -113,7 +113,10 @@ export function createGate(options: GateOptions): Gate {
     }
     const own = runningOf.get(principal.id) ?? 0
     if (own >= (principal.maxRunning ?? Infinity)) {
-      throw new RequestError(429, `this key has ${own} requests running, as many as it may have`)
+      throw new RequestError(
+        429,
+        `this key has ${own} ${own === 1 ? 'request' : 'requests'} running, as many as it may have`,
+      )
     }
     runningOf.set(principal.id, own + 1)
     passage.hold(() => {

@@ -1,4 +1,5 @@
 /** Makes a catalog hold what a configuration lists, while it is in use: new and changed versions are swapped in, others leave. */
+import type { Manifest } from '../contract/manifest.ts'
 import type { Aliases } from './aliases.ts'
 import type { Catalog, CatalogEntry } from './catalog.ts'
 
@@ -19,10 +20,11 @@ export async function syncCatalog(
 ): Promise<CatalogChanges> {
   const loaded: string[] = []
   const removed: string[] = []
+  for (const entry of entries) catalog.checkSize(entry)
   const before = new Map(catalog.all.map((info) => [addressOf(info), info]))
   for (const entry of entries) {
     const old = before.get(addressOf(entry))
-    if (old && contentOf(old) === contentOf(entry)) continue
+    if (old && isSame(old.manifest, entry.manifest)) continue
     await catalog.swap(entry)
     loaded.push(addressOf(entry))
   }
@@ -40,6 +42,9 @@ export async function syncCatalog(
 }
 
 const addressOf = ({ name, version }: Pick<CatalogEntry, 'name' | 'version'>): string => `${name}/${version}`
+
+/** Whether a bundle is as it was, its labels and preprocessing too. */
+export const isSame = (a: Manifest, b: Manifest): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** What makes two versions the same model: the checksums of their files. */
 export const contentOf = ({ manifest }: Pick<CatalogEntry, 'manifest'>): string =>

@@ -133,6 +133,7 @@ export function jsonFromTensor({ dtype, data }: Tensor, what: string): unknown[]
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing'
+  // A number such as 1e999 is infinite here, which JSON has no word for.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing')
   return text.length > 40 ? `${text.slice(0, 37)}...` : text
 }

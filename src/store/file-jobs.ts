@@ -170,7 +170,17 @@ async function namedFile(folder: string | undefined, name: string): Promise<stri
   const root = await realpath(folder).catch((cause: unknown) => {
     throw fileError('read', folder, cause)
   })
-  const path = await realpath(join(root, ...partsOf(name))).catch((cause: unknown) => {
+  let parts: readonly string[]
+  try {
+    parts = partsOf(name)
+  } catch (cause) {
+    throw new QuernError(
+      'input',
+      `'file' is a path within the server's folder, without '..', received ${JSON.stringify(name.slice(0, 100))}`,
+      { cause },
+    )
+  }
+  const path = await realpath(join(root, ...parts)).catch((cause: unknown) => {
     throw missing(cause)
   })
   // A link may lead anywhere.

@@ -49,6 +49,7 @@ describe.sequential('quern keys', () => {
     [['create', 'x', '--expires', '2020-01-01'], 2, '--expires must be a time to come'],
     [['create', 'x', '--expires', 'soon'], 2, '--expires must be a time to come'],
     [['create', 'x', '--priority', '-1'], 2, '--priority must be a whole number'],
+    [['list', 'shop'], 2, "quern keys list takes no key, received 'shop'"],
     [['revoke'], 2, 'which key?'],
     [['revoke', 'zzz'], 1, "there is no key 'zzz'"],
   ])('%j is refused', async (argv, code, message) => {

@@ -31,7 +31,10 @@ export const keys: Command = {
     const { openKeys } = await import('../access.ts')
     const store = openKeys(context.world)
     if (action === 'create') return createKey(context, store, subject, options)
-    if (action === 'list') return listKeys(context, store)
+    if (action === 'list') {
+      if (subject !== undefined) throw new QuernError('config', `quern keys list takes no key, received '${subject}'`)
+      return listKeys(context, store)
+    }
     if (action === 'revoke') return revokeKey(context, store, subject)
     throw new QuernError('config', `quern keys has no action '${action}'. ${suggestion(action, actions)}`)
   },

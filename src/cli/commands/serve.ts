@@ -1,9 +1,7 @@
 import { availableParallelism } from 'node:os'
 import type { ServeConfig } from '../../serve/config.ts'
 import type { StructuredLog } from '../../serve/watch/passage-log.ts'
-import type { Access } from '../access.ts'
 import { type Command, type Context, modelOption } from '../command.ts'
-import { harmless } from '../render/text-width.ts'
 import type { ServedWatching } from '../served-watching.ts'
 import type { StopReason, World } from '../world.ts'
 
@@ -95,16 +93,12 @@ export const serve: Command = {
         version: versions.quern ?? '',
         ...{ watching, requestLog: structured?.observer },
       })
-      const listed = catalog.all.map(({ name, version, manifest: { task, labels } }) => ({
-        name,
-        version,
-        task,
-        labels,
-      }))
+      const listed = catalog.all.map(({ name, version, manifest }) => ({ name, version, manifest }))
       const models = listed.map(({ name, version }) => ({ name, version }))
       terminal.record({ type: 'listening', url: server.url, models, access: access.kind, key: access.key })
       if (access.kind === 'public')
         terminal.warn('--public: whoever reaches the server may use the models, without a key')
+      const { listeningLines } = await import('../render/listening.ts')
       terminal.print(...listeningLines(server.url, listed, access, terminal.colors.bold))
       const reason = await stopped.reason
       if (reason === 'SIGINT') terminal.note('finishing what runs; Ctrl-C again stops at once')
@@ -129,20 +123,6 @@ async function structuredLog({ watch }: ServeConfig, { stderr }: World): Promise
   return createStructuredLog(stderr)
 }
 
-interface Listed {
-  readonly name: string
-  readonly version: string
-  readonly task: string
-  readonly labels: readonly string[]
-}
-
-/** What /predict takes, for the first model. */
-function exampleBody([first]: readonly Listed[]): string {
-  return first?.task.startsWith('tabular-')
-    ? "-H 'Content-Type: text/csv' --data-binary @rows.csv"
-    : '--data-binary @picture.png'
-}
-
 function firstStop({ world }: Context): { reason: Promise<StopReason>; release(): void } {
   let release = (): void => undefined
   const reason = new Promise<StopReason>((resolve) => {
@@ -154,28 +134,4 @@ function firstStop({ world }: Context): { reason: Promise<StopReason>; release()
     })
   })
   return { reason, release: () => release() }
-}
-
-function listeningLines(
-  url: string,
-  models: readonly Listed[],
-  { kind, key }: Access,
-  bold: (text: string) => string,
-): string[] {
-  const list = models.map(({ name, version, task, labels }) => {
-    const classes = labels.length > 0 ? `, ${labels.length} classes` : ''
-    return `  ${harmless(name)}, version ${version}: ${harmless(task)}${classes}`
-  })
-  const header = kind === 'public' ? '' : ` -H 'Authorization: Bearer ${key ?? 'KEY'}'`
-  const about = key === undefined ? [] : ['', `There are no keys yet. For this run, and not shown again: ${bold(key)}`]
-  return [
-    `listening on ${bold(url)}`,
-    ...list,
-    ...about,
-    '',
-    `  curl ${url}/v2/health/ready`,
-    `  curl${header} ${exampleBody(models)} ${url}/predict${models.length > 1 ? `/${models[0]!.name}` : ''}`,
-    '',
-    'Ctrl-C stops it after the requests that run',
-  ]
 }

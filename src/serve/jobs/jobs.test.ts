@@ -188,7 +188,7 @@ describe('what cannot be', () => {
       '{"model":"price","file":"../secret.csv"}',
       'application/json',
       400,
-      'is no key of a blob',
+      "'file' is a path within the server's folder, without '..'",
     ],
     [
       'a link out of the folder',

@@ -49,7 +49,7 @@ export function jobRoutes({ catalog, gate, jobs }: AppContext): Hono<Gated> {
   }
   app.post('/jobs', async (c) => {
     const { jobs, principal } = mine(c)
-    const { model = catalog.only(), ...asked } = await newJobFrom(c, jobs.limits.maxFileBytes)
+    const { model = catalog.only('model='), ...asked } = await newJobFrom(c, jobs.limits.maxFileBytes)
     const job = await jobs.create(principal, { ...asked, model })
     c.get('passage').model = job.model
     c.get('passage').version = job.version
