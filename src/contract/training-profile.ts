@@ -39,7 +39,10 @@ export interface TrainingProfile {
 export const mostBins = 200
 export const mostMeasures = 200
 
-const name = z.string().max(500)
+/** Characters of a name: longer ones are shortened. */
+export const longestName = 500
+
+const name = z.string().max(longestName)
 const count = z.int().nonnegative()
 
 const numbers = z

@@ -8,6 +8,9 @@ const list = (names: readonly string[]): string =>
   names.length <= 5 ? names.join(', ') : `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
+export const repeatedRows = (rows: number): string =>
+  rows === 1 ? '1 row repeats an earlier one' : `${rows.toLocaleString('en-US')} rows repeat an earlier one`
+
 /** A column that alone is right this often is suspicious, unless guessing is nearly as good. */
 const suspicious = 0.995
 
@@ -53,7 +56,7 @@ const time: Rule = ({ time: found }) =>
   })
 
 const repeated: Rule = ({ duplicates: { rows, first } }) =>
-  rows > 0 ? [`${rows} rows repeat an earlier one (${list(first)}).`] : []
+  rows > 0 ? [`${repeatedRows(rows)} (${list(first)}).`] : []
 
 const lonely: Rule = ({ labels, splits }) => {
   const counts = labels.map((_, i) => Object.values(splits).reduce((sum, { classes }) => sum + classes[i]!, 0))
@@ -146,7 +149,9 @@ const rules: readonly Rule[] = [
   small,
   ({ skipped }) =>
     skipped.length > 0
-      ? [`${skipped.length} rows were left out: ${list(skipped.map(({ name, reason }) => `${name} (${reason})`))}.`]
+      ? [
+          `${skipped.length === 1 ? '1 row was' : `${skipped.length} rows were`} left out: ${list(skipped.map(({ name, reason }) => `${name} (${reason})`))}.`,
+        ]
       : [],
   ({ notes }) => notes.map((note) => note[0]!.toUpperCase() + note.slice(1)),
 ]

@@ -16,7 +16,7 @@ import { type EncodedColumn, type RowSink, rowBytesOf } from './encode-rows.ts'
 import { type CacheLimits, pruneCache } from './prune-cache.ts'
 
 /** Raised whenever the same settings give other rows. */
-const version = 1
+const version = 2
 
 /** Bytes that are read and hashed at once. */
 const chunk = 1 << 22

@@ -85,6 +85,8 @@ export interface TableProfileInput {
 const withoutTop: ReadonlySet<ColumnKind> = new Set(['number', 'date', 'text', 'image', 'audio'])
 const bins = 20
 const listed = 10
+/** rows of one group */
+const mostNamed = 4
 
 /** The profile of a table whose rows were divided. */
 export function profileTable(input: TableProfileInput): TableProfile {
@@ -121,7 +123,7 @@ export function profileTable(input: TableProfileInput): TableProfile {
     skipped: report.broken,
     notes,
   }
-  return { ...profile, advice: [...report.warnings, ...tableAdvice(profile)] }
+  return { ...profile, advice: tableAdvice(profile) }
 }
 
 /** Of the values, each counted once, this share must be numbers with a comma. */
@@ -195,6 +197,13 @@ function topOf(column: Column, rows: number): NonNullable<ColumnProfile['top']> 
     .map(([value, count]) => ({ value, count }))
 }
 
+/** Of rows that are the same: the first few. */
+function namesOf(rows: readonly number[], nameOfRow: (row: number) => string): string {
+  const more = rows.length - mostNamed
+  const names = rows.slice(0, mostNamed).map((row) => nameOfRow(row))
+  return `${names.join(' = ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
 function duplicatesOf({ table, targets, splits, used, nameOfRow }: TableProfileInput): TableProfile['duplicates'] {
   const columns = used.map((name) => table.columns.get(name)!)
   const goals = targets.map((name) => table.columns.get(name)!)
@@ -222,7 +231,7 @@ function duplicatesOf({ table, targets, splits, used, nameOfRow }: TableProfileI
     if (answers.size > 1) contradictions += group.length
     for (const same of answers.values()) {
       rows += same.length - 1
-      if (same.length > 1 && first.length < listed) first.push(same.map((row) => nameOfRow(row)).join(' = '))
+      if (same.length > 1 && first.length < listed) first.push(namesOf(same, nameOfRow))
       if (!same.some((row) => owner.get(row) === 'train')) continue
       for (const row of same) {
         const split = owner.get(row)

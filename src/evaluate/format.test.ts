@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { countOf, decimal, duration, metricTitle, percent, percentRange } from './format.ts'
+import { compact, countOf, decimal, duration, metricTitle, percent, percentRange } from './format.ts'
 
 it.each([
   [0.9874, 2, '98.74\u00a0%'],
@@ -15,9 +15,19 @@ it.each([
   [0.05, '0.0500'],
   [2.3049, '2.30'],
   [1234.5, '1,235'],
+  [1_053_212.4, '1,053,212'],
+  [-250_000, '-250,000'],
+  [3e14, '3.0e+14'],
   [0.00025, '2.5e-4'],
   [Number.POSITIVE_INFINITY, 'not defined'],
 ])('decimal(%d) is %s', (n, text) => expect(decimal(n)).toBe(text))
+
+it.each([
+  [0.05, '0.0500'],
+  [9999, '9,999'],
+  [1_250_000, '1.25M'],
+  [-40_000, '-40K'],
+])('compact(%d) is %s', (n, text) => expect(compact(n)).toBe(text))
 
 it.each([
   ['accuracy', 'Accuracy'],

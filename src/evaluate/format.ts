@@ -25,14 +25,20 @@ export function percent(share: number, digits = 1): string {
 export const percentRange = ({ low, high }: Interval, digits = 1): string =>
   `${(low * 100).toFixed(digits)}\u00a0–\u00a0${(high * 100).toFixed(digits)}\u00a0%`
 
-/** Three significant digits without an exponent unless the number is very small or large: `0.0412`, `3.1e-7`. */
+/** Three significant digits or all whole ones, without an exponent unless the number is very small or large: `0.0412`, `1,053,212`, `3.1e-7`. */
 export function decimal(n: number): string {
   if (!Number.isFinite(n)) return 'not defined'
   if (n === 0) return '0'
   const size = Math.abs(n)
-  if (size >= 1e5 || size < 1e-3) return n.toExponential(1)
+  if (size >= 1e12 || size < 1e-3) return n.toExponential(1)
   return size >= 1000 ? whole(n) : n.toPrecision(3)
 }
+
+const shortFormat = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 })
+
+/** As `decimal`, for the little room beside an axis: `1.25M`. */
+export const compact = (n: number): string =>
+  Math.abs(n) >= 1e4 && Math.abs(n) < 1e15 ? shortFormat.format(n) : decimal(n)
 
 /** `41 s`, `3 min 20 s`, `2 h 5 min` */
 export function duration(seconds: number): string {

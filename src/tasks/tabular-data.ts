@@ -52,10 +52,13 @@ async function loadOrigin(
   const { config, answer, targets } = loading
   const { missing, clean, memory } = config.data
   const { hints, wishes, ignore } = columnSettings(config.data)
-  // A class may be written as a number.
-  const goals = targets.flatMap((name, i) => {
+  // A class may be written as a number, and keeps its name.
+  const goals = targets.map((name, i) => {
     const form: TargetForm = typeof answer === 'string' ? answer : answer[i]!
-    return form === 'class' ? [] : [[name, { kind: form, ...hints[name] }] as const]
+    return [
+      name,
+      form === 'class' ? { ...hints[name], isTarget: true } : { kind: form, ...hints[name], isTarget: true },
+    ] as const
   })
   const wanted = { ...hints, ...Object.fromEntries(goals) }
   const file = await openOrigin(origin, {
@@ -122,7 +125,7 @@ async function loadWhole(of: WholeTable, cache: EncodedCache | undefined, loadin
   const preprocessing = kept.length > 0 ? { ...prepared.preprocessing, clean: kept } : prepared.preprocessing
   const thinned =
     every > 1 ? [`Of ${found.rows} rows one in ${every} was looked at: more do not fit into data.memory.`] : []
-  const notes = [...thinned, ...prepared.notes]
+  const notes = [...thinned, ...stops(of, dropped.length, loading), ...prepared.notes]
   const report = {
     examples: table.rows,
     broken: [
@@ -151,11 +154,27 @@ async function loadWhole(of: WholeTable, cache: EncodedCache | undefined, loadin
       profileTable({
         ...{ table, schema, targets, splits: assignment as Record<string, Int32Array>, notes, used, nameOfRow },
         labels: answer === 'class' && targets.length === 1 ? labels : [],
-        report: { ...report, warnings: notes },
+        report,
         // How much a column says alone is told of one class and of one number.
         told: answer !== 'set' && targets.length === 1 && tableColumn(table, targets[0]!).kind !== 'vector',
       }),
   }
+}
+
+/** What an inspection leaves out, and training may not. */
+function stops({ file }: WholeTable, dropped: number, { config, options, targets }: TableLoading): string[] {
+  if (!options.skipBroken) return []
+  const { onBroken, onMissingTarget } = config.data
+  return [
+    ...(file.skipped.length > 0 && onBroken === 'fail'
+      ? ["training stops at lines that do not fit: mend them, or leave them out with data.onBroken: 'skip'."]
+      : []),
+    ...(dropped > 0 && onMissingTarget === 'fail'
+      ? [
+          `training stops at a row without ${targets.map((name) => `'${name}'`).join(', ')}: fill it in, or leave such rows out with data.onMissingTarget: 'skip'.`,
+        ]
+      : []),
+  ]
 }
 
 async function chunksOf({ file, found, every }: WholeTable, { signal, onProgress }: LoadOptions): Promise<Table[]> {

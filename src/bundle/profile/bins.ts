@@ -1,5 +1,5 @@
 /** Counts of values in bins: made of training data, and the bin of a value that comes later. */
-import type { Bins, NameBins, NumberBins } from '../../contract/training-profile.ts'
+import { type Bins, longestName, type NameBins, type NumberBins } from '../../contract/training-profile.ts'
 import type { Measure } from './measures.ts'
 
 /** Quantiles that bound bins of numbers: what is fewer is exact. */
@@ -7,8 +7,17 @@ const quantiles = 100
 /** Names with a bin of their own. More would make chance look like drift: each bin adds to the stability index. */
 const commonest = 9
 
+/**
+ * What stands for a name in a profile: a text of thousands of characters is told from others by its beginning and its length. Names that agree
+ * in both share a bin.
+ */
+export const shortName = (name: string): string =>
+  name.length <= longestName ? name : `${name.slice(0, longestName - 20)}… (${name.length})`
+
 /** @param values one for each example; NaN counts as missing */
-export function binsFrom({ name, values: names }: Measure, values: Float64Array): Bins {
+export function binsFrom(measure: Measure, values: Float64Array): Bins {
+  const name = shortName(measure.name)
+  const names = measure.values?.map(shortName)
   const present = values.filter((value) => !Number.isNaN(value))
   const missing = values.length - present.length
   return names ? nameBins(name, names, present, missing) : numberBins(name, present.sort(), missing)
@@ -39,8 +48,13 @@ function edgesOf(sorted: Float64Array): number[] {
 }
 
 function nameBins(name: string, names: readonly string[], places: Float64Array, missing: number): NameBins {
+  const firsts = new Map<string, number>()
+  for (const [place, text] of names.entries()) if (!firsts.has(text)) firsts.set(text, place)
   const counts = new Map<number, number>()
-  for (const place of places) counts.set(place, (counts.get(place) ?? 0) + 1)
+  for (const place of places) {
+    const at = firsts.get(names[place] ?? '') ?? place
+    counts.set(at, (counts.get(at) ?? 0) + 1)
+  }
   const common = [...counts]
     .filter(([place]) => names[place] !== undefined && names[place] !== '')
     .sort(([a, m], [b, n]) => n - m || a - b)
@@ -71,6 +85,6 @@ export function binner(bins: Bins, { values: names = [] }: Measure): (value: num
   }
   const bin = new Map(bins.values.map((value, i) => [value, i]))
   const others = bins.values.length
-  const places = names.map((value) => bin.get(value) ?? others)
+  const places = names.map((value) => bin.get(shortName(value)) ?? others)
   return (place) => (Number.isNaN(place) ? missing : (places[place] ?? others))
 }

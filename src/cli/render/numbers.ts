@@ -1,10 +1,11 @@
 /** Numbers as people read them in a terminal. */
 
-/** Four digits that say something: 0.1234, 12.35, 1.2e-5. */
+/** Four digits that say something, or all whole ones: 0.1234, 12.35, 1,053,212, 1.2e-5. */
 export function formatScore(value: number): string {
   if (value === 0) return '0'
   const size = Math.abs(value)
-  if (size < 1e-4 || size >= 1e6) return value.toExponential(2)
+  if (size < 1e-4 || size >= 1e12) return value.toExponential(2)
+  if (size >= 1000) return formatCount(Math.round(value))
   return size < 1 ? value.toFixed(4) : value.toPrecision(4)
 }
 

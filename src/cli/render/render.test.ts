@@ -38,15 +38,17 @@ describe('width', () => {
 
 describe('numbers', () => {
   test('scores', () => {
-    expect([0, 0.98765, 1, 12.3456, 123456, 1e-5, 2e7, -0.5].map(formatScore)).toEqual([
+    expect([0, 0.98765, 1, 12.3456, 123456, 1e-5, 2e7, -0.5, -1234.56, 2.5e13].map(formatScore)).toEqual([
       '0',
       '0.9877',
       '1.000',
       '12.35',
-      '1.235e+5',
+      '123,456',
       '1.00e-5',
-      '2.00e+7',
+      '20,000,000',
       '-0.5000',
+      '-1,235',
+      '2.50e+13',
     ])
   })
   test('durations, bytes, shares, names', () => {

@@ -1,4 +1,5 @@
 /** The profile of a table as text. */
+import { repeatedRows } from '../../data/table-advice.ts'
 import { beyondGuessing } from '../../data/table-leakage.ts'
 import type { ColumnProfile, TableProfile } from '../../data/table-profile.ts'
 import type { Terminal } from '../terminal.ts'
@@ -56,7 +57,7 @@ export function tableProfileLines(profile: TableProfile, { colors, width }: Term
       : []),
     '',
     ...parts,
-    `${'duplicates'.padEnd(12)} ${duplicates.rows === 0 ? 'none' : `${formatCount(duplicates.rows)} rows repeat an earlier one`}`,
+    `${'duplicates'.padEnd(12)} ${duplicates.rows === 0 ? 'none' : repeatedRows(duplicates.rows)}`,
     ...(near.pairs > 0 ? [`${'nearly same'.padEnd(12)} ${formatCount(near.pairs)} pairs of rows`] : []),
     ...cleaningLines(cleaned),
     '',

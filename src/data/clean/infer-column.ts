@@ -1,7 +1,7 @@
 /** What a column of cleaned values holds: looked at again, since texts may have become numbers. */
 import { QuernError } from '../../core/errors.ts'
 import type { ColumnHint } from '../sources/decide-kind.ts'
-import { booleanTexts, columnFromValues } from '../table/cells.ts'
+import { booleanTexts, columnFromValues, keepsTexts } from '../table/cells.ts'
 import { dateFormats, parseDate } from '../table/date-formats.ts'
 import type { Column, ColumnKind } from '../table/table.ts'
 import { type CellValue, numberOf } from './value-rules.ts'
@@ -22,7 +22,8 @@ export function columnFromCleaned(
   cells: readonly CellValue[],
   { hint, nameOf }: { hint: ColumnHint; nameOf(row: number): string },
 ): { column: Column; format: string | undefined } {
-  const { kind, format } = hint.kind || hint.format ? { kind: hint.kind ?? 'date', format: hint.format } : infer(cells)
+  const { kind, format } =
+    hint.kind || hint.format ? { kind: hint.kind ?? 'date', format: hint.format } : infer(cells, hint)
   const form = { name, kind, format, missing: [] }
   const wrong: number[] = []
   if (kind === 'number' && !hint.kind) {
@@ -60,13 +61,14 @@ function named(
   return error
 }
 
-function infer(cells: readonly CellValue[]): Inferred {
+function infer(cells: readonly CellValue[], hint: ColumnHint): Inferred {
   const present = cells.filter((cell) => cell !== undefined)
   const all = (test: (cell: string | number | boolean) => boolean): boolean => present.every(test)
   const numbers = present.reduce<number>((sum, cell) => sum + (numberOf(cell) === undefined ? 0 : 1), 0)
   if (present.length === 0 || numbers >= most * present.length) return { kind: 'number' }
   if (all((cell) => typeof cell === 'boolean' || booleanTexts[String(cell).toLowerCase()] !== undefined)) {
-    return { kind: 'boolean' }
+    const isTexts = present.every((cell) => typeof cell === 'string')
+    return { kind: isTexts && keepsTexts(hint, new Set(present).size) ? 'category' : 'boolean' }
   }
   const formats = dateFormats.filter((format) => all((cell) => parseDate(String(cell), format) !== undefined))
   if (formats.length === 1) return { kind: 'date', format: formats[0] }

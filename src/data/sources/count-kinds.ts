@@ -1,7 +1,7 @@
 /** How many cells of columns of texts are numbers, booleans, dates of each format: counted in SQL, over all rows. */
 import { QuernError } from '../../core/errors.ts'
 import { booleanTexts } from '../table/cells.ts'
-import { dateFormats } from '../table/date-formats.ts'
+import { dateFormats, dateLengths } from '../table/date-formats.ts'
 import { type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
 import { mostCodes } from './enum-codes.ts'
 
@@ -15,7 +15,7 @@ export const asDate = (text: string, format: string): string => `try_strptime(${
 /** Parsing what is no date is dear: what cannot be one of the known formats is not tried. Strptime leaves tabs around a date out. */
 export const dateCandidate = (c: string): string => {
   const text = `trim(${c}, E' \\t\\n\\x0b\\f\\r')`
-  return `(CASE WHEN length(${text}) BETWEEN 8 AND 20 AND ${text} >= '0' AND ${text} < ':' THEN ${c} END)`
+  return `(CASE WHEN length(${text}) BETWEEN ${dateLengths.least} AND ${dateLengths.most} AND ${text} >= '0' AND ${text} < ':' THEN ${c} END)`
 }
 
 export interface Counts {

@@ -80,14 +80,10 @@ function guess(lines: readonly string[]): string {
 }
 
 function checked(given: readonly string[], file: string): string[] {
-  const names = given.map((name) => name.trim())
+  // What writes the numbers of its rows in front of them, as pandas does, leaves their column without a name.
+  const names = given.map((name, i) => name.trim() || `column ${i + 1}`)
   const seen = new Map<string, number>()
   for (const [i, name] of names.entries()) {
-    if (name === '') {
-      throw new QuernError('input', `${file}: column ${i + 1} of ${names.length} has no name`, {
-        hint: 'Name it in the first line, or give all names as data.csv.names.',
-      })
-    }
     // DuckDB compares names without regard to case.
     const other = seen.get(name.toLowerCase())
     if (other !== undefined) {

@@ -1,5 +1,6 @@
 /** The kind of a column by the counts of what its cells can be read as, or an error that names the rows that do not fit. */
 import { QuernError } from '../../core/errors.ts'
+import { keepsTexts } from '../table/cells.ts'
 import { dateFormats } from '../table/date-formats.ts'
 import type { ColumnKind } from '../table/table.ts'
 import { asBoolean, asDate, asNumber, type CountOptions, type Counts, dateCandidate } from './count-kinds.ts'
@@ -9,6 +10,8 @@ import { query, sqlName } from './duckdb.ts'
 export interface ColumnHint {
   readonly kind?: ColumnKind | undefined
   readonly format?: string | undefined
+  /** holds the answers: two texts that mean true and false stay as they are written */
+  readonly isTarget?: boolean | undefined
 }
 
 export interface InferredColumn {
@@ -50,7 +53,7 @@ export async function decideKind(options: DecideOptions, name: string, counts: C
     throw await mixed(options, name, counts, 'numbers', numbers, asNumber(sqlName(name)))
   }
   if (kind === 'boolean' || (kind === undefined && booleans === count)) {
-    if (booleans === count) return made('boolean')
+    if (booleans === count) return made(keepsTexts(hint, distinct) ? 'category' : 'boolean')
     throw await mixed(options, name, counts, 'true or false', booleans, asBoolean(sqlName(name)))
   }
   if (kind === 'date' || (kind === undefined && anyDate >= mostRight * count)) {

@@ -60,7 +60,6 @@ describe('a CSV file', () => {
     ],
     ['numbers as names', '1,2\n3,4\n', {}, /the first line holds numbers \(1, 2\), not names/],
     ['a name twice', 'a,A\n1,2\n', {}, /columns 1 and 2 are both named 'A'/],
-    ['no name', 'a,\n1,2\n', {}, /column 2 of 2 has no name/],
     ['another encoding', Uint8Array.of(97, 44, 98, 10, 0xe9, 44, 49, 10), {}, /the bytes are not UTF-8/],
     ['a quote that is left open', 'a,b\n1,"2\n3,4\n', {}, /bad\.csv/],
     [
@@ -106,6 +105,11 @@ describe('a CSV file', () => {
 })
 
 describe('other files', () => {
+  it('JSON lines with an object that does not end name the file and the line', async () => {
+    const text = `{"a":1}\n{"a":\n{"a":3}\n`
+    await expect(read('bad.jsonl', text)).rejects.toThrow(/^bad\.jsonl: malformed JSON, at byte \d+ in line \d+: /)
+  })
+
   it('JSON lines and Parquet give the same table', async () => {
     const lines = ['{"n":1,"t":"a","b":true}', '{"n":null,"t":"b","b":false}', '{"n":3,"t":null,"b":true}']
     const json = await read('rows.jsonl', `${lines.join('\n')}\n`)

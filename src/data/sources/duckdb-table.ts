@@ -12,6 +12,7 @@ import type { ColumnHint } from './decide-kind.ts'
 import { connectDuckDb, type DuckDBConnection, query, sqlName, sqlText } from './duckdb.ts'
 import { type EnumCodes, enumCodes, fewestRows, mostCodes } from './enum-codes.ts'
 import { inferKinds } from './infer-kinds.ts'
+import { fileError } from './read-error.ts'
 import type { TableOrigin } from './table-origin.ts'
 
 /** How the columns of a table are read. */
@@ -194,7 +195,11 @@ class DuckDbTable implements TableSource {
   }
 
   #checkNames(known: readonly string[]): void {
-    for (const name of [...Object.keys(this.#options.columns ?? {}), ...(this.#options.ignore ?? [])]) {
+    // Whoever knows the targets says what is wrong with them.
+    const named = Object.entries(this.#options.columns ?? {}).flatMap(([name, { isTarget }]) =>
+      isTarget ? [] : [name],
+    )
+    for (const name of [...named, ...(this.#options.ignore ?? [])]) {
       if (known.includes(name)) continue
       throw new QuernError(
         'config',
@@ -217,8 +222,18 @@ class DuckDbTable implements TableSource {
       hints: this.#options.columns ?? {},
       file: this.what,
       nameOfRow: (row) => this.#origin.nameOfRow(row).replace(`${this.what} `, ''),
+      noRows: () => this.#noRows(),
       isLarge: this.#origin.isLarge,
     })
+  }
+
+  /** A table whose rows were all left out has rows. */
+  async #noRows(): Promise<QuernError> {
+    const skipped = await this.#origin.skipped(this.#connection)
+    const [first] = skipped
+    if (!first) return new QuernError('input', `${this.what} has no rows below its header`)
+    const { message, hint } = fileError(first.reason, first.name, undefined)
+    return new QuernError('input', `${message}; no row is left of ${skipped.length}`, { hint })
   }
 
   /** Columns that the origin itself types; a number may be meant as a name. */

@@ -1,5 +1,5 @@
 /** What kind of values each column of texts holds: every row is looked at, in SQL, a few hundred columns at a time. */
-import { QuernError } from '../../core/errors.ts'
+import type { QuernError } from '../../core/errors.ts'
 import { areNames, type Counts, countKinds, everything, type Look } from './count-kinds.ts'
 import {
   type ColumnHint,
@@ -30,6 +30,8 @@ export interface InferOptions extends Omit<DecideOptions, 'relation' | 'numbered
   /** texts that mean that there is no value */
   readonly missing: readonly string[]
   readonly names: readonly string[]
+  /** why there is nothing to look at */
+  noRows(): Promise<QuernError>
   /** so large that counting many different values exactly would take its time */
   readonly isLarge: boolean
 }
@@ -53,7 +55,7 @@ const mostRepeated = 0.05
 /** Rows, and kinds of the columns. Throws at columns of mixed kinds, naming rows and what they hold. */
 export async function inferKinds(all: InferOptions): Promise<InferredKinds> {
   const sample = await sampleKinds(all.connection, all.raw, all.names, all.missing)
-  if (sample.rows === 0) throw new QuernError('input', `${all.file} has no rows below its header`)
+  if (sample.rows === 0) throw await all.noRows()
   const typed = await inferTyped(all, sample)
   if (typed) return typed
   const found: InferredColumn[] = []

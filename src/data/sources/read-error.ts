@@ -39,6 +39,12 @@ const known: readonly Known[] = [
     hint: 'Copy it again: the copy was cut off.',
   },
   {
+    // DuckDB says the line that it has reached: a broken object may have begun in the one before.
+    pattern: /Malformed JSON in file ".*", (at [^\n]*?)[. ]*(?:\n|$)/i,
+    say: ([, what]) => `malformed JSON, ${what}`,
+    hint: 'JSON lines have one object a line, .json files one array of objects. Look at the line before, too: what begins there may not end.',
+  },
+  {
     pattern: /Malformed JSON[^:]*?(?::|at) ?([^\n]*?)[. ]*(?:\n|$)/i,
     say: ([, what]) => `malformed JSON: ${what}`,
     hint: 'JSON lines have one object a line, .json files one array of objects.',

@@ -1,6 +1,6 @@
 /** What the first rows of columns of texts look like: all there is to know of a short table, and of a long one what is worth counting over all rows. */
 import { booleanTexts, isNumberText } from '../table/cells.ts'
-import { dateFormats, parseDate } from '../table/date-formats.ts'
+import { dateFormats, dateLengths, parseDate } from '../table/date-formats.ts'
 import type { Counts } from './count-kinds.ts'
 import { type DuckDBConnection, sqlName } from './duckdb.ts'
 
@@ -36,6 +36,9 @@ export async function sampleKinds(
   return { rows, isWhole: rows <= most, counts }
 }
 
+const isDateCandidate = (text: string): boolean =>
+  text.length >= dateLengths.least && text.length <= dateLengths.most && /^\d/.test(text)
+
 function countsOf(cells: readonly (string | null)[], missing: ReadonlySet<string>): Counts {
   // As SQL trims: spaces alone.
   const texts = cells.flatMap((cell) => {
@@ -48,7 +51,7 @@ function countsOf(cells: readonly (string | null)[], missing: ReadonlySet<string
     words += text.split(' ').length
     if (isNumberText(text)) numbers++
     else if (Object.hasOwn(booleanTexts, text.toLowerCase())) booleans++
-    else if (/^\d.{7,19}$/s.test(text.replaceAll(spaces, ''))) {
+    else if (isDateCandidate(text.replaceAll(spaces, ''))) {
       const fitting = dateFormats.map((format) => parseDate(text, format) !== undefined)
       if (fitting.includes(true)) anyDate++
       for (const [d, fits] of fitting.entries()) if (fits) dates[d]!++

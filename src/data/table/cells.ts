@@ -9,6 +9,15 @@ export const missingTexts: readonly string[] = ['', 'NA', 'N/A', 'NaN', 'nan', '
 /** Texts that mean true and false, in lower case. */
 export const booleanTexts: Readonly<Record<string, boolean>> = { true: true, false: false, yes: true, no: false }
 
+/**
+ * Whether texts that mean true and false stay as they are written. Whoever wrote yes and no as classes wants to be answered yes and no; of more
+ * spellings than two, those of one meaning are one class.
+ */
+export const keepsTexts = (
+  { kind, isTarget = false }: { readonly kind?: ColumnKind | undefined; readonly isTarget?: boolean | undefined },
+  distinct: number,
+): boolean => isTarget && kind === undefined && distinct <= 2
+
 export interface CellForm {
   readonly name: string
   readonly kind: ColumnKind

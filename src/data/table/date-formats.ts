@@ -1,5 +1,8 @@
 /** Dates as texts: the formats that are looked for, in the letters of strptime, and a parser that reads them as DuckDB does. */
 
+/** Characters of the shortest and of the longest text that one of the formats reads. */
+export const dateLengths = { least: 8, most: 27 } as const
+
 /** Formats that a column is tried with, in this order. Times without a zone are UTC. */
 export const dateFormats: readonly string[] = [
   '%Y-%m-%d',
@@ -7,6 +10,9 @@ export const dateFormats: readonly string[] = [
   '%Y-%m-%d %H:%M',
   '%Y-%m-%dT%H:%M:%S',
   '%Y-%m-%dT%H:%M:%SZ',
+  '%Y-%m-%d %H:%M:%S.%f',
+  '%Y-%m-%dT%H:%M:%S.%f',
+  '%Y-%m-%dT%H:%M:%S.%fZ',
   '%Y/%m/%d',
   '%d.%m.%Y',
   '%d.%m.%Y %H:%M',
@@ -22,6 +28,8 @@ const parts: Readonly<Record<string, string>> = {
   H: '(?<H>\\d{1,2})',
   M: '(?<M>\\d{1,2})',
   S: '(?<S>\\d{1,2})',
+  // digits of a second, as many as there are
+  f: '(?<f>\\d{1,6})',
 }
 
 const compiled = new Map<string, RegExp>()
@@ -50,5 +58,5 @@ export function parseDate(text: string, format: string): number | undefined {
   date.setUTCFullYear(year, month - 1, day)
   const isReal = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
   if (!isReal || (hour ?? 0) > 23 || (minute ?? 0) > 59 || (second ?? 0) > 59) return undefined
-  return date.getTime()
+  return date.getTime() + Math.floor(1000 * Number(`0.${found.f ?? 0}`))
 }

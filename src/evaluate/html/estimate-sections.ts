@@ -1,5 +1,5 @@
 /** The sections of a report on estimates: numbers, a picture of estimates over targets, the worst misses, limits. */
-import { countOf, decimal, metricTitle, whole } from '../format.ts'
+import { compact, countOf, decimal, metricTitle, whole } from '../format.ts'
 import type { Limit } from '../limits.ts'
 import type { RegressionReport } from '../regression.ts'
 import type { ReportInput } from '../report-input.ts'
@@ -78,10 +78,10 @@ function scatterSection({ drawn, examples, id, title }: Scatter): Markup {
 ${marks.map(
   (
     mark,
-  ) => html`<line class="grid" x1="${left}" x2="${width - right}" y1="${y(mark)}" y2="${y(mark)}"/><text x="${left - 6}" y="${y(mark) + 4}" text-anchor="end">${decimal(mark)}</text><text x="${x(mark)}" y="${height - bottom + 18}" text-anchor="middle">${decimal(mark)}</text>
+  ) => html`<line class="grid" x1="${left}" x2="${width - right}" y1="${y(mark)}" y2="${y(mark)}"/><text x="${left - 6}" y="${y(mark) + 4}" text-anchor="end">${compact(mark)}</text><text x="${x(mark)}" y="${height - bottom + 18}" text-anchor="middle">${compact(mark)}</text>
 `,
-)}<line class="axis" x1="${x(marks[0]!)}" y1="${y(marks[0]!)}" x2="${x(marks.at(-1)!)}" y2="${y(marks.at(-1)!)}"/>
-${drawn.map(({ target, prediction }) => html`<circle class="fill" cx="${x(target).toFixed(1)}" cy="${y(prediction).toFixed(1)}" r="2.5" opacity=".6"/>`)}
+)}<line class="ideal" x1="${x(marks[0]!)}" y1="${y(marks[0]!)}" x2="${x(marks.at(-1)!)}" y2="${y(marks.at(-1)!)}"/>
+${drawn.map(({ target, prediction }) => html`<circle class="dot" cx="${x(target).toFixed(1)}" cy="${y(prediction).toFixed(1)}" r="2.5" opacity=".6"/>`)}
 <text x="${(left + width - right) / 2}" y="${height - 8}" text-anchor="middle">target</text>
 <text x="14" y="${(top + height - bottom) / 2}" text-anchor="middle" transform="rotate(-90 14 ${(top + height - bottom) / 2})">estimate</text>
 </svg></section>`

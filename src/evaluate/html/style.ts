@@ -43,6 +43,7 @@ figcaption{color:var(--muted);font-size:.9rem}
 .chart .grid{stroke:var(--line);stroke-width:1}
 .chart .mark{stroke:var(--muted);stroke-width:1;stroke-dasharray:2 3}
 .chart .ideal{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 4}
+.chart .dot{fill:var(--blue)}
 .chart .series{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .chart .series.training{stroke:var(--blue);stroke-dasharray:5 4}
 .chart .series.single{stroke:var(--blue)}.chart .end.single,.chart .label.single{fill:var(--blue)}

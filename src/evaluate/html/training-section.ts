@@ -1,5 +1,5 @@
 /** How training went: loss, metrics and learning rate per epoch, what the curves say, and the numbers. */
-import { countOf, decimal, duration, metricTitle, percent } from '../format.ts'
+import { compact, countOf, decimal, duration, metricTitle, percent } from '../format.ts'
 import type { EpochRecord, ReportInput } from '../report-input.ts'
 import { type LineChart, lineChart, type Series } from './line-chart.ts'
 import { html, type Markup } from './markup.ts'
@@ -39,7 +39,7 @@ function charts({ history = [], bestEpoch }: ReportInput): LineChart[] {
         ...seriesOf(history, 'training', 'training', (e) => e.metrics?.[name]),
         ...seriesOf(history, 'validation', 'validation', (e) => e.validationMetrics?.[name]),
       ],
-      format: (value) => (share ? percent(value) : decimal(value)),
+      format: (value) => (share ? percent(value) : compact(value)),
       ...(share ? { most: 1 } : {}),
       ...mark,
     }
@@ -51,7 +51,7 @@ function charts({ history = [], bestEpoch }: ReportInput): LineChart[] {
         ...seriesOf(history, 'training', 'training', (e) => e.loss),
         ...seriesOf(history, 'validation', 'validation', (e) => e.validationLoss),
       ],
-      format: decimal,
+      format: compact,
       fromZero: true,
       ...mark,
     },
@@ -59,7 +59,7 @@ function charts({ history = [], bestEpoch }: ReportInput): LineChart[] {
     {
       title: 'Learning rate',
       series: seriesOf(history, 'rate', 'single', (e) => e.learningRate),
-      format: decimal,
+      format: compact,
       fromZero: true,
     },
   ]

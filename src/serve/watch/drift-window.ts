@@ -1,5 +1,5 @@
 /** The last examples of one version as counts in the bins of its training split: a ring, so that each new one takes the place of the oldest. */
-import { binner } from '../../bundle/profile/bins.ts'
+import { binner, shortName } from '../../bundle/profile/bins.ts'
 import { type Drift, driftOf } from '../../bundle/profile/drift.ts'
 import type { Measures } from '../../bundle/profile/measures.ts'
 import type { Bins } from '../../contract/training-profile.ts'
@@ -38,7 +38,7 @@ export class DriftWindow {
     this.#values = new Float64Array(measures.list.length)
     this.#watched = measures.list.flatMap((measure, at): Watched[] => {
       const bins = profile.find(
-        ({ name, kind }) => name === measure.name && (kind === 'names') === (measure.values !== undefined),
+        ({ name, kind }) => name === shortName(measure.name) && (kind === 'names') === (measure.values !== undefined),
       )
       if (!bins) return []
       return [{ bins, at, binOf: binner(bins, measure), counts: new Float64Array(bins.counts.length + 1) }]
