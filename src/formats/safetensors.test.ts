@@ -27,6 +27,14 @@ describe('safetensors', () => {
     )
   })
 
+  it('reads what readFile gives, a Buffer that may lie anywhere in memory', () => {
+    const bytes = sample()
+    const wide = Buffer.alloc(bytes.length + 3)
+    wide.set(bytes, 3)
+    const { tensors } = readSafetensors(wide.subarray(3))
+    expect(tensors).toEqual(readSafetensors(bytes).tensors)
+  })
+
   it('lays the file out as the format says', () => {
     const bytes = sample()
     const length = Number(new DataView(bytes.buffer).getBigUint64(0, true))

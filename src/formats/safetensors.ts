@@ -109,8 +109,8 @@ function readTensor(
   if (to - from !== expected || start + to > bytes.length) {
     fail(`tensor '${name}' needs ${expected} bytes, its offsets are ${from} to ${to} of ${bytes.length - start}`)
   }
-  // A copy, since elements in the file need not be aligned.
-  const { buffer } = bytes.slice(start + from, start + to)
+  // A copy, since elements in the file need not be aligned. (`slice` of Node's Buffer is none.)
+  const { buffer } = new Uint8Array(bytes.subarray(start + from, start + to))
   const data = new dtypes[dtype].array!(buffer, 0, storageLength(dtype, sizeOf(shape)))
   return { dtype, shape, data }
 }
