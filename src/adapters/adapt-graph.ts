@@ -10,6 +10,7 @@ import { initialParameters } from '../nn/trace.ts'
 import { Emitter } from '../ops/emitter.ts'
 import { table as everyOperator } from '../ops/index.ts'
 import type { OpTable } from '../ops/op.ts'
+import type { Adapter } from './adapter.ts'
 import type { AdapterContext, AdapterMethod, AdapterParameter, PlacedSite } from './method.ts'
 import { placedSites, writeAdapted } from './write.ts'
 
@@ -33,6 +34,15 @@ export function adaptGraph(graph: Graph, method: AdapterMethod, table: OpTable =
   return adapted(graph, method, table, ({ builder }, { path, spec }) =>
     builder.parameter(path, { dtype: 'float32', shape: spec.shape }),
   )
+}
+
+/** The graph with a trained adapter beside the weights that it changes, its numbers as constants: for weights that cannot take it up. */
+export function withAdapterBeside(
+  graph: Graph,
+  { method, parameters }: Pick<Adapter, 'method' | 'parameters'>,
+  table: OpTable = everyOperator,
+): Graph {
+  return adapted(graph, method, table, (g, { path }) => g.constant(parameters.get(path)!, path)).graph
 }
 
 /** Name of the dimension of ranks, and of the input of factors, of graphs whose adapters are inputs. */

@@ -280,6 +280,12 @@ describe('imported models', () => {
     )
   })
 
+  test('where no weights are named, those that are smaller than the rank are left alone', async () => {
+    const { gradients } = await run(lora({ rank: 4 }))
+    expect([...gradients.keys()]).toEqual(['encoder.first.weight/lora_A', 'encoder.first.weight/lora_B'])
+    await expect(run(lora({ rank: 9 }))).rejects.toThrow("the rank 9 is over the size of 'encoder.first.weight'")
+  })
+
   test('weights that are trained are no targets', async () => {
     await expect(run(lora({ rank: 2 }), 'all')).rejects.toThrow('has no frozen weights')
   })

@@ -1,29 +1,19 @@
 /** The numbers that weights of few bits stand for: (q - zero point) scale, a scale for the whole, each slice along an axis, or each block of one. */
 import { QuernError } from '../core/errors.ts'
 import { sizeOf } from '../core/shape.ts'
-import { numbersOf, type Tensor } from '../core/tensor.ts'
+import type { Tensor } from '../core/tensor.ts'
 import type { Node } from '../graph/graph.ts'
+import { chainNumbers, elementsOf } from './constant-chain.ts'
 import { numberAttribute } from './rules.ts'
 import { singles } from './singles.ts'
 import type { Site } from './sites.ts'
 
 /** In the layout of the weight's input, before transpositions; of packed products `[out, in]`. Elements of other weights as they are. */
-export function dequantize({ weight, parts, dequantizer, node, rule }: Site): ArrayLike<number> {
+export function dequantize({ weight, parts, dequantizer, chain, node, rule }: Site): ArrayLike<number> {
   const constant = weight.constant!
   if (rule.packed) return unpackedProduct(node)
+  if (chain) return chainNumbers(chain)
   return dequantizer ? unpackedSlices(dequantizer, constant, parts) : singles(constant)
-}
-
-/** Whole numbers of a tensor of integers; of 4 bits two stand in a byte, the lower half first. */
-function integersOf(tensor: Tensor): ArrayLike<number> {
-  const { dtype, data, shape } = tensor
-  if (dtype !== 'int4' && dtype !== 'uint4') return numbersOf(tensor)
-  const bytes = data as Uint8Array
-  const isSigned = dtype === 'int4'
-  return Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
-    const half = (bytes[i >> 1]! >> (4 * (i & 1))) & 15
-    return isSigned && half > 7 ? half - 16 : half
-  })
 }
 
 /** DequantizeLinear. */
@@ -33,7 +23,7 @@ function unpackedSlices(node: Node, constant: Tensor, parts: Site['parts']): Flo
     throw new QuernError('unsupported', `the scale of the weight of DequantizeLinear at '${node.name}' is no constant`)
   }
   const { shape } = constant
-  const [numbers, scales, points] = [integersOf(constant), singles(scale), zero && integersOf(zero)]
+  const [numbers, scales, points] = [elementsOf(constant), singles(scale), zero && elementsOf(zero)]
   const axis = (numberAttribute(node, 'axis', 1) + shape.length) % Math.max(1, shape.length)
   const inner = sizeOf(shape.slice(axis + 1))
   const size = shape[axis] ?? 1

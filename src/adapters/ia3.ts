@@ -12,8 +12,8 @@ import type { Site } from './sites.ts'
 import { means, type Targets } from './targets.ts'
 
 export interface Ia3Options {
-  /** weights by name or pattern, as for lora() */
-  readonly targets: Targets
+  /** weights by name or pattern, as for lora(); default: all frozen weights of products and convolutions */
+  readonly targets?: Targets
   /** those of them whose inputs are multiplied, in place of their outputs */
   readonly feedForward?: Targets
 }
@@ -23,7 +23,7 @@ export interface Ia3Options {
  *
  * @example ia3({ targets: ['key', 'value', 'dense_1'], feedForward: ['dense_1'] })
  */
-export function ia3({ targets, feedForward }: Ia3Options): AdapterMethod {
+export function ia3({ targets, feedForward }: Ia3Options = {}): AdapterMethod {
   const isInput = (site: Site): boolean => feedForward !== undefined && means(feedForward, site)
   const names = (given: Targets) => [given].flat().map(String)
   return {

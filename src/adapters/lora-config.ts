@@ -23,12 +23,17 @@ export function loraPaths(weight: string): Readonly<Record<'a' | 'b' | 'magnitud
   return { a: `${weight}/lora_A`, b: `${weight}/lora_B`, magnitude: `${weight}/lora_magnitude` }
 }
 
+/** Of the change of a weight: no more than the smaller one of its two sides. */
+export function mostRank({ inputs, outputs, window }: Site['laid']): number {
+  return Math.min(inputs * sizeOf(window), outputs)
+}
+
 /** @throws QuernError 'config' for a rank over the weight's size */
 export function loraParameters(site: Site, { rank, decomposed }: LoraConfig): readonly AdapterParameter[] {
   const { laid, rule, name } = site
   const { inputs, outputs, window } = laid
   const fanIn = inputs * sizeOf(window)
-  const most = Math.min(fanIn, outputs)
+  const most = mostRank(laid)
   if (rank > most) {
     throw new QuernError('config', `lora: the rank ${rank} is over the size of '${name}', ${fanIn} x ${outputs}`, {
       hint: `Choose a rank of at most ${most}, or leave that weight out of 'targets'.`,

@@ -4,7 +4,7 @@
  * et al. 2024, arXiv:2402.09353).
  */
 import { QuernError } from '../core/errors.ts'
-import { type LoraConfig, loraParameters } from './lora-config.ts'
+import { type LoraConfig, loraParameters, mostRank } from './lora-config.ts'
 import { mergedLora } from './merge-lora.ts'
 import type { AdapterMethod } from './method.ts'
 import type { Targets } from './targets.ts'
@@ -17,7 +17,7 @@ export interface LoraOptions {
   readonly alpha?: number
   /** share of the branch's inputs that training drops; default 0 */
   readonly dropout?: number
-  /** weights by name or pattern, or ends of module names as in PEFT; default: all frozen weights of products and convolutions */
+  /** weights by name or pattern, or ends of module names as in PEFT; default: all frozen weights of products and convolutions that are as large as the rank */
   readonly targets?: Targets
   /** the change is multiplied by alpha / sqrt(rank): larger ranks learn as fast as small ones; default false */
   readonly rankStabilized?: boolean
@@ -48,6 +48,7 @@ export function lora(options: LoraOptions = {}): AdapterMethod {
     kind: 'lora',
     config: { ...config },
     targets,
+    suits: ({ laid }) => rank <= mostRank(laid),
     parameters: (site) => loraParameters(site, config),
     at: ({ node }) => node,
     write: (c, site) => writeLora(c, site, config),

@@ -35,6 +35,8 @@ export interface AdapterMethod {
   /** plain data: what a file keeps, and what configurations and fingerprints hold */
   readonly config: Readonly<Record<string, unknown>>
   readonly targets: Targets | undefined
+  /** where no weights are named: those that are too small, or of a form that the method has nothing for, are left alone */
+  readonly suits?: (site: Site) => boolean
   /** (IA)3: the factors at a site multiply what goes into the weight in place of what comes out */
   readonly scalesInput?: (site: Site) => boolean
   /** the parameters at a site, in order; throws `config` or `unsupported` for weights that the method cannot be used on */

@@ -194,7 +194,11 @@ function modulesOf(tensors: ReadonlyMap<string, Tensor>, sites: readonly Site[])
 function siteOf(module: string, sites: readonly Site[]): Site {
   const exact = sites.find((site) => site.module === module)
   if (exact) return exact
-  const near = sites.filter((site) => site.module.endsWith(`.${module}`) || module.endsWith(`.${site.module}`))
+  const wanted = plainModule(module)
+  const near = sites.filter((site) => {
+    const own = plainModule(site.module)
+    return own === wanted || own.endsWith(`.${wanted}`) || wanted.endsWith(`.${own}`)
+  })
   const [only, ...more] = [...new Map(near.map((site) => [site.weight, site])).values()]
   if (only && more.length === 0) return only
   const known = sites.map((site) => site.module)
@@ -205,6 +209,9 @@ function siteOf(module: string, sites: readonly Site[]): Site {
       : `the adapter changes '${module}', which the model does not have. ${suggestion(module, known)}`,
   )
 }
+
+/** ONNX Runtime GenAI's builder writes 'attn' for what Transformers calls 'self_attn'. */
+const plainModule = (module: string): string => module.replaceAll(/(^|\.)self_attn(?=\.|$)/g, '$1attn')
 
 function methodOf(
   settings: Readonly<Record<string, unknown>>,

@@ -1,9 +1,10 @@
 /**
  * Where frozen weights work in a graph: every use of a constant as a linear map, with the names by which a user, and a file in PEFT's layout, calls
- * it. Weights are found through transpositions, casts and DequantizeLinear.
+ * it. Weights are found through transpositions, casts, DequantizeLinear, and arithmetic that unpacks whole numbers.
  */
 import { isFloat } from '../core/dtype.ts'
 import type { Node, Value } from '../graph/graph.ts'
+import { type ConstantChain, chainFrom, chainThrough, chainTurned, isUnpacked } from './constant-chain.ts'
 import { type AdapterRule, adapterRules, isAdaptable, type Laid, operatorName, weightShape } from './rules.ts'
 
 /** One use of one weight. */
@@ -20,6 +21,8 @@ export interface Site {
   readonly isQuantized: boolean
   /** the node that makes floating-point numbers of it */
   readonly dequantizer: Node | undefined
+  /** the same by arithmetic, in several nodes */
+  readonly chain: ConstantChain | undefined
   /** what stands in front of the names of its adapter's parameters: the name of the constant */
   readonly name: string
   /** as PyTorch names modules: 'encoder.layer.0.attention.self.query' */
@@ -42,16 +45,18 @@ interface Origin {
   readonly isTurned: boolean
   readonly isQuantized: boolean
   readonly dequantizer: Node | undefined
+  readonly chain: ConstantChain | undefined
 }
 
 /** All uses, in the order of the nodes. */
 export function findSites(nodes: readonly Node[]): Sites {
   const origins = new Map<Value, Origin>()
+  const chains = new Map<Value, ConstantChain>()
   const readers = readersOf(nodes)
   const found: Omit<Site, 'module'>[] = []
   const others = new Map<string, string>()
   for (const node of nodes) {
-    if (followsWeight(node, origins)) continue
+    if (followsChain(node, origins, chains) || followsWeight(node, origins)) continue
     const slots = new Set<number>()
     for (const rule of adapterRules(node)) {
       const weight = node.inputs[rule.slot]
@@ -67,7 +72,7 @@ export function findSites(nodes: readonly Node[]): Sites {
   return { sites: withModules(found), others, integers: nodes.find(({ op }) => /Integer$|^QLinear/.test(op)) }
 }
 
-const plain = { parts: [], isTurned: false, isQuantized: false, dequantizer: undefined } as const
+const plain = { parts: [], isTurned: false, isQuantized: false, dequantizer: undefined, chain: undefined } as const
 
 function originOf(value: Value, origins: ReadonlyMap<Value, Origin>): Origin | undefined {
   if (!value.constant) return origins.get(value)
@@ -97,6 +102,19 @@ function followsWeight(node: Node, origins: Map<Value, Origin>): boolean {
   if (!origin) return false
   if (name === 'Transpose' && !swapsTwoAxes(node)) return false
   origins.set(output, name === 'Transpose' ? { ...origin, isTurned: !origin.isTurned } : origin)
+  return true
+}
+
+/** Notes what a node makes of whole numbers that are unpacked by arithmetic; true when it does that and nothing else. */
+function followsChain(node: Node, origins: Map<Value, Origin>, chains: Map<Value, ConstantChain>): boolean {
+  const [output] = node.outputs
+  const isTurning = operatorName(node) === 'Transpose' && swapsTwoAxes(node)
+  const chain = output && (isTurning ? chainTurned(node, chains) : (chainFrom(node) ?? chainThrough(node, chains)))
+  if (!chain) return false
+  chains.set(output, chain)
+  if (!isUnpacked(chain)) return false
+  const { weight, parts, isTurned } = chain
+  origins.set(output, { ...plain, weight, parts, isTurned, isQuantized: true, chain })
   return true
 }
 
@@ -154,7 +172,8 @@ function moduleName({ name, node }: Omit<Site, 'module'>): string {
   if (meaningless.test(name)) return withoutOperator(dotted(node.name))
   const path = dotted(name.replace(quantizedEnding, ''))
   const cut = path.lastIndexOf('.')
-  return cut > 0 ? path.slice(0, cut) : path
+  // 'layers.0.attn.q_proj.MatMul.weight', as ONNX Runtime GenAI's builder names them.
+  return cut > 0 ? withoutOperator(path.slice(0, cut)) : path
 }
 
 /** 'layer.0.query.MatMul' as 'layer.0.query'. A node that was written once more, as part of a model, has its operator behind its name twice. */

@@ -10,7 +10,10 @@ export function placedSites(nodes: readonly Node[], method: AdapterMethod): read
   checkMethod(method, 'an adapter')
   const owners = new Map<Value, Site>()
   const names = new Map<string, Value>()
-  return selectSites(findSites(nodes), method.targets, `${method.kind}.targets`).map((site) => {
+  const selected = selectSites(findSites(nodes), method.targets, `${method.kind}.targets`)
+  const suited = method.targets === undefined && method.suits ? selected.filter(method.suits) : selected
+  // Where nothing is left the method says why.
+  return (suited.length > 0 ? suited : selected).map((site) => {
     const owner = owners.get(site.weight) ?? site
     owners.set(site.weight, owner)
     const same = names.get(site.name) ?? site.weight

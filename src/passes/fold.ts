@@ -2,7 +2,7 @@
  * Constant folding: what depends on constants alone is computed once, by whoever runs graphs. Sizes of known shapes count as constants, so the
  * chains of Shape, Gather and Concat that exporters write in front of every Reshape disappear once sizes are numbers.
  */
-import { storageLength } from '../core/dtype.ts'
+import { byteLength, storageLength } from '../core/dtype.ts'
 import { isStatic, sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { type Graph, type Node, reachable, type Value, valuesUsedBy } from '../graph/graph.ts'
@@ -17,7 +17,7 @@ export type Evaluate = (graph: Graph) => Promise<readonly Tensor[]>
 export interface FoldOptions {
   readonly table: OpTable
   readonly evaluate: Evaluate
-  /** a result with more elements is kept as a node, unless it is no larger than what it is computed from; default 65536 */
+  /** a result with more elements is kept as a node, unless it takes no more bytes than what it is computed from; default 65536 */
   readonly largest?: number
 }
 
@@ -53,17 +53,18 @@ function foldable(graph: Graph, largest: number, refused: ReadonlySet<string>): 
       !refused.has(node.name) &&
       used.every((value) => value.constant || known.has(value)) &&
       !node.outputs.some((value) => value && (outputs.has(value) || value.container)) &&
-      elementCount(node.outputs) <= Math.max(largest, elementCount(used))
+      (sizesOf(node.outputs, storageLength) <= largest ||
+        sizesOf(node.outputs, byteLength) <= sizesOf(used, byteLength))
     if (isKnown) for (const value of node.outputs) if (value) known.add(value)
     return isKnown
   })
 }
 
-/** Elements of the values whose sizes are known. */
-function elementCount(values: readonly (Value | undefined)[]): number {
+/** Elements, or bytes, of the values whose sizes are known: whole numbers that are cast to floating-point ones take four times the memory. */
+function sizesOf(values: readonly (Value | undefined)[], sizeOfType: typeof byteLength): number {
   return values.reduce((sum, value) => {
     const type = value?.type
-    return type?.shape && isStatic(type.shape) ? sum + storageLength(type.dtype, sizeOf(type.shape)) : sum
+    return type?.shape && isStatic(type.shape) ? sum + sizeOfType(type.dtype, sizeOf(type.shape)) : sum
   }, 0)
 }
 

@@ -165,6 +165,21 @@ describe('foldConstants', () => {
     expect(folded.parameters).toHaveLength(1)
   })
 
+  it('keeps a large weight in int8 where it is cast, and folds a small one', async () => {
+    const castsIn = async (count: number) => {
+      const g = new Emitter(table, new GraphBuilder('int8'))
+      const x = g.builder.input('x', { dtype: 'float32', shape: ['n', count] })
+      const weight = g.cast(
+        g.constant({ dtype: 'int8', shape: [count], data: new Int8Array(count).fill(3) }),
+        'float32',
+      )
+      const { nodes } = await foldConstants(g.builder.finish([g.add(x, weight)]), { table, evaluate })
+      return nodes.map(({ op }) => op)
+    }
+    expect(await castsIn(100_000)).toEqual(['Cast', 'Add'])
+    expect(await castsIn(100)).toEqual(['Add'])
+  })
+
   it('leaves alone what the runtime refuses', async () => {
     const b = new GraphBuilder('g')
     const constant = b.constant(float32([2], [1, 2]))

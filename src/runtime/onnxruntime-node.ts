@@ -166,6 +166,8 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
     extra: {
       session: {
         ...{ set_denormal_as_zero: '1', intra_op: { allow_spinning: '1' } },
+        // DequantizeLinear of 4 bits and a product are fused to one that computes in float32, as the operators say; the default rounds activations to int8.
+        qdq_matmulnbits_accuracy_level: '1',
         ...(packWeights === false && { disable_prepacking: '1' }),
         ...(typeof externalData === 'string' && { model_external_initializers_file_folder_path: externalData }),
       },
