@@ -6,18 +6,19 @@ import { QuernError, suggestion } from '../core/errors.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { constantsOf } from '../graph/graph.ts'
 import { readModel } from '../onnx/read.ts'
-import { findBundle } from './open-model.ts'
+import { findBundle, under } from './open-model.ts'
 import type { Services } from './services.ts'
+import { adapterFolder } from './trained-adapter.ts'
 
-export const exportTargets = ['bundle', 'zip', 'onnx', 'safetensors'] as const
+export const exportTargets = ['bundle', 'zip', 'onnx', 'safetensors', 'adapter'] as const
 export type ExportTarget = (typeof exportTargets)[number]
 
 export interface ExportInput {
   /** run id, 'latest', or path of a bundle */
   readonly model: string
-  /** bundle: the folder; zip: the same as one file; onnx: the graph alone; safetensors: the parameters alone */
+  /** bundle: the folder; zip: the same as one file; onnx: the graph alone; safetensors: the parameters alone; adapter: what was trained beside a base, in PEFT's files */
   readonly target: ExportTarget
-  /** a folder for `bundle`, a file for the others */
+  /** a folder for `bundle` and `adapter`, a file for the others */
   readonly out: string
 }
 
@@ -29,7 +30,8 @@ export async function exportModel(
   if (!exportTargets.includes(target)) {
     throw new QuernError('config', `unknown export target '${target}'. ${suggestion(target, exportTargets)}`)
   }
-  const { bundle } = await findBundle(services, model)
+  const { bundle, run } = await findBundle(services, model)
+  if (target === 'adapter') return exportAdapter(services, { model, run, out })
   const { files: _, ...manifest } = bundle.manifest
   const content = { model: bundle.model, manifest, profile: bundle.profile }
   if (target === 'bundle') {
@@ -41,6 +43,31 @@ export async function exportModel(
   const cut = Math.max(out.lastIndexOf('/'), out.lastIndexOf('\\'))
   await services.folder(cut < 0 ? '.' : out.slice(0, cut) || '/').write(out.slice(cut + 1), bytes)
   return { files: [{ path: out, bytes: bytes.length }] }
+}
+
+async function exportAdapter(
+  services: Services,
+  { model, run, out }: { readonly model: string; readonly run: string | undefined; readonly out: string },
+): Promise<{ files: { path: string; bytes: number }[] }> {
+  const kept = run === undefined ? undefined : under((await services.runs.open(run)).files, adapterFolder)
+  const names = kept ? await kept.list('') : []
+  if (!kept || names.length === 0) {
+    const what =
+      run === undefined
+        ? `'${model}' is no run: adapters are kept with the run that trained them`
+        : `run ${run} trained no adapter`
+    throw new QuernError('missing', what, {
+      hint: 'quern runs lists them; quern train --from MODEL --adapter lora trains one.',
+    })
+  }
+  const folder = services.folder(out)
+  const files: { path: string; bytes: number }[] = []
+  for (const name of names) {
+    const bytes = await kept.read(name)
+    await folder.write(name, bytes)
+    files.push({ path: `${out}/${name}`, bytes: bytes.length })
+  }
+  return { files }
 }
 
 async function zipped(content: BundleContent): Promise<Uint8Array> {

@@ -6,9 +6,9 @@ import { epochSampler } from '../tasks/class-loss.ts'
 import { findLearningRate, type RateTest } from '../train/find-learning-rate.ts'
 import { createStep, networkFrom } from './create-step.ts'
 import type { Project, Services } from './services.ts'
-import { normalizedBase, withBase } from './start-from.ts'
+import { type FromChoice, normalizedBase, withBase } from './start-from.ts'
 
-export interface FindRateInput {
+export interface FindRateInput extends FromChoice {
   readonly signal?: AbortSignal | undefined
   /** tells how many pictures were read so far */
   readonly onRead?: ((done: number, total: number) => void) | undefined
@@ -32,7 +32,7 @@ export async function findProjectRate(
   given: Project,
   input: FindRateInput = {},
 ): Promise<FoundRate> {
-  const { project, base } = await withBase(services, given)
+  const { project, base } = await withBase(services, given, input)
   const { task, config, root } = project
   const { signal, onRead, onProgress } = input
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress: onRead })

@@ -1,5 +1,6 @@
 /** Training that starts from a model, without a project: tensors in memory, events out, the same safeguards as `quern train --from`. */
-import { type Adapter, type AdapterMethod, adaptedModel, adapterFrom } from '../adapters/index.ts'
+import { withAdapterBeside } from '../adapters/adapt-graph.ts'
+import type { Adapter, AdapterMethod } from '../adapters/index.ts'
 import { placedSites } from '../adapters/write.ts'
 import { exportGraph } from '../bundle/export-graph.ts'
 import type { TrainEvent } from '../contract/events.ts'
@@ -8,7 +9,7 @@ import type { Pattern } from '../core/patterns.ts'
 import { numbersOf, type Tensor, tensorFromNumbers } from '../core/tensor.ts'
 import { createDataset } from '../data/dataset.ts'
 import { createTokenizer, type Tokens } from '../data/tokenizer.ts'
-import type { Graph, Value } from '../graph/graph.ts'
+import type { Value } from '../graph/graph.ts'
 import { type Transfer, type TransferOptions, transfer } from '../nn/index.ts'
 import { table } from '../ops/index.ts'
 import { createNodeBackend } from '../runtime/onnxruntime-node.ts'
@@ -30,6 +31,7 @@ import { accuracyOn, withTrainedWeights } from './forgetting.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
 import { checkExamples, checkOptionNames, trainingOptionNames } from './run-fit.ts'
 import { type BaseEvent, baseEvent, fewExamples, verifyExport, verifyStart } from './start-from.ts'
+import { adaptedBase, adapterSize, trainedAdapter } from './trained-adapter.ts'
 
 type Given = Tensor | NamedColumns | readonly string[]
 
@@ -112,7 +114,7 @@ export async function* fineTune(
     ...{ head, train, output, unfreeze, dropout, batchNormalization, learningRateFactor, layerDecay },
     units: options.units ?? (isClasses ? 1 + Math.max(...numbersOf(y)) : (y.shape[1] ?? 1)),
     activation: options.activation ?? (isClasses ? 'softmax' : undefined),
-    around: adapter && ((frozen) => adaptedModel(frozen, { adapter, name: 'base' })),
+    around: adapter && adaptedBase(adapter),
     hash: base.hash,
   })
   const columns = inputsOf(start.base, given)
@@ -123,7 +125,10 @@ export async function* fineTune(
   const difference = await verifyStart(services, base, checked)
   const prefix = keeps ? frozenPrefix(start.model, inputs, table) : undefined
   const kept = prefix && (await cacheFeatures({ all: createDataset({ columns }) }, { prefix, inputs, ...services }))
-  yield baseEvent(base, start, difference, kept && { bytes: kept.bytes, found: kept.found, seconds: 0 })
+  yield baseEvent(base, start, difference, {
+    kept: kept && { bytes: kept.bytes, found: kept.found, seconds: 0 },
+    adapter: adapter && adapterSize(start.base, adapter),
+  })
   const { parameters } = yield* fitParameters(prefix?.suffix ?? start.model, {
     ...training,
     groups: [...(options.groups ?? []), ...start.groups],
@@ -132,16 +137,10 @@ export async function* fineTune(
     loss: options.loss ?? (isClasses ? 'sparseCategoricalCrossentropy' : 'meanSquaredError'),
   })
   const oldColumns = old && { x: columnsOf(file, old.x, tokens), y: old.y }
-  const tuned = await finished(services, base, { start, inputs, examples, parameters, old: oldColumns })
-  return adapter ? { ...tuned, adapter: await trainedAdapter(start.base.graph, adapter, parameters) } : tuned
-}
-
-/** The adapter as data, of the weights that have one by their names: the same patterns may mean more in the whole file, such as the head that was replaced. */
-function trainedAdapter(graph: Graph, method: AdapterMethod, parameters: FittedModel['parameters']): Promise<Adapter> {
-  const sites = placedSites(graph.nodes, method).filter(({ owner }) =>
-    method.parameters(owner).every(({ path }) => parameters.has(`base/${path}`)),
-  )
-  return adapterFrom(graph, { ...method, targets: sites.map(({ name }) => name) }, parameters, 'base')
+  const trained = adapter && (await trainedAdapter(start.base.graph, adapter, parameters))
+  const of = { start, inputs, examples, parameters, old: oldColumns, adapter: trained }
+  const tuned = await finished(services, base, of)
+  return trained ? { ...tuned, adapter: trained } : tuned
 }
 
 async function finished(
@@ -153,16 +152,19 @@ async function finished(
     examples: Readonly<Record<string, Tensor>>
     parameters: FittedModel['parameters']
     old: { readonly x: NamedColumns; readonly y: Tensor } | undefined
+    adapter: Adapter | undefined
   },
 ): Promise<FineTuned> {
-  const { start, inputs, examples, parameters, old } = of
+  const { start, inputs, examples, parameters, old, adapter } = of
   const { model } = start
   const onnx = exportGraph({ model, inputs, output: 'y', parameters, table, name: 'model' })
   const difference = await verifyExport(services, onnx, { model, examples, parameters })
   if (!old) return { onnx, parameters, difference }
   const columns = inputsOf(start.base, old.x)
   const dataset = createDataset({ columns: { ...columns, label: old.y } })
-  const [before, after] = [base.graph, withTrainedWeights(base.graph, parameters)].map((graph) =>
+  const moved = withTrainedWeights(base.graph, parameters)
+  const changed = adapter ? withAdapterBeside(moved, adapter) : moved
+  const [before, after] = [base.graph, changed].map((graph) =>
     accuracyOn(services, { graph, prepare: undefined, dataset, inputs: Object.keys(columns), name: base.name }),
   )
   return { onnx, parameters, difference, old: { before: await before!, after: await after! } }

@@ -1,4 +1,6 @@
 /** How much of its old task a base forgets: its own output, on data of that task, with its weights before and after training. */
+import { withAdapterBeside } from '../adapters/adapt-graph.ts'
+import type { Adapter } from '../adapters/index.ts'
 import { QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Dataset } from '../data/dataset.ts'
@@ -34,7 +36,7 @@ const batchSize = 64
 /** What a base could do before it learned something else. */
 export interface OldTask {
   /** Accuracy on `from.oldData` before and after, and their difference. */
-  forgetting(parameters: ReadonlyMap<string, Tensor>): Promise<Record<string, number>>
+  forgetting(parameters: ReadonlyMap<string, Tensor>, adapter: Adapter | undefined): Promise<Record<string, number>>
 }
 
 /**
@@ -59,8 +61,9 @@ export async function oldTaskOf(
   const accuracy = (graph: Graph) => accuracyOn(services, { graph, prepare, dataset, inputs, name: base.name, classes })
   const before = await accuracy(base.graph)
   return {
-    async forgetting(parameters) {
-      const after = await accuracy(withTrainedWeights(base.graph, parameters))
+    async forgetting(parameters, adapter) {
+      const moved = withTrainedWeights(base.graph, parameters)
+      const after = await accuracy(adapter ? withAdapterBeside(moved, adapter) : moved)
       return { accuracyBefore: before, accuracyAfter: after, forgotten: before - after }
     },
   }

@@ -1,4 +1,7 @@
 /** Training that starts from another model: it is opened, checked against its file before the first step, and after the last one. */
+import { placedSites } from '../adapters/write.ts'
+import { fromSection } from '../contract/from.ts'
+import { parseWith } from '../contract/parse.ts'
 import { messageOf, QuernError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { copyOfExamples, type Dataset } from '../data/dataset.ts'
@@ -13,6 +16,7 @@ import { answersOf, answersOfFile, compareAnswers, probeInput } from './compare-
 import { sessionOptions } from './project.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
 import type { Project, Services } from './services.ts'
+import { type AdapterSize, adaptedBase, adapterMethod, exactly } from './trained-adapter.ts'
 
 /** What training starts from, said before the first step. */
 export interface BaseEvent {
@@ -24,17 +28,47 @@ export interface BaseEvent {
   readonly trained: number
   /** value behind which the head stands */
   readonly output: string
+  /** what is trained beside its weights */
+  readonly adapter?: AdapterSize
   /** largest difference to the untouched file, as a share of the largest output */
   readonly difference: number
   /** what the frozen part makes of the data, where it is kept */
   readonly features?: { readonly bytes: number; readonly found: boolean; readonly seconds: number }
 }
 
+/** What a user chose for this time, in the place of the configuration's. */
+export interface FromChoice {
+  /** the model to start from: an absolute path, or a run */
+  readonly from?: string | undefined
+  /** a method by name, whose settings are those of `from.adapter` where that names the same */
+  readonly adapter?: string | undefined
+}
+
+/** The project with another base, or another adapter, than its configuration says. */
+function startingFrom(project: Project, { from: model, adapter }: FromChoice): Project {
+  const { from: given } = project.config
+  if (model === undefined && adapter === undefined) return project
+  if (model === undefined && !given) {
+    throw new QuernError('config', '--adapter trains beside the weights of a model, and none is named to start from', {
+      hint: "Add --from MODEL, or 'from' to the configuration.",
+    })
+  }
+  const chosen = adapter === undefined || given?.adapter?.method === adapter ? {} : { adapter }
+  const from = parseWith(
+    fromSection,
+    { ...given, ...(model === undefined ? {} : { model }), ...chosen },
+    adapter === undefined ? '--from' : '--from and --adapter',
+  )
+  return { ...project, config: { ...project.config, from } }
+}
+
 /** The project with what its base asks for, and the base; the project as it is when it has none. */
 export async function withBase(
   services: Services,
-  project: Project,
+  given: Project,
+  choice: FromChoice = {},
 ): Promise<{ project: Project; base: BaseModel | undefined }> {
+  const project = startingFrom(given, choice)
   const { task, config, root } = project
   if (!config.from) return { project, base: undefined }
   if (!task.adopt) {
@@ -46,7 +80,11 @@ export async function withBase(
       },
     )
   }
-  const base = await openBase(services, await placeOf(services, config.from.model, root), { probeFrom: largeWeights })
+  const opened = await openBase(services, await placeOf(services, config.from.model, root), { probeFrom: largeWeights })
+  const method = config.from.adapter && adapterMethod(config.from.adapter)
+  // Patterns that mean nothing are said before the data is read.
+  if (method) placedSites(opened.graph.nodes, method)
+  const base = method ? { ...opened, around: adaptedBase(method) } : opened
   return { project: { ...project, config: task.adopt(config, base) }, base }
 }
 
@@ -106,7 +144,12 @@ export async function verifyStart(
   const { backend, table } = services
   const { graph } = base
   const { prepare } = of.start
-  const whole = importedModel(graph, { train: trainedOf(of.start.base.trained), differentiable: false, table })
+  const { trained } = of.start.base
+  const whole = importedModel(graph, {
+    train: trained.size === 0 ? 'none' : exactly(trained),
+    differentiable: false,
+    table,
+  })
   const { probed } = base
   const columns =
     !probed && of.examples && (prepare ? await answersOf(prepare, of.examples, services) : Object.values(of.examples))
@@ -140,11 +183,6 @@ export async function verifyStart(
     throw error
   }
 }
-
-const trainedOf = (names: ReadonlySet<string>) =>
-  names.size === 0
-    ? 'none'
-    : [...names].map((name) => new RegExp(`^${name.replaceAll(/[\\^$.|?*+()[\]{}/-]/g, '\\$&')}$`))
 
 /** The parameter of a base's weight, wherever the base stands in the model. */
 function initialOf(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor | undefined {
@@ -218,12 +256,17 @@ export function baseEvent(
   base: BaseModel,
   start: Pick<TaskStart, 'base' | 'output'>,
   difference: number,
-  kept: Pick<KeptFeatures, 'bytes' | 'found' | 'seconds'> | undefined,
+  more: {
+    readonly kept?: Pick<KeptFeatures, 'bytes' | 'found' | 'seconds'> | undefined
+    readonly adapter?: AdapterSize | undefined
+  },
 ): BaseEvent {
+  const { kept, adapter } = more
   const { trained, all } = countImported(start.base)
   return {
     type: 'base',
     ...{ name: base.name, sha256: base.hash, parameters: all, trained, output: start.output, difference },
+    ...(adapter ? { adapter } : {}),
     ...(kept ? { features: { bytes: kept.bytes, found: kept.found, seconds: kept.seconds } } : {}),
   }
 }

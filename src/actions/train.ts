@@ -1,7 +1,5 @@
 /** Trains a project's model: data, loop, bundle, report. Everything is kept in a run; an interrupted one can be resumed. */
 import type { DoneEvent, TrainEvent } from '../contract/events.ts'
-import { fromSection } from '../contract/from.ts'
-import { parseWith } from '../contract/parse.ts'
 import { QuernError } from '../core/errors.ts'
 import { sha256OfText } from '../core/hash.ts'
 import { createRandom } from '../core/random.ts'
@@ -13,7 +11,7 @@ import { trace } from '../nn/index.ts'
 import type { OpTable } from '../ops/op.ts'
 import type { Run } from '../store/runs.ts'
 import { epochSampler } from '../tasks/class-loss.ts'
-import type { TaskData, TaskNetwork } from '../tasks/task.ts'
+import type { TaskData, TaskNetwork, TaskStart } from '../tasks/task.ts'
 import { runLoop } from '../train/loop.ts'
 import { networkDigest } from '../train/network-digest.ts'
 import type { TrainingStep } from '../train/step.ts'
@@ -25,17 +23,17 @@ import type { Project, Services } from './services.ts'
 import {
   type BaseEvent,
   baseEvent,
+  type FromChoice,
   fewExamples,
   keepFeatures,
   normalizedBase,
   verifyStart,
   withBase,
 } from './start-from.ts'
+import { adapterMethod, adapterSize } from './trained-adapter.ts'
 import { type TrainResult, writeResults } from './write-results.ts'
 
-export interface TrainInput {
-  /** the model to start from, in the place of the configuration's `from.model`: an absolute path, or a run */
-  readonly from?: string | undefined
+export interface TrainInput extends FromChoice {
   /** id of an interrupted run, or 'latest' */
   readonly resume?: string | undefined
   /** stops after the step that is going on, with a checkpoint */
@@ -67,7 +65,7 @@ export async function* trainModel(
 ): AsyncGenerator<TrainProgress, TrainResult> {
   const { signal, onProgress } = input
   const resumed = input.resume === undefined ? undefined : await resumable(services, input.resume)
-  const { project, base: untouched } = await withBase(services, startingFrom(given, input.from))
+  const { project, base: untouched } = await withBase(services, given, input)
   const { task, config, root } = project
   const begun = services.clock.now()
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress })
@@ -87,7 +85,7 @@ export async function* trainModel(
   const digest = await digestDatasets(data.splits)
   const base = untouched && (await normalizedBase(services, project, untouched, data))
   const described = task.network(config, data, base)
-  checkOutputs(described, services.table)
+  checkOutputs(described, services.table, base?.name)
   const { start, model, inputs } = described
   const oldTask = base && (await oldTaskOf(services, project, { base, described, signal }))
   const kept = start && (await keepFeatures(services, project, { model, inputs, splits: data.splits, signal }))
@@ -101,7 +99,7 @@ export async function* trainModel(
     )
     if (base && start) {
       const difference = await verifyStart(services, base, { start, examples: shown, parameters: step.parameters })
-      yield baseEvent(base, start, difference, kept)
+      yield baseEvent(base, start, difference, { kept, adapter: adapterOf(config, start) })
     }
     const run = resumed ?? (await newRun(services, project, resolved))
     const work = async function* (): AsyncGenerator<TrainProgress, TrainResult> {
@@ -136,11 +134,17 @@ export async function* trainModel(
 }
 
 /** A model of the user's own may end in another number of outputs than the task needs. */
-function checkOutputs({ model, inputs, outputs }: TaskNetwork, table: OpTable): void {
+function checkOutputs({ model, inputs, outputs }: TaskNetwork, table: OpTable, base: string | undefined): void {
   const one = inputs.map(({ name, dtype, shape }) => ({ name, type: { dtype, shape: [1, ...shape] } }))
   const traced = trace(model, one, { table, training: false })
   for (const { name, shape: expected, what, hint } of outputs) {
     const shape = shapeOf(traced.outputs?.get(name) ?? traced.output)
+    if (typeof shape[0] === 'number' && shape[0] !== 1) {
+      const given = inputs.map((input) => `${input.name} ${formatShape([1, ...input.shape])}`).join(', ')
+      throw new QuernError('input', `${base ?? 'the model'} makes ${shape[0]} answers of one example (${given})`, {
+        hint: 'Axes that it leaves open hide the sizes that it was made for: give data of these, such as by data.image.height and width.',
+      })
+    }
     if (shape.slice(1).join() === expected.join()) continue
     throw new QuernError(
       'config',
@@ -150,11 +154,8 @@ function checkOutputs({ model, inputs, outputs }: TaskNetwork, table: OpTable): 
   }
 }
 
-/** The project with another base than its configuration says. */
-function startingFrom(project: Project, model: string | undefined): Project {
-  if (model === undefined) return project
-  const from = parseWith(fromSection, { ...project.config.from, model }, '--from')
-  return { ...project, config: { ...project.config, from } }
+function adapterOf({ from }: Project['config'], { base }: TaskStart) {
+  return from?.adapter && adapterSize(base, adapterMethod(from.adapter))
 }
 
 /** What was read: broken and left out examples, and what each cleaning rule did. */

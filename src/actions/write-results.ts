@@ -1,8 +1,12 @@
 /** What a run leaves behind: the bundle of its best parameters, scored as it will be used, and the report. */
+import { type Adapter, writePeft } from '../adapters/index.ts'
 import { writeBundle } from '../bundle/bundle.ts'
 import { exportGraph } from '../bundle/export-graph.ts'
 import type { DoneEvent } from '../contract/events.ts'
 import type { Manifest } from '../contract/manifest.ts'
+import type { BlobStore } from '../core/ports.ts'
+import type { Graph } from '../graph/graph.ts'
+import type { Layer } from '../nn/index.ts'
 import type { Run } from '../store/runs.ts'
 import type { TaskData, TaskNetwork } from '../tasks/task.ts'
 import type { TrainingStep } from '../train/step.ts'
@@ -15,6 +19,7 @@ import { sessionOptions } from './project.ts'
 import type { Project, Services } from './services.ts'
 import { fewExamples, verifyExport } from './start-from.ts'
 import { trainBaselines } from './train-baselines.ts'
+import { adapterFolder, adapterMethod, mergedBase, mergedLayer, trainedAdapter } from './trained-adapter.ts'
 
 export interface TrainResult {
   readonly run: string
@@ -25,6 +30,8 @@ export interface TrainResult {
   readonly scores: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** of simple models that were trained beside it, by their names and splits */
   readonly baselines?: Manifest['baselines']
+  /** what was trained beside the base's weights: PEFT's files in a folder of the run, and whether the model's weights have taken it up or why they cannot */
+  readonly adapter?: { readonly folder: string; readonly merged: true | string }
   /** from the project's root */
   readonly report: string | undefined
 }
@@ -50,8 +57,9 @@ export async function writeResults(
   const { name, task, config } = project
   const { model, inputs, outputs } = described
   const version = services.versions.quern ?? ''
+  const tuned = await adapterOf(config, described, step)
   const bytes = exportGraph({
-    model,
+    model: tuned && 'graph' in tuned.merged ? withAround(project, of, mergedLayer(tuned.merged.graph)) : model,
     inputs,
     output: outputs[0].name,
     parameters: step.parameters,
@@ -90,6 +98,7 @@ export async function writeResults(
     versions: { ...services.versions },
   }
   const files = under(run.files, 'bundle/')
+  if (tuned && base) await writeAdapter(under(run.files, adapterFolder), tuned, base.name)
   await writeBundle(files, { model: bytes, manifest })
   const opened = await openModel(services, run.id, sessionOptions(config))
   try {
@@ -112,12 +121,47 @@ export async function writeResults(
       manifest.metrics[split] = { ...made.report.metrics }
       report = made.files.html
     }
-    if (of.oldTask) manifest.metrics['old task'] = await of.oldTask.forgetting(step.parameters)
+    if (of.oldTask) manifest.metrics['old task'] = await of.oldTask.forgetting(step.parameters, tuned?.adapter)
     const profile = await profileTraining(opened.pipeline, data.splits.train, of.signal)
     await writeBundle(files, { model: bytes, manifest, profile })
     const { metrics: scores, baselines } = manifest
-    return { run: run.id, state: 'finished', bundle: `${folder}/bundle`, scores, baselines, report }
+    const adapter = tuned && {
+      folder: `${folder}/${adapterFolder.slice(0, -1)}`,
+      merged: 'graph' in tuned.merged || tuned.merged.refusal.message,
+    }
+    const result = { run: run.id, state: 'finished', bundle: `${folder}/bundle`, scores, baselines, report } as const
+    return adapter ? { ...result, adapter } : result
   } finally {
     await opened.pipeline.release()
   }
+}
+
+interface TunedAdapter {
+  readonly adapter: Adapter
+  readonly graph: Graph
+  readonly merged: Awaited<ReturnType<typeof mergedBase>>
+}
+
+async function adapterOf(
+  { from }: Project['config'],
+  { start }: TaskNetwork,
+  { parameters }: TrainingStep,
+): Promise<TunedAdapter | undefined> {
+  if (!from?.adapter || !start) return undefined
+  const { graph } = start.base
+  const adapter = await trainedAdapter(graph, adapterMethod(from.adapter), parameters)
+  return { adapter, graph, merged: await mergedBase(graph, adapter) }
+}
+
+/** The model of a task with something else in the place of its base. */
+function withAround(
+  { task, config }: Project,
+  { data, base }: { data: TaskData; base: BaseModel | undefined },
+  around: NonNullable<BaseModel['around']>,
+): Layer {
+  return task.network(config, data, base && { ...base, around }).model
+}
+
+async function writeAdapter(files: BlobStore, { adapter, graph }: TunedAdapter, name: string): Promise<void> {
+  for (const [file, bytes] of Object.entries(writePeft(graph, adapter, name))) await files.write(file, bytes)
 }

@@ -1,5 +1,6 @@
 /** Section `from` of a configuration: the model that training starts from, and what of it is trained. */
 import { z } from 'zod'
+import { type AdapterInput, type AdapterSection, adapterSection } from './adapter.ts'
 
 /** Weights of the base that are trained: a word, names or patterns, a depth. */
 export type SelectionSection =
@@ -28,8 +29,10 @@ export interface PixelSection {
 export interface FromSection {
   /** an ONNX file, the folder or zip of a bundle, a run, or a folder in Hugging Face's layout */
   readonly model: string
-  /** default 'none': the head alone; with head 'keep' it is 'all' */
+  /** default 'none': the head alone; with head 'keep' and no adapter it is 'all' */
   readonly train?: SelectionSection | undefined
+  /** trained beside the base's frozen weights, which stay as they are */
+  readonly adapter?: AdapterSection | undefined
   /** value or node of the base behind which the head stands; default: what its own last layer takes (quern inspect MODEL) */
   readonly output?: string | undefined
   /** 'keep': the base's own output, for more training on the same classes */
@@ -58,7 +61,10 @@ export interface FromSection {
 export type FromInput =
   | string
   | (Pick<FromSection, 'model'> &
-      Partial<Omit<FromSection, 'model' | 'head'>> & { readonly head?: 'keep' | Partial<HeadSection> | undefined })
+      Partial<Omit<FromSection, 'model' | 'head' | 'adapter'>> & {
+        readonly head?: 'keep' | Partial<HeadSection> | undefined
+        readonly adapter?: AdapterInput | undefined
+      })
 
 const patterns = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
 const selection = z.union([
@@ -71,6 +77,7 @@ const rate = z.number().min(0).lt(1)
 const section = z.strictObject({
   model: z.string().min(1),
   train: selection.optional(),
+  adapter: adapterSection.optional(),
   output: z.string().min(1).optional(),
   head: z
     .union([

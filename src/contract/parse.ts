@@ -90,6 +90,8 @@ function jsonOf(value: unknown): string {
 /** Keys of the object schema at a path; defaults and optionals are looked through, all alternatives of a union count. */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   const open = (s: z.ZodType): z.ZodType[] => {
+    // What is rewritten before it is checked, such as a name in the place of settings.
+    if (s instanceof z.ZodPipe) return open(s.out as z.ZodType)
     if (s instanceof z.ZodUnion) return s.options.flatMap((option) => open(option as z.ZodType))
     const inner = (s as { unwrap?: () => z.ZodType }).unwrap
     return inner && !(s instanceof z.ZodArray) ? open(inner.call(s)) : [s]

@@ -100,6 +100,7 @@ export function startImage(
   const prepare = input.dtype === 'uint8' ? undefined : pictures(pixels, input.layout)
   const made = transfer(base.graph, {
     ...{ train: from.train, output: from.output, head: from.head, units: data.labels.length, hash: base.hash },
+    around: base.around,
     ...{ learningRateFactor: from.learningRateFactor, layerDecay: from.layerDecay, unfreeze: from.unfreeze },
     ...{
       batchNormalization: from.batchNormalization,

@@ -17,7 +17,7 @@ import type { TableProfile } from '../data/table-profile.ts'
 import type { Report } from '../evaluate/report-input.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { MetricSpec } from '../metrics/index.ts'
-import type { Transfer } from '../nn/imported/transfer.ts'
+import type { Transfer, TransferOptions } from '../nn/imported/transfer.ts'
 import type { Layer } from '../nn/layer.ts'
 import type { Loss } from '../nn/losses/index.ts'
 import type { ColumnSpec } from '../train/network.ts'
@@ -54,6 +54,8 @@ export interface TaskBase {
   readonly image?: BaseImage | undefined
   /** the folder's tokenizer.json: a model of text, whose tokens come from it */
   readonly tokenizer?: BaseTokenizer | undefined
+  /** what stands in its place, such as it with adapters beside its weights: see `TransferOptions` */
+  readonly around?: TransferOptions['around']
 }
 
 /** A file in the format of Hugging Face's tokenizers. */

@@ -209,8 +209,19 @@ describe('what is refused', () => {
     await expect(train(folder.services, config('bert'))).rejects.toThrow(/tokenizer.json has no model.vocab/)
   })
 
+  it('pictures of a size that the open axes of a base hide', async () => {
+    const g = new Emitter(table, new GraphBuilder('open'))
+    const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 1, 'H', 'W'] })
+    const rows = g.op('Reshape', [x, g.integers([-1, 72])])
+    const weight = g.constant(float32([72, 3], new Float32Array(216).fill(0.1)), 'weight')
+    await writeFile(join(folder.root, 'open.onnx'), writeModel(g.builder.finish([g.matMul(rows, weight)])).model)
+    await expect(train(folder.services, config('open.onnx'))).rejects.toThrow(
+      /open.onnx makes 2 answers of one example \(image \[1, 1, 12, 12\]\)/,
+    )
+  })
+
   it('unknown settings, with the nearest', () => {
-    expect(() => config({ model: file, trian: 'all' })).toThrow(/from/)
+    expect(() => config({ model: file, trian: 'all' })).toThrow("unknown key 'from.trian'. Did you mean 'train'?")
     expect(() => config({ model: file, head: 'kept' })).toThrow(/head/)
   })
 })

@@ -11,6 +11,7 @@ const names: Readonly<Record<ExportTarget, string>> = {
   zip: 'model.zip',
   onnx: 'model.onnx',
   safetensors: 'model.safetensors',
+  adapter: 'adapter',
 }
 
 export const exportCommand: Command = {
@@ -19,13 +20,14 @@ export const exportCommand: Command = {
   options: [
     {
       flags: '--target <form>',
-      summary: 'bundle: a folder; zip: the same as one file; onnx: the graph; safetensors: the parameters',
+      summary:
+        'bundle: a folder; zip: the same as one file; onnx: the graph; safetensors: the parameters; adapter: what was trained beside a base, in the files of PEFT',
       choices: Object.keys(names),
       default: 'bundle',
     },
     {
       flags: '--out <path>',
-      summary: 'folder or file to write (default: model, model.zip, model.onnx, model.safetensors)',
+      summary: 'folder or file to write (default: model, model.zip, model.onnx, model.safetensors, adapter)',
     },
     modelOption,
   ],
@@ -33,7 +35,8 @@ export const exportCommand: Command = {
   async run({ world, terminal, services }, _, options) {
     const target = options.target as ExportTarget
     const out = typeof options.out === 'string' ? options.out : names[target]
-    if (target === 'bundle') await refuseForeignFolder(resolve(world.cwd, out), out)
+    const own = target === 'bundle' ? 'quern.json' : target === 'adapter' ? 'adapter_config.json' : undefined
+    if (own) await refuseForeignFolder(resolve(world.cwd, out), { out, own, target })
     const { exportModel } = await import('../../actions/export.ts')
     const { files } = await exportModel(await services(), { model: String(options.model), target, out })
     terminal.document({ target, out, files })
@@ -46,11 +49,18 @@ export const exportCommand: Command = {
   },
 }
 
-/** A bundle has a README.md of its own: it is not written over that of somebody's project. */
-async function refuseForeignFolder(path: string, out: string): Promise<void> {
+/** A bundle has a README.md of its own: it is not written over that of somebody's project. `own` is the file that shows a folder to be one of these. */
+async function refuseForeignFolder(
+  path: string,
+  { out, own, target }: { readonly out: string; readonly own: string; readonly target: string },
+): Promise<void> {
   const entries = await readdir(path).catch((): string[] => [])
-  if (entries.length === 0 || entries.includes('quern.json')) return
-  throw new QuernError('config', `the folder ${out} holds other files, and a bundle would be mixed with them`, {
-    hint: 'Choose a new folder with --out, or empty this one.',
-  })
+  if (entries.length === 0 || entries.includes(own)) return
+  throw new QuernError(
+    'config',
+    `the folder ${out} holds other files, and ${target === 'adapter' ? 'an' : 'a'} ${target} would be mixed with them`,
+    {
+      hint: 'Choose a new folder with --out, or empty this one.',
+    },
+  )
 }

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { FromChoice } from '../../actions/start-from.ts'
 import type { TrainResult } from '../../actions/train.ts'
+import { adapterMethods } from '../../contract/adapter.ts'
 import { QuernError } from '../../core/errors.ts'
 import { type Command, type Context, configOption, type OptionValues, wholeNumber } from '../command.ts'
 import { isAbort } from '../render/error.ts'
@@ -26,6 +28,11 @@ export const train: Command = {
         "start from a model: an ONNX file, a bundle, a run, a Hugging Face style folder; settings: 'from' in the config",
     },
     {
+      flags: '--adapter <method>',
+      summary: "with --from: train an adapter beside the frozen model; settings: 'from.adapter' in the config",
+      choices: adapterMethods,
+    },
+    {
       flags: '--folds <n>',
       summary: 'keep no model: train on all of so many parts of the data but one, and score that, in turn',
     },
@@ -35,21 +42,22 @@ export const train: Command = {
   examples: [
     'quern train',
     'quern train --from backbone.onnx',
+    'quern train --from backbone.onnx --adapter lora',
     'quern train --resume',
     'quern train --find-lr',
     'quern train --folds 5 --repeats 2',
     'quern train --json > events.jsonl',
   ],
   streams: true,
-  async run(context, _, { config, resume, findLr, from, folds, repeats }) {
+  async run(context, _, { config, resume, findLr, from, adapter, folds, repeats }) {
     if (folds !== undefined) {
       const parts = {
         folds: wholeNumber(folds, '--folds', 2, 1000),
         repeats: wholeNumber(repeats, '--repeats', 1, 1000),
       }
-      return validate(context, { config, resume, findLr, from }, parts)
+      return validate(context, { config, resume, findLr, from, adapter }, parts)
     }
-    if (findLr === true) return findRate(context, config, resume)
+    if (findLr === true) return findRate(context, { config, resume, from, adapter })
     const { world, terminal } = context
     const project = await context.project(config)
     const services = await context.services(project.root)
@@ -62,7 +70,7 @@ export const train: Command = {
       const events = trainModel(services, project, {
         resume: resume === true ? 'latest' : typeof resume === 'string' ? resume : undefined,
         signal: stop.signal,
-        ...(typeof from === 'string' ? { from: placeOf(world.cwd, from) } : {}),
+        ...choiceOf(world.cwd, from, adapter),
         ...(onRead ? { onProgress: onRead } : {}),
       })
       let next = await events.next()
@@ -127,10 +135,9 @@ async function validate(
 /** The rate test, which keeps no run and changes no model. */
 async function findRate(
   context: Context,
-  config: OptionValues[string],
-  resume: OptionValues[string],
+  { config, resume, from, adapter }: OptionValues,
 ): Promise<number | undefined> {
-  const { terminal } = context
+  const { terminal, world } = context
   if (resume !== undefined) {
     throw new QuernError('config', '--find-lr and --resume cannot be combined', {
       hint: 'The test starts from a new model: leave out --resume.',
@@ -145,6 +152,7 @@ async function findRate(
   try {
     const found = await findProjectRate(services, project, {
       signal: stop.signal,
+      ...choiceOf(world.cwd, from, adapter),
       onRead: live('reading pictures'),
       onProgress: live('raising the learning rate'),
     })
@@ -155,6 +163,14 @@ async function findRate(
     return reason === undefined ? 0 : stopCodes[reason]
   } finally {
     stop.release()
+  }
+}
+
+/** What was chosen on the command line in the place of the configuration's `from`. */
+function choiceOf(cwd: string, from: OptionValues[string], adapter: OptionValues[string]): FromChoice {
+  return {
+    ...(typeof from === 'string' ? { from: placeOf(cwd, from) } : {}),
+    ...(typeof adapter === 'string' ? { adapter } : {}),
   }
 }
 
@@ -202,7 +218,7 @@ function conclude(
   { root, asked }: { readonly root: string; readonly asked: readonly string[] },
   reason: StopReason | undefined,
 ): number {
-  const { run, state, bundle, scores, baselines = {}, report } = result
+  const { run, state, bundle, scores, baselines = {}, adapter, report } = result
   const { bold, dim } = terminal.colors
   if (state === 'interrupted') {
     terminal.print('', 'a checkpoint is saved; go on with:', `  ${bold(resumeLine(run))}`)
@@ -216,6 +232,11 @@ function conclude(
   ])
   terminal.print('', ...lines, '')
   if (bundle !== undefined) terminal.print(`model   ${join(root, bundle)}`)
+  if (adapter) {
+    const where =
+      adapter.merged === true ? "merged in the model's weights" : `beside the model's weights: ${adapter.merged}`
+    terminal.print(`adapter ${join(root, adapter.folder)} (${where})`)
+  }
   if (report !== undefined) terminal.print(`report  ${join(root, report)}`)
   terminal.print('', 'next: quern predict FILE, quern evaluate, quern export, quern serve')
   return 0

@@ -89,11 +89,18 @@ export function createTrainingView(terminal: Terminal, now: () => number): Train
 }
 
 /** What training starts from, and what of it is trained. */
-function baseLines({ name, parameters, trained, output, difference, features }: BaseEvent): string[] {
+function baseLines({ name, parameters, trained, adapter, output, difference, features }: BaseEvent): string[] {
   const same = difference === 0 ? 'the same answers' : `the same answers within ${difference.toExponential(0)}`
   const lines = [
     `from   ${name}: ${formatCount(trained)} of ${formatCount(parameters)} parameters trained; head behind '${output}'; ${same}`,
   ]
+  if (adapter) {
+    const { kind, weights } = adapter
+    const beside = weights === 1 ? 'one frozen weight' : `${formatCount(weights)} frozen weights`
+    lines.push(
+      `       ${kind === 'lora' ? 'LoRA' : '(IA)3'}: ${formatCount(adapter.parameters)} parameters beside ${beside}`,
+    )
+  }
   if (!features) return lines
   const { bytes, found, seconds } = features
   const where = found ? 'found' : `computed in ${formatDuration(seconds)}`

@@ -1,0 +1,108 @@
+/** An adapter on the model that training starts from: its settings, what was trained of it as data, and the model that has taken it up. */
+import {
+  type Adapter,
+  type AdapterMethod,
+  adaptedModel,
+  adapterFrom,
+  ia3,
+  lora,
+  mergeAdapter,
+} from '../adapters/index.ts'
+import { placedSites } from '../adapters/write.ts'
+import type { AdapterSection } from '../contract/adapter.ts'
+import { QuernError } from '../core/errors.ts'
+import { sizeOf } from '../core/shape.ts'
+import type { Tensor } from '../core/tensor.ts'
+import type { Graph } from '../graph/graph.ts'
+import { type ImportedModel, importedModel, type Layer } from '../nn/index.ts'
+
+/** Where the files of an adapter lie in the run that trained it. */
+export const adapterFolder = 'adapter/'
+
+/** Parameters of a training step by path, the base's below 'base/', wherever that stands. */
+type Parameters = ReadonlyMap<string, Tensor>
+
+export function adapterMethod(section: AdapterSection): AdapterMethod {
+  if (section.method === 'ia3') {
+    const { targets, feedForward } = section
+    return ia3({ ...(targets && { targets }), ...(feedForward && { feedForward }) })
+  }
+  const { rank, alpha, dropout, targets, rankStabilized, decomposed } = section
+  return lora({
+    ...{ rank, dropout, rankStabilized, decomposed },
+    ...(alpha !== undefined && { alpha }),
+    ...(targets && { targets }),
+  })
+}
+
+/** What stands in the place of the base: the base with the adapter beside its frozen weights. */
+export function adaptedBase(method: AdapterMethod): (frozen: ImportedModel) => Layer {
+  return (frozen) => adaptedModel(frozen, { adapter: method, name: 'base' })
+}
+
+/** How much of a model an adapter is. */
+export interface AdapterSize {
+  readonly kind: AdapterMethod['kind']
+  /** numbers that are trained, and weights that they stand beside */
+  readonly parameters: number
+  readonly weights: number
+}
+
+export function adapterSize({ graph, trained }: ImportedModel, method: AdapterMethod): AdapterSize {
+  // A weight that is trained itself is no constant any more.
+  const owners = new Set(placedSites(graph.nodes, method).map(({ owner }) => owner))
+  const frozen = [...owners].filter(({ name }) => !trained.has(name))
+  const shapes = frozen.flatMap((owner) => method.parameters(owner).map(({ spec }) => spec.shape))
+  return {
+    kind: method.kind,
+    parameters: shapes.reduce((sum, shape) => sum + sizeOf(shape), 0),
+    weights: frozen.length,
+  }
+}
+
+/**
+ * The adapter as data.
+ *
+ * @param graph the part of the base that was trained, weights as constants
+ */
+export function trainedAdapter(graph: Graph, method: AdapterMethod, parameters: Parameters): Promise<Adapter> {
+  const { own, weights } = trainedParts(graph, method, parameters)
+  return adapterFrom(graph, { ...method, targets: weights }, own)
+}
+
+/** The weights that have an adapter by their names, and its parameters: patterns may mean more in the whole file, such as weights that are trained themselves. */
+function trainedParts(graph: Graph, method: AdapterMethod, parameters: Parameters) {
+  const own = new Map<string, Tensor>()
+  const weights = new Set<string>()
+  const byEnding = new Map([...parameters].map(([path, tensor]) => [path.replace(/^(.*?\/)?base\//, ''), tensor]))
+  for (const { owner } of placedSites(graph.nodes, method)) {
+    const paths = method.parameters(owner).map(({ path }) => path)
+    if (!paths.every((path) => byEnding.has(path))) continue
+    for (const path of paths) own.set(path, byEnding.get(path)!)
+    weights.add(owner.name)
+  }
+  return { own, weights: [...weights] }
+}
+
+/** What stands in the place of the base for good: the base whose weights have taken the adapter up, or why they cannot. */
+export async function mergedBase(
+  graph: Graph,
+  adapter: Adapter,
+): Promise<{ readonly graph: Graph } | { readonly refusal: QuernError }> {
+  try {
+    return { graph: await mergeAdapter(graph, adapter, { anyBase: true }) }
+  } catch (error) {
+    if (error instanceof QuernError && error.kind === 'unsupported') return { refusal: error }
+    throw error
+  }
+}
+
+/** The merged graph as the layer that the frozen one was: weights that were trained are parameters of the same names. */
+export function mergedLayer(graph: Graph): (frozen: ImportedModel) => Layer {
+  return ({ trained }) =>
+    importedModel(graph, { name: 'base', train: trained.size === 0 ? 'none' : exactly(trained), differentiable: false })
+}
+
+/** Patterns that mean these names and no others. */
+export const exactly = (names: ReadonlySet<string>): readonly RegExp[] =>
+  [...names].map((name) => new RegExp(`^${name.replaceAll(/[\\^$.|?*+()[\]{}/-]/g, '\\$&')}$`))
