@@ -11,6 +11,8 @@ export function tablePreprocessing({ preprocessing, task }: Described, what: str
 }
 
 const mostColumns = 50
+/** values that a line of code shows; a row needs all */
+const mostInCode = 8
 
 /** Of one target of several. */
 const answered = ({ target, labels }: TargetAnswer): string =>
@@ -39,13 +41,13 @@ export const tabularCard: CardParts = {
   usage(manifest) {
     const { columns } = tablePreprocessing(manifest, 'the new bundle')
     const row = columns
-      .slice(0, 2)
+      .slice(0, mostInCode)
       .map(({ name, kind }) => `${JSON.stringify(name)}: ${kind === 'number' ? '1.5' : "'...'"}`)
     const code = [
       `import { pipeline } from 'quern'`,
       '',
       `const predict = await pipeline('${manifest.task}', '.') // this folder`,
-      `console.log(await predict({ ${row.join(', ')}${columns.length > 2 ? ', ...' : ''} }))`,
+      `console.log(await predict({ ${row.join(', ')}${columns.length > mostInCode ? ', ...' : ''} }))`,
     ].join('\n')
     const shell = ['quern predict rows.csv --model .', 'quern serve --model .'].join('\n')
     return [

@@ -199,6 +199,14 @@ describe.sequential('journey', () => {
     expect(missing.stderr).toContain("Did you mean '")
   })
 
+  test('predict: a table without rows is said to be one', async () => {
+    await writeFile(join(cwd, 'none.csv'), 'a,b\n')
+    const { code, stdout, stderr } = await run('predict', 'none.csv')
+    expect([code, stdout]).toEqual([0, ''])
+    expect(stderr).toContain('there is nothing to answer for in none.csv')
+    expect(await json('predict', 'none.csv')).toEqual([])
+  })
+
   test('export: every form, and not over other files', async () => {
     const beside = [{ path: 'model/README.md' }, { path: 'model/profile.json' }]
     for (const target of ['bundle', 'zip', 'onnx', 'safetensors']) {

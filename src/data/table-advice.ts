@@ -82,14 +82,16 @@ const mostlyMissing: Rule = ({ columns, rows }) => {
   return names.length > 0 ? [`More than half of the values are missing: ${list(names)}.`] : []
 }
 
-const decimalCommas: Rule = ({ columns }) =>
-  columns.flatMap(({ name, decimalComma }) =>
-    decimalComma === undefined
-      ? []
-      : [
-          `Column '${name}' holds numbers with a decimal comma (${decimalComma}), which are taken for names. data.clean makes numbers of them: ${decimalComma.includes('.') ? `{ rule: 'regex', columns: '${name}', pattern: '[.]' }, ` : ''}{ rule: 'regex', columns: '${name}', pattern: ',', replace: '.' }; texts that mean no value stand in data.missing.`,
-        ],
-  )
+const written: Rule = ({ columns, targets }) =>
+  columns.flatMap(({ name, written: found }) => {
+    if (found === undefined || targets.includes(name)) return []
+    const rules = found.rules.map(({ pattern, replace }) => {
+      return `{ rule: 'regex', columns: '${name}', pattern: '${pattern}'${replace === undefined ? '' : `, replace: '${replace}'`} }`
+    })
+    return [
+      `Column '${name}' holds numbers written as '${found.example}', which are taken for names. data.clean makes numbers of them: ${rules.join(', ')}; texts that mean no value stand in data.missing.`,
+    ]
+  })
 
 /** From this share of different values on a column may name the rows. */
 const mostlyDifferent = 0.9
@@ -97,8 +99,8 @@ const mostlyDifferent = 0.9
 const manyValues: Rule = ({ columns, rows }) =>
   columns
     .filter(
-      ({ kind, distinct, alone, missing, decimalComma }) =>
-        decimalComma === undefined &&
+      ({ kind, distinct, alone, missing, written }) =>
+        written === undefined &&
         kind === 'category' &&
         alone === undefined &&
         distinct > 50 &&
@@ -140,7 +142,7 @@ const rules: readonly Rule[] = [
   absent,
   imbalance,
   counting,
-  decimalCommas,
+  written,
   mostlyMissing,
   manyValues,
   repeated,

@@ -107,7 +107,7 @@ export function countUnseen() {
     notes: (): string[] =>
       [...counts].map(
         ([column, count]) =>
-          `column '${column}': ${count} values of validation and test rows do not occur in training; they count as unknown.`,
+          `column '${column}': ${count === 1 ? '1 value of validation and test rows does not occur in training; it counts' : `${count} values of validation and test rows do not occur in training; they count`} as unknown.`,
       ),
   }
 }

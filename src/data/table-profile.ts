@@ -7,6 +7,7 @@ import type { TableSchema } from './table/table-source.ts'
 import { tableAdvice } from './table-advice.ts'
 import { singleColumnScore } from './table-leakage.ts'
 import { type TimeOrder, timeOrders } from './time-order.ts'
+import { type WrittenNumbers, writtenNumbersOf } from './written-numbers.ts'
 
 export interface ColumnProfile {
   readonly name: string
@@ -26,8 +27,8 @@ export interface ColumnProfile {
   readonly top?: readonly { readonly value: string; readonly count: number }[]
   /** how well this column alone tells the target of training rows: share of right classes, or of the variance */
   readonly alone?: number
-  /** a value, where nearly all are numbers with a decimal comma */
-  readonly decimalComma?: string
+  /** where nearly all values are numbers, but not plain ones */
+  readonly written?: WrittenNumbers
   /** 'constant': one value in every row; 'identifier': a different one in each */
   readonly role?: 'constant' | 'identifier'
 }
@@ -96,13 +97,14 @@ export function profileTable(input: TableProfileInput): TableProfile {
   const columns = schema.columns.map(({ name, distinct, missing }): ColumnProfile => {
     const column = table.columns.get(name)!
     const alone = told && used.includes(name) ? singleColumnScore(column, goal, train, labels.length > 0) : undefined
+    const written = writtenNumbersOf(column)
     return {
       ...{ name, kind: column.kind, missing, distinct },
       ...(column.kind === 'number' || column.kind === 'date' ? { numbers: numbersOf(column, table.rows) } : {}),
       ...(withoutTop.has(column.kind) ? {} : { top: topOf(column, table.rows) }),
       ...(alone === undefined ? {} : { alone }),
       ...roleOf({ kind: column.kind, distinct, missing }, table.rows),
-      ...decimalCommaOf(column),
+      ...(written === undefined ? {} : { written }),
     }
   })
   const divided = Object.fromEntries(
@@ -124,21 +126,6 @@ export function profileTable(input: TableProfileInput): TableProfile {
     notes,
   }
   return { ...profile, advice: tableAdvice(profile) }
-}
-
-/** Of the values, each counted once, this share must be numbers with a comma. */
-const mostWithComma = 0.9
-const withComma = /^[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+$/
-
-/** Texts such as 1.234,56 are no numbers to a reader that knows points only: they become names, and teach nothing. */
-function decimalCommaOf(column: Column): Pick<ColumnProfile, 'decimalComma'> {
-  if (column.kind !== 'category' && column.kind !== 'text') return {}
-  const found = column.dictionary.filter((text) => withComma.test(text))
-  const numbers = column.dictionary.filter((text) => withComma.test(text) || /^[+-]?\d+$/.test(text))
-  const [first] = found
-  return first !== undefined && numbers.length >= mostWithComma * column.dictionary.length
-    ? { decimalComma: first }
-    : {}
 }
 
 /** Numbers and dates may well be all different; names that are tell rows apart and teach nothing. */

@@ -52,7 +52,7 @@ export function duration(seconds: number): string {
 /** Digits after the point that the number of examples supports. */
 export const digitsFor = (examples: number): number => (examples >= 5000 ? 2 : examples >= 100 ? 1 : 0)
 
-/** `top5Accuracy` -> `Top 5 accuracy`, `weightedF1` -> `Weighted F1`, `sensitivityAt90Specificity` -> `Sensitivity at 90 % specificity` */
+/** `top5Accuracy` -> `Top 5 accuracy`, `weightedF1` -> `Weighted F1`, `areaUnderRoc` -> `Area under ROC`, `sensitivityAt90Specificity` -> `Sensitivity at 90 % specificity` */
 export function metricTitle(name: string): string {
   const text = name
     .replace(/([a-z])(\d)/g, '$1 $2')
@@ -60,6 +60,7 @@ export function metricTitle(name: string): string {
     .toLowerCase()
     .replace(/\bf ?1\b/, 'F1')
     .replace(/\br ?2\b/, 'R²')
+    .replace(/\broc\b/, 'ROC')
     .replace(/\bat ([\d.]+)\b/, 'at $1 %')
   return text[0]!.toUpperCase() + text.slice(1)
 }

@@ -14,6 +14,7 @@ import type { TableSchema, TableSource } from '../data/table/table-source.ts'
 import { prepareTable, withTargets } from '../data/table-data.ts'
 import { profileTable } from '../data/table-profile.ts'
 import { checkTargets, type TargetForm, type TargetForms } from '../data/table-targets.ts'
+import { writtenNumbersOf } from '../data/written-numbers.ts'
 import { cachedTable, type EncodedCache, encodedCache, keepTable, streamedTable } from './tabular-cache.ts'
 import { columnSettings, type TabularConfig } from './tabular-config.ts'
 import type { LoadOptions, TaskData } from './task.ts'
@@ -134,7 +135,7 @@ async function loadWhole(of: WholeTable, cache: EncodedCache | undefined, loadin
     ],
     ignored: [],
     cached: 0,
-    warnings: notes,
+    warnings: [...writtenNotes(table, loading), ...notes],
     ...(clean.length > 0 ? { cleaned: cleaned.steps } : {}),
   }
   const data = { splits, labels, preprocessing, report }
@@ -149,7 +150,7 @@ async function loadWhole(of: WholeTable, cache: EncodedCache | undefined, loadin
         })
   return {
     ...data,
-    report: { ...report, warnings: [...notes, ...warnings] },
+    report: { ...report, warnings: [...report.warnings, ...warnings] },
     profile: () =>
       profileTable({
         ...{ table, schema, targets, splits: assignment as Record<string, Int32Array>, notes, used, nameOfRow },
@@ -159,6 +160,20 @@ async function loadWhole(of: WholeTable, cache: EncodedCache | undefined, loadin
         told: answer !== 'set' && targets.length === 1 && tableColumn(table, targets[0]!).kind !== 'vector',
       }),
   }
+}
+
+/** Columns of numbers that will be taken for names; of those that are called names nothing is said. */
+function writtenNotes(table: Table, { config, targets }: TableLoading): string[] {
+  const { hints, ignore } = columnSettings(config.data)
+  return [...table.columns.values()].flatMap((column) => {
+    const { name } = column
+    if (targets.includes(name) || ignore.includes(name) || hints[name]?.kind !== undefined) return []
+    const found = writtenNumbersOf(column)
+    if (found === undefined) return []
+    return [
+      `column '${name}' holds numbers written as '${found.example}', which are taken for names: quern inspect says how data.clean makes numbers of them.`,
+    ]
+  })
 }
 
 /** What an inspection leaves out, and training may not. */

@@ -17,6 +17,17 @@ test('suggests where the loss falls fastest, and a tenth of where it is least', 
   expect(suggestions([])).toEqual({ steepest: undefined, minimumTenth: undefined })
 })
 
+test('what wavers before the loss falls is no fall, however steep it is', () => {
+  const random = createRandom(2)
+  const points = Array.from({ length: 100 }, (_, i) => {
+    const trend = i < 50 ? 2 : i < 80 ? 2 - (i - 50) / 20 : 0.5 + (i - 80) / 5
+    return point(10 ** (i / 12.5 - 7), trend + (i < 8 ? 0.4 : 0.02) * random.normal())
+  })
+  const { steepest } = suggestions(points)
+  expect(steepest).toBeGreaterThan(points[50]!.learningRate)
+  expect(steepest).toBeLessThan(points[80]!.learningRate)
+})
+
 test('a convolutional network: the loss falls, then runs away; everything is put back bit for bit', async () => {
   const train = digits(0, 320)
   const { step } = await prepare({ train, ema: { decay: 0.9 } })

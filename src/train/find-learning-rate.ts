@@ -121,13 +121,20 @@ async function lossOf(step: TrainingStep, count: number, number: number, rate: n
   }
 }
 
-/** Of the part up to the least smoothed loss: behind it the loss rises. */
+/** Share of the points over which a slope is taken, either way, and that at the beginning count for nothing: they are few batches, and chance. */
+const noisy = 0.05
+
+/** Of the part from the largest smoothed loss, before which it only wavers, to the least: behind it the loss rises. */
 export function suggestions(points: readonly RatePoint[]): Pick<RateTest, 'steepest' | 'minimumTenth'> {
   let least = 0
   for (const [i, { smoothed }] of points.entries()) if (smoothed < points[least]!.smoothed) least = i
+  const width = Math.max(1, Math.round(noisy * points.length))
+  let first = Math.min(Math.floor(2 * noisy * points.length), least)
+  for (let i = first; i < least; i++) if (points[i]!.smoothed >= points[first]!.smoothed) first = i
   let [steepest, slope]: [number | undefined, number] = [undefined, 0]
-  for (let i = 1; i < least; i++) {
-    const [before, here, next] = [points[i - 1]!, points[i]!, points[i + 1]!]
+  for (let i = first + 1; i < least; i++) {
+    const reach = Math.min(width, i - first, least - i)
+    const [before, here, next] = [points[i - reach]!, points[i]!, points[i + reach]!]
     const change = (next.smoothed - before.smoothed) / Math.log(next.learningRate / before.learningRate)
     if (change < slope) [steepest, slope] = [here.learningRate, change]
   }

@@ -119,6 +119,19 @@ describe('an inspection', () => {
   })
 })
 
+it('numbers that are written for people are told of before they are trained on as names', async () => {
+  const row = (i: number): string => `"$${1 + (i % 9)},${100 + i}.00";${i};${turns(i, 'p', 'q')}`.replaceAll(';', ',')
+  const load = async (data: object) => {
+    const { task, config, root } = await projectOf('price,a,y', row, data)
+    return (await task.load(config, { root })).report.warnings.filter((text) => text.includes('written as'))
+  }
+  expect(await load({})).toEqual([
+    expect.stringMatching(/^column 'price' holds numbers written as '\$1,100.00', which/),
+  ])
+  expect(await load({ columns: { price: 'category' } })).toEqual([])
+  expect(await load({ clean: [{ rule: 'regex', columns: 'price', pattern: '[$,]' }] })).toEqual([])
+})
+
 it.each([
   ['Date.toISOString', (time: Date) => time.toISOString()],
   ['pandas', (time: Date) => `${time.toISOString().slice(0, 23).replace('T', ' ')}456`],

@@ -38,7 +38,11 @@ describe('init of a table', () => {
     await mkdir(join(cwd, 'sub'), { recursive: true })
     await writeFile(join(cwd, 'sub/own.csv'), 'a,b\n')
     const folder = `of-${typed.replaceAll(/\W/g, '')}`
-    expect((await quern(['init', folder, '--task', 'tabular-regression', '--source', typed], { cwd })).code).toBe(0)
+    const { code, stdout } = await quern(['init', folder, '--task', 'tabular-regression', '--source', typed], { cwd })
+    expect(code).toBe(0)
+    expect(stdout.includes('later.csv is not there yet: the configuration names it from of-latercsv')).toBe(
+      typed === 'later.csv',
+    )
     expect(await config(folder)).toContain(`source: '${written}'`)
   })
 

@@ -40,7 +40,9 @@ export const init: Command = {
       : source === undefined || target === undefined
         ? `Name the table and its target in ${bold('quern.config.ts')}, then:`
         : 'Next:'
+    const isMissing = source !== undefined && isPath(source) && !existsSync(resolve(world.cwd, folder, source))
     terminal.print(
+      ...(isMissing ? [`${source} is not there yet: the configuration names it from ${join(folder, '.')}`] : []),
       '',
       first,
       ...(folder === '.' ? [] : [`  cd ${folder}`]),
@@ -50,6 +52,9 @@ export const init: Command = {
     return 0
   },
 }
+
+/** Whether a source is neither an address nor a pattern. */
+const isPath = (source: string): boolean => !/^[a-z][a-z0-9+.-]+:|[*?{[]/i.test(source)
 
 /**
  * A path that was typed from where the user is, as the configuration writes it: from the project's folder. What is not there yet, or is an address, is

@@ -56,9 +56,11 @@ export const predict: Command = {
     const of = { model: String(model), inputs: named, topK, onUnseen, readFile: readCell }
     for await (const result of predictFiles(await services(), of)) show(result)
     for (const [column, count] of unseen) {
-      terminal.warn(harmless(`column '${column}': ${count} values that training has not seen, taken as unknown`))
+      const values = count === 1 ? '1 value' : `${count} values`
+      terminal.warn(harmless(`column '${column}': ${values} that training has not seen, taken as unknown`))
     }
     for (const result of unread) show(result)
+    if (all.length === 0) terminal.warn(harmless(`there is nothing to answer for in ${paths.join(', ')}`))
     terminal.document(all)
     const failed = all.filter(({ error }) => error !== undefined)
     if (failed.length === 0) return 0

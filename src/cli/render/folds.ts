@@ -2,7 +2,7 @@
 import type { CrossValidation, FoldScores } from '../../actions/cross-validate.ts'
 import type { Terminal } from '../terminal.ts'
 import { scoreParts } from './epochs.ts'
-import { formatScore } from './numbers.ts'
+import { formatName, formatScore } from './numbers.ts'
 import { type Column, table } from './table.ts'
 
 /** One part: its first scores. */
@@ -15,7 +15,7 @@ export function foldLine({ fold, repeat, scores }: FoldScores, folds: number, re
 export function foldSummary({ metrics }: CrossValidation, { width, colors }: Terminal): string[] {
   type Row = readonly [string, { readonly mean: number; readonly deviation: number }]
   const columns: Column<Row>[] = [
-    { title: 'metric', value: ([name]) => name },
+    { title: 'metric', value: ([name]) => formatName(name) },
     { title: 'mean', align: 'right', value: ([, { mean }]) => formatScore(mean) },
     { title: 'deviation', align: 'right', value: ([, { deviation }]) => formatScore(deviation) },
   ]

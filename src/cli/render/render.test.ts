@@ -114,6 +114,12 @@ describe('tables', () => {
       expect(textWidth(line)).toBeLessThanOrEqual(12)
     }
   })
+  test('a long name leaves room for the other columns', () => {
+    const [head, line] = table(columns, [['name'.repeat(100), 17]], { width: 80 })
+    expect(line).toMatch(/^name.*\.\.\. +17$/)
+    expect(textWidth(head!)).toBe(textWidth(line!))
+    expect(table(columns, [['name'.repeat(100), 17]]).join()).toContain('name'.repeat(100))
+  })
   test('a value cannot break the line', () => {
     expect(table(columns, [['a\nb', 1]])).toHaveLength(2)
   })

@@ -6,9 +6,10 @@ import type { Terminal } from '../terminal.ts'
 import { cleaningLines } from './cleaning.ts'
 import { formatCount, formatScore } from './numbers.ts'
 import { type Column, table } from './table.ts'
-import { harmless } from './text-width.ts'
+import { cut, harmless } from './text-width.ts'
 
 const mostColumns = 60
+const widestValue = 40
 const bars = ' \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588'
 
 /** Counts as a row of bars. */
@@ -23,7 +24,9 @@ function summary({ kind, numbers, top, distinct }: ColumnProfile): string {
     const shown = kind === 'date' ? (x: number) => new Date(x).toISOString().slice(0, 10) : formatScore
     return `${shown(least)} .. ${shown(middle)} .. ${shown(most)}  ${sparkline(numbers.histogram)}`
   }
-  const named = (top ?? []).slice(0, 3).map(({ value, count }) => `${harmless(value)} ${formatCount(count)}`)
+  const named = (top ?? [])
+    .slice(0, 3)
+    .map(({ value, count }) => `${cut(harmless(value), widestValue)} ${formatCount(count)}`)
   return named.length > 0 && distinct > named.length ? `${named.join(', ')}, ...` : named.join(', ')
 }
 

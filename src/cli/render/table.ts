@@ -1,4 +1,4 @@
-/** Tables for terminals: columns as wide as their content, numbers to the right, the last column cut to the width. */
+/** Tables for terminals: columns as wide as their content or a third of the window, numbers to the right, the last column cut to the width. */
 import { cut, harmless, pad, textWidth } from './text-width.ts'
 
 export interface Column<Row> {
@@ -7,6 +7,9 @@ export interface Column<Row> {
   readonly align?: 'left' | 'right'
 }
 
+/** Columns of a window that a name may take, however narrow it is. */
+const leastName = 24
+
 /** Lines of a table; nothing but the titles for no rows. Values are made harmless, so they may come from outside. */
 export function table<Row>(
   columns: readonly Column<Row>[],
@@ -14,7 +17,11 @@ export function table<Row>(
   options: { readonly width?: number | undefined; readonly title?: (text: string) => string } = {},
 ): string[] {
   const { width = Number.POSITIVE_INFINITY, title = (text) => text } = options
-  const cells = rows.map((row) => columns.map(({ value }) => harmless(value(row))))
+  // One long name must not push everything else out of the window.
+  const widest = Math.max(leastName, Math.floor(width / 3))
+  const cells = rows.map((row) =>
+    columns.map(({ value }, i) => cut(harmless(value(row)), i === columns.length - 1 ? width : widest)),
+  )
   const widths = columns.map(({ title }, i) => Math.max(textWidth(title), ...cells.map((line) => textWidth(line[i]!))))
   const join = (line: readonly string[]): string => {
     const padded = line.map((text, i) =>

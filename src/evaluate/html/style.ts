@@ -27,6 +27,7 @@ figcaption{color:var(--muted);font-size:.9rem}
 .hero{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,6fr);gap:1.5rem 3.5rem;align-items:end;margin-top:2.5rem}
 .figure{font-size:clamp(3.6rem,9vw,5.75rem);line-height:.95;letter-spacing:-.045em;font-weight:660}
 .figure small{font-size:.5em;letter-spacing:0;font-weight:500;color:var(--muted);margin-left:.1em}
+p,li,dt,dd,h2,h3{overflow-wrap:anywhere}
 .facts,.headline,.key-facts{margin:0;display:grid}.facts dd,.headline dd,.key-facts dd{margin:0}
 .facts dt,.key-facts dt{color:var(--muted);font-size:.85rem}
 .key-facts{grid-template-columns:repeat(3,1fr);gap:1.4rem 1.5rem}
