@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { sampleManifest } from '../../test/sample-bundle.ts'
 import type { Manifest } from '../contract/manifest.ts'
-import { chanceOf, resolveVersion } from './aliases.ts'
+import { type Aliases, chanceOf, resolveVersion } from './aliases.ts'
 import { Catalog, type CatalogEntry } from './catalog.ts'
 import { syncCatalog } from './sync-catalog.ts'
 
@@ -209,5 +209,22 @@ describe('a configuration that is read again', () => {
       message: "model 'b' needs 151 MB, the server has 150 MB for all models",
     })
     expect([events, catalog.names]).toEqual([['+a/1'], ['a']])
+  })
+
+  test('is refused with two models of one address and aliases that lead nowhere, before anything changes', async () => {
+    const { catalog, entry, events } = setUp()
+    const wrong: readonly [readonly CatalogEntry[], Record<string, Aliases>, string][] = [
+      [[entry('a', '1'), entry('a', '1', { hash: 'b' })], {}, "two of the models are version '1' of 'a'"],
+      [[entry('cats', '1')], { cat: { stable: '1' } }, "aliases.cat: there is no model 'cat'"],
+      [
+        [entry('a', '1')],
+        { a: { stable: '1', canary: { version: '2', share: 0.1 } } },
+        "aliases.a.canary: model 'a' has no version '2'",
+      ],
+    ]
+    for (const [entries, aliases, message] of wrong) {
+      await expect(syncCatalog(catalog, entries, aliases)).rejects.toMatchObject({ kind: 'config', message })
+    }
+    expect([events, catalog.names]).toEqual([[], []])
   })
 })

@@ -1,5 +1,6 @@
 /** Makes a catalog hold what a configuration lists, while it is in use: new and changed versions are swapped in, others leave. */
 import type { Manifest } from '../contract/manifest.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
 import type { Aliases } from './aliases.ts'
 import type { Catalog, CatalogEntry } from './catalog.ts'
 
@@ -21,6 +22,7 @@ export async function syncCatalog(
   const loaded: string[] = []
   const removed: string[] = []
   for (const entry of entries) catalog.checkSize(entry)
+  checkAddresses(entries, aliases)
   const before = new Map(catalog.all.map((info) => [addressOf(info), info]))
   for (const entry of entries) {
     const old = before.get(addressOf(entry))
@@ -39,6 +41,34 @@ export async function syncCatalog(
     catalog.setAliases(name, { stable, canary, shadow })
   }
   return { loaded, removed }
+}
+
+/** Throws `config` for two models of one address, and for aliases of what is not listed. */
+function checkAddresses(entries: readonly CatalogEntry[], aliases: Readonly<Record<string, Aliases>>): void {
+  const versionsOf = new Map<string, string[]>()
+  for (const { name, version } of entries) {
+    const versions = versionsOf.get(name) ?? []
+    if (versions.includes(version)) {
+      throw new QuernError('config', `two of the models are version '${version}' of '${name}'`, {
+        hint: "Give one of them another 'version', or another 'name'.",
+      })
+    }
+    versionsOf.set(name, [...versions, version])
+  }
+  for (const [name, { stable, canary, shadow }] of Object.entries(aliases)) {
+    const versions = versionsOf.get(name)
+    if (!versions) {
+      throw new QuernError('config', `aliases.${name}: there is no model '${name}'`, {
+        hint: suggestion(name, [...versionsOf.keys()]),
+      })
+    }
+    for (const [alias, version] of Object.entries({ stable, canary: canary?.version, shadow })) {
+      if (version === undefined || versions.includes(version)) continue
+      throw new QuernError('config', `aliases.${name}.${alias}: model '${name}' has no version '${version}'`, {
+        hint: suggestion(version, versions),
+      })
+    }
+  }
 }
 
 const addressOf = ({ name, version }: Pick<CatalogEntry, 'name' | 'version'>): string => `${name}/${version}`
