@@ -93,6 +93,7 @@ export function createApp(options: AppOptions): App {
 
 /** Lets pages of these origins read answers to requests of some methods. */
 function corsFor(origins: readonly string[], isFor: (method: string) => boolean): MiddlewareHandler<Gated> {
-  const allow = cors({ origin: [...origins], exposeHeaders: ['x-request-id', 'retry-after'] })
+  const allowMethods = ['GET', 'HEAD', 'POST', 'DELETE']
+  const allow = cors({ origin: [...origins], allowMethods, exposeHeaders: ['x-request-id', 'retry-after'] })
   return (c, next) => (isFor(c.req.method) ? allow(c, next) : next())
 }

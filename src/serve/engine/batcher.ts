@@ -121,15 +121,15 @@ export class Batcher {
     return !isComputing || this.#rows >= maxRows || now >= head.arrived + maxDelayMilliseconds
   }
 
-  /** The next batch: the first of the queue and all that fit it, in order, up to `maxRows`. A request with more than that goes alone. */
-  take(): Waiting[] {
+  /** The next batch: the first of the queue and all that fit it, in order, up to `most` examples. A request with more than that goes alone. */
+  take(most: number = this.settings.maxRows): Waiting[] {
     const first = this.#queue[0]
     if (!first) return []
     const taken = new Set<Entry>([first])
     let rows = first.waiting.rows
-    for (let i = 1; i < this.#queue.length && rows < this.settings.maxRows; i++) {
+    for (let i = 1; i < this.#queue.length && rows < most; i++) {
       const entry = this.#queue[i]!
-      if (entry.key !== first.key || rows + entry.waiting.rows > this.settings.maxRows) continue
+      if (entry.key !== first.key || rows + entry.waiting.rows > most) continue
       taken.add(entry)
       rows += entry.waiting.rows
     }

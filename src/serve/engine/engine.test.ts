@@ -56,6 +56,19 @@ describe('an engine of real threads', () => {
     expect((await running).probabilities!.shape).toEqual([3, 5])
   })
 
+  test('answers at the deadline, though a run that has begun goes on', async () => {
+    const long = await engine.load('long', exportSample(), defaultBatchSettings)
+    const start = performance.now()
+    const running = long.run({ pixels: pixels(20_000) }, undefined, { deadline: start + 20 })
+    await expect(running).rejects.toMatchObject({ status: 504, message: 'the time for this request is over' })
+    const late = performance.now() - start
+    // In its own time it is answered.
+    const answers = await long.run({ pixels: pixels(20_000) }, undefined, { deadline: performance.now() + 60_000 })
+    expect(answers.probabilities!.shape).toEqual([20_000, 5])
+    expect(late).toBeLessThan((performance.now() - start) / 2)
+    await long.release()
+  })
+
   test('that is closed finishes the runs that it is at, and its threads end', async () => {
     const ending: Promise<void>[] = []
     const seen = (worker: Worker): void =>

@@ -4,6 +4,7 @@ import type { Clock, Log } from '../../core/ports.ts'
 import type { Tensor } from '../../core/tensor.ts'
 import type { NamedTensors, PortInfo } from '../../runtime/backend.ts'
 import type { RunOptions } from '../passage.ts'
+import { RequestError } from '../request-error.ts'
 import type { BatchSettings } from './batcher.ts'
 import { isNear, NearPlace } from './near-place.ts'
 import { type QueueState, ScheduledModel, Scheduler, type Timers } from './scheduler.ts'
@@ -44,6 +45,13 @@ interface Loaded {
   readonly bytes: Uint8Array
   readonly model: ScheduledModel
 }
+
+/** Below so many ms a batch can be waited for to its end, however near the deadline is: what looks at the clock for each request takes time itself. */
+const shortMilliseconds = 250
+
+/** Of batches so far, with the way to the worker; nothing is known of a model that was never run. */
+const isShort = ({ batchMilliseconds, runTimes }: ScheduledModel): boolean =>
+  runTimes.count > 0 && batchMilliseconds < shortMilliseconds
 
 /** Before a worker that died is replaced: a model that kills every worker must not keep the machine busy. */
 const pauseMilliseconds = 1000
@@ -96,7 +104,10 @@ export class Engine {
       inputs: done.value.inputs,
       outputs: done.value.outputs,
       queue: model,
-      run: (feeds, outputs, options) => this.#scheduler.run(model, feeds, outputs, options),
+      run: (feeds, outputs, options) => {
+        const answer = this.#scheduler.run(model, feeds, outputs, options)
+        return isShort(model) ? answer : this.#inTime(answer, options?.deadline)
+      },
       release: async () => {
         this.#loaded.delete(loaded)
         this.#scheduler.removeModel(model)
@@ -111,6 +122,21 @@ export class Engine {
     const [, ...ended] = await Promise.all([this.#near.close(), ...[...this.#threads].map((thread) => thread.close())])
     this.#threads.clear()
     return ended.every(Boolean)
+  }
+
+  /** A run that has begun goes on, but nobody waits for it beyond the deadline. Rejects with RequestError 504 then. */
+  async #inTime<T>(answer: Promise<T>, deadline = Infinity): Promise<T> {
+    if (deadline === Infinity) return answer
+    let timer: { cancel(): void } | undefined
+    const late = new Promise<never>((_, reject) => {
+      const wait = Math.max(0, deadline - this.#options.clock.now())
+      timer = timers.after(() => reject(new RequestError(504, 'the time for this request is over')), wait)
+    })
+    try {
+      return await Promise.race([answer, late])
+    } finally {
+      timer!.cancel()
+    }
   }
 
   #loadInto(thread: WorkerThread, { model, bytes }: Loaded): ReturnType<WorkerThread['load']> {

@@ -81,6 +81,7 @@ function setUp(more: Partial<BatchSettings> = {}, places = 1, cost?: (rows: numb
   return { time, scheduler, model, batches, ask }
 }
 
+const failed = ({ status }: RequestError): number => status
 const failure = (promise: Promise<unknown>): Promise<RequestError> =>
   promise.then(
     () => {
@@ -235,6 +236,53 @@ describe('the queue', () => {
     const inTime = ask([3], { deadline: 950 })
     await time.runUntil(Infinity)
     await Promise.all([warm, inTime, ...taken])
+  })
+
+  test('makes batches of a slow model no longer than its requests may take', async () => {
+    // 1 s an example, which nobody knew when the eight were taken: in one run all would be late, half of them are not.
+    const { time, batches, ask } = setUp({}, 1, (rows) => 1000 * rows)
+    const asked = Array.from({ length: 9 }, (_, i) => ask([i], { deadline: 6000 }).then(() => time.clock.now(), failed))
+    await time.runUntil(Infinity)
+    expect(batches).toEqual([1, 4, 1])
+    expect(await Promise.all(asked)).toEqual([1000, 5000, 5000, 5000, 5000, 6000, 504, 504, 504])
+  })
+
+  test('does not go by one slow run for ever', async () => {
+    let cost = 10_000
+    const { time, batches, ask } = setUp({}, 1, () => cost)
+    const slow = ask([0])
+    await time.runUntil(10_000)
+    await slow
+    cost = 10
+    const soon = () => ask([1], { deadline: time.clock.now() + 5000 })
+    // Nobody came for ten seconds: one is taken. Those who come behind it are refused.
+    const probe = soon()
+    expect((await failure(soon())).status).toBe(503)
+    for (let i = 0; i < 20; i++) {
+      await time.runUntil(time.clock.now() + 1000)
+      const [answer] = await Promise.all([soon(), time.runUntil(time.clock.now() + 10)])
+      expect(answer.y!.data[0]).toBe(2)
+    }
+    await probe
+    // By now it is known to be quick.
+    const [first, second] = [soon(), soon()]
+    await time.runUntil(Infinity)
+    await Promise.all([first, second])
+    expect(batches.length).toBeGreaterThan(22)
+  })
+
+  test('takes as many as it can answer, though a batch of the past was longer than they may take', async () => {
+    const { time, ask } = setUp({}, 1, (rows) => 1000 * rows)
+    const before = Array.from({ length: 8 }, (_, i) => ask([i]))
+    await time.runUntil(8000)
+    await Promise.all(before)
+    const alone = ask([0])
+    await time.runUntil(9000)
+    await alone
+    const start = time.clock.now()
+    const asked = Array.from({ length: 4 }, (_, i) => ask([i], { deadline: start + 6000 }).then(() => 200, failed))
+    await time.runUntil(Infinity)
+    expect(await Promise.all(asked)).toEqual([200, 200, 200, 503])
   })
 
   test('lets a request wait for neighbours only while another batch computes', async () => {

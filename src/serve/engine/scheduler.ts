@@ -59,6 +59,8 @@ export class ScheduledModel implements QueueState {
   /** of a batch, and of an example in it, with the way to the worker and back: moving averages */
   batchMilliseconds = 0
   rowMilliseconds = 0
+  /** when a request was taken last, on the scheduler's clock */
+  lastTaken: number = -Infinity
   /** of runs, without the way */
   readonly runTimes: RunTimes = new RunTimes()
   onBatch: ((rows: number, milliseconds: number) => void) | undefined
@@ -83,10 +85,13 @@ export class ScheduledModel implements QueueState {
 }
 
 /**
- * Over what the past tells, for the wait and for the run itself: times spread, and an answer that is late was computed for nothing. A queue that is half as long as
+ * Over what the past tells, for the wait, for the run itself, and for a run of one request as `RunTimes` has it: times spread, and an answer that is late was computed for nothing. A queue that is half as long as
  * deadlines allow keeps the workers as busy as a whole one, and everybody waits half as long.
  */
-const margins = { wait: 2, run: 1.25 }
+const margins = { wait: 2, run: 1.25, alone: 1.5 }
+
+/** After so long without a request that was taken, one is, whatever the past tells. */
+const probeMilliseconds = 1000
 
 export class Scheduler {
   readonly #clock: Clock
@@ -141,8 +146,9 @@ export class Scheduler {
     const { signal, deadline = Infinity, priority = 0, onRun, onResults } = options
     const arrived = this.#clock.now()
     const rows = Object.values(feeds)[0]?.shape[0] ?? 1
-    const refusal = this.#refusal(model, arrived, deadline, priority, signal)
+    const refusal = this.#refusal(model, arrived, rows, deadline, priority, signal)
     if (refusal) return Promise.reject(refusal)
+    model.lastTaken = arrived
     return new Promise((resolve, reject) => {
       const settle = (): void => signal?.removeEventListener('abort', left)
       const waiting: Waiting = {
@@ -183,6 +189,7 @@ export class Scheduler {
   #refusal(
     model: ScheduledModel,
     now: number,
+    rows: number,
     deadline: number,
     priority: number,
     signal: LeaveSignal | undefined,
@@ -194,7 +201,11 @@ export class Scheduler {
     if (model.batcher.isFull) {
       return new RequestError(503, `model '${model.name}' has ${model.queued} requests waiting`, { retryAfterSeconds })
     }
-    if (now + margins.wait * wait + margins.run * model.batchMilliseconds <= deadline) return undefined
+    // Whose batch would be too long gets a smaller one: see rowsInTime.
+    const run = Math.min(model.batchMilliseconds, margins.alone * model.runTimes.expect(rows))
+    if (now + margins.wait * wait + margins.run * run <= deadline) return undefined
+    // What is known may be of another time, or of one run that was disturbed: were nobody taken, nothing else would ever be known.
+    if (wait === 0 && model.computing === 0 && now - model.lastTaken >= probeMilliseconds) return undefined
     return new RequestError(503, `model '${model.name}' cannot answer in time: the wait is ${Math.ceil(wait)} ms`, {
       retryAfterSeconds,
     })
@@ -222,7 +233,7 @@ export class Scheduler {
       const model = this.#next(place, now)
       if (!model) continue
       this.#idle.delete(place)
-      const batch = model.batcher.take()
+      const batch = model.batcher.take(rowsInTime(model, now))
       const compute = (): void => void this.#compute(place, model, batch, now)
       if (place.isSpare) spare = compute
       else compute()
@@ -311,6 +322,17 @@ function countOf(places: ReadonlySet<Place>): number {
   let count = 0
   for (const { isSpare = false } of places) if (!isSpare) count++
   return count
+}
+
+/**
+ * Examples of the next batch, so that it ends before its first request must be answered: of a slow model a full one would make all of them late. One where nothing is known.
+ */
+function rowsInTime({ batcher, runTimes }: ScheduledModel, now: number): number {
+  const left = (batcher.head!.deadline - now) / margins.run
+  let rows = batcher.settings.maxRows
+  if (left === Infinity) return rows
+  while (rows > 1 && runTimes.expect(rows) > left) rows >>= 1
+  return rows
 }
 
 function isBefore(a: Waiting, b: Waiting): boolean {

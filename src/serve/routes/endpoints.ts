@@ -80,7 +80,7 @@ const jobs: readonly Endpoint[] = [
   {
     method: 'get',
     path: '/jobs/{job}/events',
-    summary: 'The same as server-sent events, whenever the job has got further, until it has ended',
+    summary: 'How far a job is, as server-sent events: whenever it has got further, until it has ended',
     tag: 'Batch jobs',
     answer: 'Events',
     answers: { 'text/event-stream': 'Events' },
