@@ -141,6 +141,8 @@ interface PredictRequest {
   readonly topK?: number | undefined
 }
 
+const requestKeys: readonly (keyof PredictRequest)[] = ['row', 'rows', 'image', 'images', 'inputs', 'topK']
+
 export const predictRequest: z.ZodType<PredictRequest> = z.strictObject({
   /** values by the names of a table's columns; numbers as numbers, texts as texts, null where there is none */
   row: row.optional(),
@@ -153,7 +155,21 @@ export const predictRequest: z.ZodType<PredictRequest> = z.strictObject({
   topK: z.int().positive().optional(),
 })
 
+/** A row that is sent as it is: not a word of it is one of a request, and the model reads a column of that name. */
+function refuseBareRows(value: unknown, { name, manifest: { preprocessing } }: RowModel): void {
+  const [first] = Array.isArray(value) ? value : [value]
+  if (preprocessing.kind !== 'table' || typeof first !== 'object' || first === null) return
+  const column = preprocessing.columns.find((column) => Object.hasOwn(first, column.name))?.name
+  if (column === undefined || requestKeys.some((key) => Object.hasOwn(first, key))) return
+  const [key, form] = Array.isArray(value) ? ['rows', '[{ ... }]'] : ['row', '{ ... }']
+  throw new RequestError(
+    400,
+    `the request holds what stands below '${key}' for model '${name}': send { "${key}": ${form} }`,
+  )
+}
+
 function fromJson(value: unknown, model: RowModel): PredictBody {
+  refuseBareRows(value, model)
   const request = parseWith(predictRequest, value, 'the request', 'input')
   const { row, rows, image, images, inputs, topK } = request
   const given = [row, rows, image, images, inputs].filter((part) => part !== undefined)

@@ -177,6 +177,7 @@ describe('evaluation', () => {
     expect(new Set(ids).size).toBe(ids.length)
     for (const [, id] of page.matchAll(/ aria-labelledby="([^"]+)"/g)) expect(ids).toContain(id)
     expect(page.match(/<h1>/g)).toHaveLength(1)
+    expect(page.match(/class="eyebrow"/g)).toHaveLength(1)
   })
 
   it('is refused for other targets', async () => {

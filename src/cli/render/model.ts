@@ -40,11 +40,13 @@ export function modelLines(model: InspectedModel, terminal: Terminal): string[] 
   }
   if (heads.length > 0) {
     lines.push('', bold('a new head could stand behind'))
-    for (const { value, shape, layers: before } of heads.slice(0, shownHeads)) {
+    // Several layers may read one value: it is one place, behind as many layers as the last of them.
+    const places = heads.filter(({ value }, i) => heads.findIndex((head) => head.value === value) === i)
+    for (const { value, shape, layers: before } of places.slice(0, shownHeads)) {
       lines.push(`  ${harmless(value)} ${dim(`${shape}, after ${before} of ${layers.length} layers`)}`)
     }
-    if (heads.length > shownHeads)
-      lines.push(dim(`  ... and ${heads.length - shownHeads} earlier places: --json lists all`))
+    if (places.length > shownHeads)
+      lines.push(dim(`  ... and ${places.length - shownHeads} earlier places: --json lists all`))
   }
   lines.push('', `next: ${next(model)}`)
   return lines

@@ -49,7 +49,8 @@ ${apart(sectionsOf({ ...input, title: `Target: ${name}`, report: own, baselines:
   )
 }
 
-/** Ids of one page must differ. Text of the data holds no bare quote, so what is replaced here are attributes alone. */
+/** What stands above all of them is not said again above each. Ids of one page must differ. Text of the data holds no bare quote, so what is replaced here are attributes alone. */
 function apart({ text }: Markup, prefix: string): Markup {
-  return new Markup(text.replace(/ (id|aria-labelledby)="/g, ` $1="${prefix}-`).replace(/<(\/?)h1>/g, '<$1h2>'))
+  const own = text.replace(/<p class="eyebrow">.*?<\/p>\n?/g, '')
+  return new Markup(own.replace(/ (id|aria-labelledby)="/g, ` $1="${prefix}-`).replace(/<(\/?)h1>/g, '<$1h2>'))
 }

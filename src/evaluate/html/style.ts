@@ -28,6 +28,8 @@ figcaption{color:var(--muted);font-size:.9rem}
 .figure{font-size:clamp(3.6rem,9vw,5.75rem);line-height:.95;letter-spacing:-.045em;font-weight:660}
 .figure small{font-size:.5em;letter-spacing:0;font-weight:500;color:var(--muted);margin-left:.1em}
 p,li,dt,dd,h2,h3{overflow-wrap:anywhere}
+a{color:var(--blue)}
+article{margin-top:3.75rem;padding-top:1.6rem;border-top:2px solid var(--ink)}article>header h2{font-size:1.9rem}header>.scroll{margin-top:1.6rem}
 .facts,.headline,.key-facts{margin:0;display:grid}.facts dd,.headline dd,.key-facts dd{margin:0}
 .facts dt,.key-facts dt{color:var(--muted);font-size:.85rem}
 .key-facts{grid-template-columns:repeat(3,1fr);gap:1.4rem 1.5rem}
