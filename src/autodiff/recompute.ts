@@ -6,10 +6,8 @@
  *
  * Knows no operator. The same operators run on the same numbers, masks of dropout are inputs: the gradients are the same.
  */
-import { byteLength } from '../core/dtype.ts'
-import { isStatic, sizeOf } from '../core/shape.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import { type Graph, type Node, reachable, type Value, valuesUsedBy } from '../graph/graph.ts'
+import { bytesOf, type Graph, hasGraph, type Node, reachable, type Value, valuesUsedBy } from '../graph/graph.ts'
 import { after } from '../ops/after.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
@@ -42,11 +40,6 @@ interface Plan {
   readonly kept: ReadonlySet<Value>
   /** the last segment's gradients come right behind it: it is not computed again */
   readonly last: number
-}
-
-/** Bytes of a value; those of unknown size count as nothing. */
-function bytesOf({ type }: Value): number {
-  return type?.shape && isStatic(type.shape) ? byteLength(type.dtype, sizeOf(type.shape)) : 0
 }
 
 const mostSegments = 64
@@ -123,8 +116,6 @@ function planOf(forward: readonly Node[], cuts: readonly number[], keeps: (node:
   })
   return { segmentOf, kept, last: cuts.length }
 }
-
-const hasGraph = ({ attributes }: Node) => Object.values(attributes).some(({ kind }) => kind === 'graph')
 
 /** What is kept until its gradient, and the largest of the segments that are computed again beside it. */
 function bytesOfPlan(forward: readonly Node[], read: ReadonlySet<Value>, { segmentOf, kept, last }: Plan): number {

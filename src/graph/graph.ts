@@ -5,9 +5,9 @@
  * Invariants, checked by validate.ts: nodes stand in an order in which every input is known before it is used;
  * each value has one producer; names of values are unique within a graph.
  */
-import type { DType } from '../core/dtype.ts'
+import { byteLength, type DType } from '../core/dtype.ts'
 import { QuernError } from '../core/errors.ts'
-import type { Shape } from '../core/shape.ts'
+import { isStatic, type Shape, sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 
 /** Element type and shape of a value; `undefined` where an imported file does not say and inference cannot. */
@@ -72,6 +72,16 @@ export interface Graph {
   readonly parameters: readonly Value[]
   readonly nodes: readonly Node[]
   readonly outputs: readonly Value[]
+}
+
+/** Bytes of a value; those of unknown size count as nothing. */
+export function bytesOf({ type }: Value): number {
+  return type?.shape && isStatic(type.shape) ? byteLength(type.dtype, sizeOf(type.shape)) : 0
+}
+
+/** True for a node with sub-graphs, such as those of If and Scan. */
+export function hasGraph({ attributes }: Node): boolean {
+  return Object.values(attributes).some(({ kind }) => kind === 'graph')
 }
 
 /** A new graph with the nodes that the outputs need, in the same order. */

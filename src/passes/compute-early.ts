@@ -5,10 +5,8 @@
  * With leavesLast, peak MB: GPT of 6 layers of 384, context 512, batch 8: 1410 in place of 1483 (leavesLast alone was above
  * both); WaveNet of 20 blocks: 247 in place of 351, and its step is no slower.
  */
-import { byteLength } from '../core/dtype.ts'
-import { isStatic, sizeOf } from '../core/shape.ts'
 import { GraphBuilder } from '../graph/builder.ts'
-import { type Graph, type Node, reachable, type Value, valuesUsedBy } from '../graph/graph.ts'
+import { bytesOf, type Graph, type Node, reachable, type Value, valuesUsedBy } from '../graph/graph.ts'
 import { after } from '../ops/after.ts'
 import { Emitter } from '../ops/emitter.ts'
 import type { OpTable } from '../ops/op.ts'
@@ -123,9 +121,4 @@ function bytesFreed(nodes: readonly Node[], { isForward, producers, readers, out
 /** True for what the forward pass computes and a gate can hold. */
 function isHeld(value: Value | undefined, { producers }: Links): value is Value {
   return value !== undefined && producers.has(value) && bytesOf(value) > 0 && value.type!.shape!.length > 0
-}
-
-/** Bytes of a value; those of unknown size count as nothing. */
-function bytesOf({ type }: Value): number {
-  return type?.shape && isStatic(type.shape) ? byteLength(type.dtype, sizeOf(type.shape)) : 0
 }
