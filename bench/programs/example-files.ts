@@ -26,5 +26,8 @@ export function readPictures(file: string, length: number): Pictures {
 export function readTokens(file: string, vocabulary: number): Int32Array {
   const bytes = readFileSync(file)
   const numbers = new Map([...new Set(bytes)].slice(0, vocabulary - 1).map((byte, i) => [byte, i]))
-  return Int32Array.from(bytes, (byte) => numbers.get(byte) ?? vocabulary - 1)
+  // Not Int32Array.from, which makes a list of all first: that grows the young generation for good.
+  const tokens = new Int32Array(bytes.length)
+  for (let i = 0; i < tokens.length; i++) tokens[i] = numbers.get(bytes[i]!) ?? vocabulary - 1
+  return tokens
 }
