@@ -1,5 +1,5 @@
 /** Passes that spare memory: nothing is kept that need not be, and what is computed stays the same. */
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { backward } from '../src/autodiff/backward.ts'
 import { sizeOf } from '../src/core/shape.ts'
 import { float32, int64, numbersOf, type Tensor } from '../src/core/tensor.ts'
@@ -7,6 +7,7 @@ import { shapeOf, type Value } from '../src/graph/graph.ts'
 import { writeModel } from '../src/onnx/write.ts'
 import { table } from '../src/ops/index.ts'
 import { clearedOutputs } from '../src/passes/cleared-outputs.ts'
+import { lendMemory } from '../src/passes/lend-memory.ts'
 import { pickedGradient } from '../src/passes/picked-gradient.ts'
 import { transposeApart } from '../src/passes/transpose-apart.ts'
 import { zerosAtRunTime } from '../src/passes/zeros-at-run-time.ts'
@@ -117,4 +118,78 @@ it('adds to a large output in its own memory, cleared before', async () => {
     ])
   }
   await session.release()
+})
+
+describe('lendMemory', () => {
+  const wide = [512, 512] as const
+
+  /**
+   * Two products of a value `kept` that is there for long: `early` is a result of its own, `late` needs `early` when `waits`. Three of one size are there at once.
+   */
+  function twoResults(waits: boolean) {
+    const { g, values } = start({ x: [...wide], y: [...wide] })
+    const kept = g.add(values.x!, values.y!)
+    const other = g.mul(values.x!, values.y!)
+    const early = g.mul(kept, other)
+    const chain = g.sub(early, values.y!)
+    const late = g.add(waits ? chain : g.sub(values.y!, values.x!), values.x!)
+    return { graph: g.builder.finish([early, late]), kept, early, late }
+  }
+
+  it('puts a value where a result will be that is computed when nobody reads the value any more', async () => {
+    const { graph, kept, late } = twoResults(true)
+    const { graph: lent, loans } = lendMemory(graph, [late])
+    expect(loans.get(kept)).toEqual({ of: late, byteOffset: 0 })
+    expect(lent.outputs).toEqual([...graph.outputs, ...loans.keys()])
+    expect(lent.nodes).toBe(graph.nodes)
+    // one memory for both, as a step binds them
+    const { model } = writeModel(lent)
+    const session = await createNodeBackend().createSession(model, { inPlace: true, memoryPattern: false })
+    const [x, y] = [0.5, 3].map((scale) =>
+      float32(
+        wide,
+        Float32Array.from({ length: 512 * 512 }, (_, i) => (i % 97) * scale),
+      ),
+    )
+    const [first, second] = [new Float32Array(512 * 512), new Float32Array(512 * 512)]
+    const results = Object.fromEntries(
+      lent.outputs.map((value, i) => [value.name, float32(wide, i === 0 ? first : second)]),
+    )
+    const bound = session.bind({ x: x!, y: y! }, results)
+    await bound.run()
+    await bound.run()
+    await session.release()
+    const at = (i: number) => [x!.data[i]!, y!.data[i]!] as const
+    const product = (i: number) => Math.fround(Math.fround(at(i)[0] + at(i)[1]) * Math.fround(at(i)[0] * at(i)[1]))
+    for (const i of [0, 1, 96, 1000, 512 * 512 - 1]) {
+      expect(first[i]).toBe(product(i))
+      expect(second[i]).toBe(Math.fround(Math.fround(product(i) - at(i)[1]) + at(i)[0]))
+    }
+  })
+
+  it('leaves a value where it is when the result may be computed before it is read', () => {
+    const { graph, late } = twoResults(false)
+    expect(lendMemory(graph, [late]).loans.size).toBe(0)
+  })
+
+  it('leaves values alone that a view shows to a node that may come later', () => {
+    const { g, values } = start({ x: [...wide], y: [...wide] })
+    const kept = g.add(values.x!, values.y!)
+    const turned = g.op('Transpose', [kept], { perm: [1, 0] })
+    const early = g.sub(kept, g.mul(values.x!, values.y!))
+    const late = g.add(g.mul(early, g.add(turned, early)), values.x!)
+    const side = g.mul(turned, values.y!)
+    const graph = g.builder.finish([late, side])
+    expect(lendMemory(graph, [late]).loans.has(kept)).toBe(false)
+  })
+
+  it('has no room in smaller results, and none for values of unknown size, small ones, whole numbers and those of sub-graphs', () => {
+    const { graph, early, kept } = twoResults(true)
+    expect(lendMemory(graph, []).loans.size).toBe(0)
+    expect(lendMemory(graph, [early]).loans.has(kept)).toBe(false)
+    const { g, values } = start({ x: [8, 8], y: [8, 8] })
+    const late = g.add(g.mul(g.add(values.x!, values.y!), g.mul(values.x!, values.y!)), values.x!)
+    const small = g.builder.finish([late])
+    expect(lendMemory(small, [late])).toEqual({ graph: small, loans: new Map() })
+  })
 })

@@ -153,3 +153,17 @@ describe('writeModel', () => {
     expect(Math.min(...times)).toBeLessThan(50)
   })
 })
+
+it.each([
+  [true, ['late', 'sum']],
+  ['unclear', ['late']],
+  [false, []],
+] as const)('writes types of intermediate values: %j', (intermediateTypes, expected) => {
+  const b = new GraphBuilder('types')
+  const [x, shape] = [b.input('x', vector), b.input('shape', { dtype: 'int64', shape: [1] })]
+  const [late] = b.node({ op: 'Reshape', inputs: [x, shape], outputs: [vector], names: ['late'] })
+  const [sum] = b.node({ op: 'Add', inputs: [late, x], outputs: [vector], names: ['sum'] })
+  const [y] = b.node({ op: 'Exp', inputs: [sum], outputs: [vector], names: ['y'] })
+  const { graph } = fromBinary(ModelProtoSchema, writeModel(b.finish([y as Value]), { intermediateTypes }).model)
+  expect(graph!.valueInfo.map(({ name }) => name).sort()).toEqual([...expected])
+})

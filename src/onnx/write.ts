@@ -36,8 +36,8 @@ export interface WriteOptions {
   readonly opsets?: Readonly<Record<string, number>>
   /** puts large tensors into a side file */
   readonly externalData?: ExternalOptions
-  /** also write the types of intermediate values; the runtime infers them itself */
-  readonly intermediateTypes?: boolean
+  /** also write the types of intermediate values: all, or those 'unclear' to a runtime, whose shapes depend on numbers that are computed; it infers the others itself */
+  readonly intermediateTypes?: boolean | 'unclear'
   readonly producer?: { readonly name: string; readonly version: string }
   /** what `readModel` found that a graph has no place for */
   readonly extras?: ModelExtras
@@ -164,9 +164,11 @@ class ModelWriter {
       node: graph.nodes.map((node) => this.#node(node, scope)),
     })
     message.output = graph.outputs.map((value) => this.#info(value, scope))
-    if (this.options.intermediateTypes) {
+    const { intermediateTypes } = this.options
+    if (intermediateTypes) {
       const outputs = new Set(graph.outputs)
-      const inner = graph.nodes.flatMap((node) => node.outputs).filter((value) => value !== undefined)
+      const written = graph.nodes.filter((node) => intermediateTypes === true || isUnclear(node))
+      const inner = written.flatMap((node) => node.outputs).filter((value) => value !== undefined)
       message.valueInfo = inner
         .filter((v) => (v.type ?? v.container) && !outputs.has(v))
         .map((v) => this.#info(v, scope))
@@ -253,6 +255,11 @@ function withOwnOutputs(graph: Graph, outer: Scope): Graph {
     return copy
   })
   return { ...graph, nodes: [...graph.nodes, ...added], outputs }
+}
+
+/** A node that reads whole numbers which are computed, such as the shape of a Reshape, and one that is not of ONNX. */
+function isUnclear({ domain, inputs }: Node): boolean {
+  return domain !== '' || inputs.some((value) => value && !value.constant && value.type?.dtype !== 'float32')
 }
 
 function fits(shape: Shape | undefined, sizes: readonly number[]): boolean {

@@ -20,3 +20,10 @@ export function swapsLast({ inputs, attributes: { perm } }: Node): boolean {
   const given = perm?.kind === 'ints' ? perm.value : [...axes].reverse()
   return rank >= 2 && given.join() === [...axes.slice(0, -2), rank - 1, rank - 2].join()
 }
+
+const viewOperators: ReadonlySet<string> = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity'])
+
+/** True for a node whose result is its first input's elements in their order, which a runtime need not copy. */
+export function isViewOperator({ op, domain }: Node): boolean {
+  return domain === '' && viewOperators.has(op)
+}

@@ -66,5 +66,10 @@ export interface Session {
 export interface Backend {
   /** such as 'onnxruntime-node 1.30.0' */
   readonly name: string
+  /**
+   * whether sessions of these options write a bound result when its node computes it, and not again: then results may share memory, where all that read the
+   * one must be done before the other is computed. Default: they may not.
+   */
+  writesAtOnce?(options?: SessionOptions): boolean
   createSession(model: Uint8Array, options?: SessionOptions): Promise<Session>
 }

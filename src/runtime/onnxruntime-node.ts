@@ -46,6 +46,8 @@ export function createNodeBackend(
   let native: Promise<NewSession | undefined> | undefined
   return {
     name: 'onnxruntime-node',
+    // Devices with memory of their own copy all results behind a run.
+    writesAtOnce: (options) => (({ ...defaults, ...options }).device ?? 'cpu') === 'cpu',
     async createSession(model, options = {}) {
       const ort = await loadRuntime()
       const merged = { ...defaults, ...options }

@@ -15,6 +15,7 @@ import { computeEarly } from '../passes/compute-early.ts'
 import { optimizeForward, optimizeInference, optimizeStep } from '../passes/index.ts'
 import { keepGates } from '../passes/keep-gates.ts'
 import { leavesLast } from '../passes/leaves-last.ts'
+import { type LentMemory, lendMemory } from '../passes/lend-memory.ts'
 import { drawing } from '../passes/share.ts'
 import { withoutLastReshapes } from '../passes/without-last-reshapes.ts'
 import { zerosAtRunTime } from '../passes/zeros-at-run-time.ts'
@@ -38,8 +39,17 @@ export interface TrainingGraph extends TracedGraph {
   readonly gradients: ReadonlyMap<string, Value>
   /** inputs by the path of the parameter: the memory of its gradient, which is to be zeros when a run begins */
   readonly zeros: ReadonlyMap<string, Value>
+  /** values that lie in the memory of gradients until those are computed */
+  readonly loans: ReadonlyMap<Value, GradientPlace>
   /** new values of states, by path */
   readonly updates: ReadonlyMap<string, Value>
+}
+
+/** A place in the memory of a gradient. */
+export interface GradientPlace {
+  /** of the parameter */
+  readonly path: string
+  readonly byteOffset: number
 }
 
 /** Forward pass and losses of a batch of a fixed size, in inference mode. */
@@ -77,13 +87,15 @@ export interface GradientPlan {
   readonly plan: ParameterPlan
   readonly recompute?: Recomputation | undefined
   readonly keepOutputs?: boolean | undefined
+  /** the runtime writes a gradient when it is computed: until then its memory may hold other values (passes/lend-memory.ts); default false */
+  readonly lendGradients?: boolean | undefined
 }
 
 /** Losses, gradients and new states of a forward pass in training mode, with the objectives that it was traced for. */
 export function trainingGraph(
   network: JointNetwork,
   traced: JointTrace,
-  { plan, recompute: again, keepOutputs = true }: GradientPlan,
+  { plan, recompute: again, keepOutputs = true, lendGradients = false }: GradientPlan,
 ): TrainingGraph {
   const { g, parameters, tracer } = traced
   const losses = new Map(
@@ -116,9 +128,10 @@ export function trainingGraph(
   const late = zerosAtRunTime(cleared.graph, network.table)
   const { table } = network
   const early = late.outputs.slice(0, forward.outputs.length)
-  const graph = leavesLast(
-    again ? recomputed(late, { again, table, forward: early.length }) : computeEarly(late, early, table),
-  )
+  const ordered = again ? recomputed(late, { again, table, forward: early.length }) : computeEarly(late, early, table)
+  const lenders = ordered.outputs.slice(early.length).filter((value) => !cleared.zeros.has(value))
+  const lent: LentMemory = lendMemory(ordered, lendGradients ? lenders : [])
+  const graph = leavesLast(lent.graph)
   const [updates, found] = [named.values.length, forward.outputs.length].map((from) => graph.outputs.slice(from))
   const paths = [...gradients.keys()].map((path, i) => [path, found![i]!] as const)
   return {
@@ -128,10 +141,16 @@ export function trainingGraph(
     ...named.of(graph.outputs),
     updates: new Map(states.map((path, i) => [path, updates![i]!])),
     gradients: new Map(paths),
+    loans: placesOf(lent, paths),
     zeros: new Map(
       paths.flatMap(([path, value]) => (cleared.zeros.has(value) ? [[path, cleared.zeros.get(value)!]] : [])),
     ),
   }
+}
+
+function placesOf({ loans }: LentMemory, paths: readonly (readonly [path: string, gradient: Value])[]) {
+  const pathOf = new Map(paths.map(([path, gradient]) => [gradient, path]))
+  return new Map([...loans].map(([value, { of, byteOffset }]) => [value, { path: pathOf.get(of)!, byteOffset }]))
 }
 
 /** Computes activations again. `forward`: how many of the graph's outputs belong to the forward pass. */

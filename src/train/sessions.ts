@@ -3,7 +3,7 @@
  * last batch of an epoch is smaller. Nothing here says when which of them runs.
  */
 import type { Random } from '../core/random.ts'
-import { requireStatic } from '../core/shape.ts'
+import { requireStatic, sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { shapeOf, type Value } from '../graph/graph.ts'
 import type { TracedParameter } from '../nn/trace.ts'
@@ -204,6 +204,10 @@ export class StepSessions {
       shape: requireStatic(shapeOf(value), `the gradient of '${path}'`),
     })
     for (const [path, value] of made.gradients) results[value.name] = memoryOf(path, value)
+    for (const [value, { path, byteOffset }] of made.loans) {
+      const shape = requireStatic(shapeOf(value), `the value '${value.name}'`)
+      results[value.name] = { ...fresh.get(path)!, shape, data: floatsAt(fresh.get(path)!, byteOffset, sizeOf(shape)) }
+    }
     const next = arena.region('nextStates')
     for (const [path, value] of made.updates) results[value.name] = next.view(path)
     const draws = arena.region('draws')
@@ -224,7 +228,9 @@ export class StepSessions {
     let known = this.#sessions.get(key)
     if (!known) {
       const plan = this.#planOf(stage)
-      const made = trainingGraph(this.#o.network, this.#traceOf(count, due), { ...this.#o, plan })
+      const { backend, session } = this.#o
+      const lendGradients = backend.writesAtOnce?.(session) ?? false
+      const made = trainingGraph(this.#o.network, this.#traceOf(count, due), { ...this.#o, plan, lendGradients })
       known = { made, session: await this.#createSession(made) }
       this.#sessions.set(key, known)
     }
@@ -292,7 +298,12 @@ export class StepSessions {
     const { backend, session } = this.#o
     const { graph, weights } = weightsAsInputs(whole)
     // The runtime cannot tell shapes behind gates (ops/after.ts), and reuses memory only where it knows them.
-    const { model } = writeModel(graph, { intermediateTypes: true })
+    const { model } = writeModel(graph, { intermediateTypes: 'unclear' })
     return withWeights(await backend.createSession(model, { memoryPattern: false, inPlace: true, ...session }), weights)
   }
+}
+
+/** `count` numbers of a tensor of float32 from a byte on, as a view. */
+function floatsAt({ data }: Tensor, byteOffset: number, count: number): Float32Array {
+  return (data as Float32Array).subarray(byteOffset / 4, byteOffset / 4 + count)
 }
