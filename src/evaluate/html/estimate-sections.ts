@@ -25,7 +25,7 @@ export function estimateSummary({ title, provenance, report }: Input): Markup {
 <p class="lede">Half of ${counted} are within ${decimal(metrics.medianAbsoluteError!)} of the target; the targets lie between ${decimal(targets.least)} and ${decimal(targets.most)}.${share}</p>
 <div class="hero">
 <div><dl class="headline"><dt>Root mean squared error</dt><dd class="figure">${decimal(root)}</dd><dd class="range">deviation of the targets ${decimal(targets.deviation)}</dd></dl></div>
-<dl class="key-facts">${facts.map(([name, value]) => html`<div><dt>${metricTitle(name)}</dt><dd>${decimal(value)}</dd></div>`)}</dl>
+<dl class="key-facts">${facts.map(([name, value]) => html`<div><dt>${metricTitle(name)}</dt><dd>${fact(value)}</dd></div>`)}</dl>
 </div>
 </header>`
 }
@@ -59,6 +59,9 @@ export function scatterSections({ outputs, drawn, examples }: RegressionReport):
     return scatterSection({ drawn: own, examples, id: `scatter-${i}`, title: `Estimates over targets: ${name}` })
   })
 }
+
+/** Of what stands in a narrow place: a squared error has twice as many digits as what it is of. */
+const fact = (value: number): string => (Math.abs(value) >= 1e7 ? compact(value) : decimal(value))
 
 interface Scatter extends Pick<RegressionReport, 'drawn' | 'examples'> {
   readonly id: string

@@ -33,7 +33,7 @@ article{margin-top:3.75rem;padding-top:1.6rem;border-top:2px solid var(--ink)}ar
 .facts,.headline,.key-facts{margin:0;display:grid}.facts dd,.headline dd,.key-facts dd{margin:0}
 .facts dt,.key-facts dt{color:var(--muted);font-size:.85rem}
 .key-facts{grid-template-columns:repeat(3,1fr);gap:1.4rem 1.5rem}
-.key-facts dd{font-size:1.5rem;font-weight:600;letter-spacing:-.015em;line-height:1.25}
+.key-facts dd{overflow-wrap:normal;font-size:1.5rem;font-weight:600;letter-spacing:-.015em;line-height:1.25}
 .headline dt{font-weight:620;margin-bottom:.4rem}
 .headline .range{color:var(--muted);margin-top:.7rem}
 .gauge{margin-top:1.3rem;max-width:440px}
