@@ -134,7 +134,8 @@ export function createGate(options: GateOptions): Gate {
     state.bodyBytes -= passage.bodyBytes
     passage.bytesOut = bytes
     if (!isWhole) {
-      passage.status = 499
+      // What failed on its way is no client that left.
+      if (passage.status < 500) passage.status = 499
       passage.failure ??= 'the client left'
       passage.abort()
     }

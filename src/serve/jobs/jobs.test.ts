@@ -1,5 +1,5 @@
 /** Jobs on a real folder, with real models: every row has its answer or its reason, in order, for the key that asked. */
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { samplePng } from '../../../test/sample-bundle.ts'
@@ -114,6 +114,17 @@ describe('a job', () => {
     const job = await ended((await post('model=price', `${rowsOf(2)}3,"4,5\n6,7,8\n`, 'text/csv')).body.id)
     expect(job).toMatchObject({ state: 'done', rows: { done: 3, failed: 1 } })
     expect((await result(job.id)).text).toContain('3,,line 4: a quote is opened and never closed')
+  })
+
+  test('whose results cannot be read is a failure of the server, not a client that left', async () => {
+    const passages: Passage[] = []
+    const server = await bench.server({ observers: [(passage) => void passages.push(passage)] })
+    const { post, ended, ask, lines } = server
+    const { id } = await ended((await post('model=price', rowsOf(3), 'text/csv')).body.id)
+    await rm(join(bench.root, 'jobs', id, 'results'))
+    await expect((await ask(`/jobs/${id}/result`)).text()).rejects.toThrow()
+    expect(passages.at(-1)).toMatchObject({ status: 500, failure: expect.stringContaining('results') })
+    expect(lines.filter((line) => line.startsWith('! '))).toEqual([expect.stringMatching(/^! request id-\d+ failed: /)])
   })
 
   test('is read in ranges', async () => {

@@ -8,7 +8,7 @@ import { bodyChunks, bodyOf } from '../body.ts'
 import { rangeOf } from '../byte-range.ts'
 import type { AppContext } from '../context.ts'
 import { errorBody } from '../error-body.ts'
-import type { Gated } from '../gate.ts'
+import type { Gate, Gated } from '../gate.ts'
 import type { Jobs, NewJob } from '../jobs/jobs.ts'
 import { jsonFrom } from '../json.ts'
 import { filesOf, formFrom, topKFrom } from '../predict-body.ts'
@@ -78,7 +78,7 @@ export function jobRoutes({ catalog, gate, jobs }: AppContext): Hono<Gated> {
   })
   app.get('/jobs/:job/result', (c) => {
     const { jobs, principal } = mine(c)
-    return result(c, jobs, jobs.find(principal, c.req.param('job')))
+    return result(c, { gate, jobs }, jobs.find(principal, c.req.param('job')))
   })
   return app
 }
@@ -143,7 +143,7 @@ function settingsFrom(texts: Readonly<Record<string, string>>): JobRequest {
 
 const typeOf: Readonly<Record<JobFormat, string>> = { csv: 'text/csv; charset=utf-8', jsonl: 'application/jsonl' }
 
-function result(c: Context<Gated>, jobs: Jobs, job: JobRecord): Response {
+function result(c: Context<Gated>, { gate, jobs }: { gate: Gate; jobs: Jobs }, job: JobRecord): Response {
   if (job.ended === undefined) {
     throw new RequestError(409, `job ${job.id} is ${job.state}: its results can be read when it has ended`, {
       retryAfterSeconds: 5,
@@ -167,16 +167,23 @@ function result(c: Context<Gated>, jobs: Jobs, job: JobRecord): Response {
   const { from, to } = range ?? { from: 0, to: size }
   const length = { 'content-length': String(to - from) }
   const part = range ? { 'content-range': `bytes ${from}-${to - 1}/${size}` } : {}
-  return c.body(streamOf(jobs.result(job, from, to)), range ? 206 : 200, { ...headers, ...length, ...part })
+  const failed = (error: unknown): unknown => gate.onStreamError(error, c)
+  return c.body(streamOf(jobs.result(job, from, to), failed), range ? 206 : 200, { ...headers, ...length, ...part })
 }
 
-function streamOf(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+/** @param failed told why it ends too early; the client sees that by its length */
+function streamOf(chunks: AsyncIterable<Uint8Array>, failed: (error: unknown) => void): ReadableStream<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { value, done } = await iterator.next()
-      if (done) controller.close()
-      else controller.enqueue(value)
+      try {
+        const { value, done } = await iterator.next()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      } catch (error) {
+        failed(error)
+        throw error
+      }
     },
     async cancel() {
       await iterator.return?.()

@@ -60,7 +60,7 @@ curl ${authorization} -F file=@rows.csv ${address}`
 /** `html` escapes every value that is put in. */
 function page({ catalog, version }: AppContext, origin: string): Page {
   const row = ({ name, version, manifest }: VersionInfo): Page =>
-    html`<tr><td><a href="/v2/models/${name}">${name}</a></td><td>${version}</td><td>${manifest.task}</td><td>${manifest.labels.length}</td></tr>`
+    html`<tr><td><a href="/v2/models/${name}">${name}</a></td><td>${version}</td><td>${manifest.task}</td><td>${manifest.labels.length || ''}</td></tr>`
   const line = ({ method, path, summary }: Endpoint): Page =>
     html`<tr><td><code>${method.toUpperCase()} ${path}</code></td><td>${summary}</td></tr>`
   const first = catalog.all[0]
