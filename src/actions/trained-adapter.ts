@@ -7,7 +7,10 @@ import {
   ia3,
   lora,
   mergeAdapter,
+  peftConfigFile,
+  peftModelFile,
 } from '../adapters/index.ts'
+
 import { placedSites } from '../adapters/write.ts'
 import type { AdapterSection } from '../contract/adapter.ts'
 import { QuernError } from '../core/errors.ts'
@@ -15,6 +18,9 @@ import { sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Graph } from '../graph/graph.ts'
 import { type ImportedModel, importedModel, type Layer } from '../nn/index.ts'
+
+import { under } from './open-model.ts'
+import type { Services } from './services.ts'
 
 /** Where the files of an adapter lie in the run that trained it. */
 export const adapterFolder = 'adapter/'
@@ -82,6 +88,34 @@ function trainedParts(graph: Graph, method: AdapterMethod, parameters: Parameter
     weights.add(owner.name)
   }
   return { own, weights: [...weights] }
+}
+
+/**
+ * The files of an adapter, by what a user calls it: a folder that holds them, or a run.
+ *
+ * @throws QuernError 'missing' where there are none
+ */
+export async function adapterFiles(
+  { folder, runs }: Pick<Services, 'folder' | 'runs'>,
+  place: string,
+): Promise<Readonly<Record<string, Uint8Array>>> {
+  const given = folder(place)
+  const isFolder = /[\\/]/.test(place) || (await given.exists(peftConfigFile))
+  const files = isFolder ? given : under((await runs.open(place)).files, adapterFolder)
+  const found: Record<string, Uint8Array> = {}
+  for (const name of [peftConfigFile, peftModelFile]) {
+    if (await files.exists(name)) found[name] = await files.read(name)
+    else {
+      throw new QuernError(
+        'missing',
+        `'${place}' holds no adapter: it has no ${isFolder ? '' : adapterFolder}${name}`,
+        {
+          hint: 'Give a run that trained one (quern train --from MODEL --adapter lora), or the folder that quern export --target adapter wrote.',
+        },
+      )
+    }
+  }
+  return found
 }
 
 /** What stands in the place of the base for good: the base whose weights have taken the adapter up, or why they cannot. */

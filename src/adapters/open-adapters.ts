@@ -102,7 +102,8 @@ export async function openAdapters(graph: Graph, options: OpenAdaptersOptions): 
   }
 }
 
-function requireLora({ kind, config }: Adapter['method']): void {
+/** @throws QuernError 'unsupported' for what cannot be chosen at each run */
+export function requireLora({ kind, config }: Adapter['method']): void {
   if (kind === 'lora' && config.decomposed !== true) return
   throw new QuernError('unsupported', 'adapters that are chosen at each run are LoRA, neither decomposed nor (IA)3', {
     hint: 'Merge the others into a copy of the model: mergeAdapter.',
@@ -122,7 +123,11 @@ function requireRows(feeds: NamedTensors, count: number): void {
 const configOf = ({ method }: Adapter) => method.config as unknown as LoraConfig
 
 /** [rows, sum of the ranks]: the factor of a row's adapter where its matrices stand, 0 elsewhere. */
-function gateOf(rows: readonly AdapterChoice[], chosen: readonly string[], adapters: readonly Adapter[]): Tensor {
+export function gateOf(
+  rows: readonly AdapterChoice[],
+  chosen: readonly string[],
+  adapters: readonly Adapter[],
+): Tensor {
   const ranks = adapters.map((adapter) => configOf(adapter).rank)
   const total = Math.max(
     1,
@@ -139,7 +144,7 @@ function gateOf(rows: readonly AdapterChoice[], chosen: readonly string[], adapt
 }
 
 /** A along its first axis, B along its second; zeros where an adapter leaves a weight alone, and a rank of 1 for none at all. */
-function besideEachOther(parameters: readonly AdapterParameter[], adapters: readonly Adapter[]): NamedTensors {
+export function besideEachOther(parameters: readonly AdapterParameter[], adapters: readonly Adapter[]): NamedTensors {
   return Object.fromEntries(
     parameters.map(({ path, spec }) => {
       const axis = path.endsWith('_A') ? 0 : 1

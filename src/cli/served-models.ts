@@ -1,6 +1,10 @@
 /** What the server's configuration lists, as entries of its catalog: bundles are read when they are loaded. */
 import { findBundle } from '../actions/open-model.ts'
 import type { Services } from '../actions/services.ts'
+import { adapterFiles } from '../actions/trained-adapter.ts'
+import { QuernError } from '../core/errors.ts'
+import { sha256, sha256OfText } from '../core/hash.ts'
+import { adapterEntries, type ServedAdapter } from '../serve/adapter-entries.ts'
 import { bundleEntry, type OnLoaded } from '../serve/bundle-entry.ts'
 import type { CatalogEntry } from '../serve/catalog.ts'
 import type { ServeConfig } from '../serve/config.ts'
@@ -16,7 +20,7 @@ export async function servedModels(
   const images = await services.images()
   const seen = new Map<string, number>()
   const entries: CatalogEntry[] = []
-  for (const { model, batching, ...given } of models) {
+  for (const { model, batching, adapters, ...given } of models) {
     const { bundle, run } = await findBundle(services, model)
     const { manifest } = bundle
     const name = given.name ?? manifest.name
@@ -26,9 +30,28 @@ export async function servedModels(
     const source = run ?? model
     const open = async (): ReturnType<typeof readAgain> => readAgain(services, source)
     const version = given.version ?? String(number)
-    entries.push(bundleEntry({ name, version, manifest, open, engine, images, batching, onLoaded }))
+    const base = { name, version, manifest, open, engine, images, batching, onLoaded }
+    if (adapters && Object.keys(adapters).length > 0) {
+      entries.push(...adapterEntries({ ...base, adapters: await servedAdapters(services, adapters) }))
+    } else entries.push(bundleEntry(base))
   }
-  return entries
+  const addresses = entries.map((entry) => `${entry.name}, version ${entry.version}`)
+  const twice = addresses.find((address, i) => addresses.indexOf(address) !== i)
+  if (twice === undefined) return entries
+  throw new QuernError('config', `two models would be served as ${twice}`, {
+    hint: 'Give one of them another name: adapters are models of their own names.',
+  })
+}
+
+/** The files of adapters by the names that they are served under: of a run that trained one, or of a folder. */
+function servedAdapters(services: Services, adapters: Readonly<Record<string, string>>): Promise<ServedAdapter[]> {
+  return Promise.all(
+    Object.entries(adapters).map(async ([name, place]) => {
+      const files = await adapterFiles(services, place)
+      const hashes = await Promise.all(Object.values(files).map(sha256))
+      return { name, files, sha256: await sha256OfText(hashes.join('\n')) }
+    }),
+  )
 }
 
 async function readAgain(

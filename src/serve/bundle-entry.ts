@@ -29,7 +29,7 @@ export interface BundleEntryOptions {
   readonly manifest: Manifest
   /** reads the bundle and compares its checksums */
   readonly open: () => Promise<Bundle>
-  readonly engine: Engine
+  readonly engine: Pick<Engine, 'load' | 'sessionsOf'>
   readonly images: ImageDecoder | undefined
   readonly batching?: { readonly [Key in keyof BatchSettings]?: BatchSettings[Key] | undefined } | undefined
   /** told when the model is loaded, before its first run: who watches it */

@@ -18,6 +18,8 @@ export interface ServedBundle {
   readonly name?: string | undefined
   /** default: counts the versions of one name from 1, in the order of the list */
   readonly version?: string | undefined
+  /** adapters over this base, each a model of its own name: a run that trained one, or a folder with PEFT's files */
+  readonly adapters?: Readonly<Record<string, string>> | undefined
   /** micro-batches; see BatchSettings */
   readonly batching?: GivenBatching | undefined
 }
@@ -97,6 +99,7 @@ export const serveConfigSchema: z.ZodType<ServeConfig, unknown> = z.strictObject
         model: z.string(),
         name: name.optional(),
         version: name.optional(),
+        adapters: z.record(name, z.string()).optional(),
         batching: batching.optional(),
       }),
     )
