@@ -11,13 +11,15 @@ import {
   peftModelFile,
 } from '../adapters/index.ts'
 
+import type { PlacedSite } from '../adapters/method.ts'
 import { placedSites } from '../adapters/write.ts'
 import type { AdapterSection } from '../contract/adapter.ts'
 import { QuernError } from '../core/errors.ts'
 import { sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Graph } from '../graph/graph.ts'
-import { type ImportedModel, importedModel, type Layer } from '../nn/index.ts'
+import { blockedValues, type ImportedModel, importedModel, type Layer, whyBlocking } from '../nn/index.ts'
+import { table } from '../ops/index.ts'
 
 import { under } from './open-model.ts'
 import type { Services } from './services.ts'
@@ -41,9 +43,36 @@ export function adapterMethod(section: AdapterSection): AdapterMethod {
   })
 }
 
-/** What stands in the place of the base: the base with the adapter beside its frozen weights. */
+/**
+ * What stands in the place of the base: the base with the adapter beside its frozen weights.
+ *
+ * @throws QuernError 'unsupported' for a weight whose adapter no gradient would reach
+ */
 export function adaptedBase(method: AdapterMethod): (frozen: ImportedModel) => Layer {
-  return (frozen) => adaptedModel(frozen, { adapter: method, name: 'base' })
+  return (frozen) => adaptedModel(frozen, { adapter: reachable(frozen, method), name: 'base' })
+}
+
+/** The method on those of its weights that gradients reach: of patterns all must be, without patterns the others are left alone. */
+function reachable({ graph, trained }: ImportedModel, method: AdapterMethod): AdapterMethod {
+  const { by } = blockedValues(graph, table)
+  const frozen = placedSites(graph.nodes, method).filter(({ name }) => !trained.has(name))
+  // A last operator without a gradient of its own has no value behind it: its weight says it.
+  const blockerOf = ({ node, weight }: PlacedSite) => by.get(node.outputs[0]!) ?? by.get(weight)
+  const blocked = frozen.find(blockerOf)
+  const blocker = blocked && blockerOf(blocked)
+  if (!blocked || !blocker) return method
+  const open = [...new Set(frozen.filter((site) => !blockerOf(site)).map(({ name }) => name))]
+  if (method.targets === undefined && open.length > 0) return { ...method, targets: exactly(new Set(open)) }
+  throw new QuernError(
+    'unsupported',
+    `the adapter of '${blocked.name}' cannot be trained: ${blocker.op} at '${blocker.name}', between it and the output, has no gradient (${whyBlocking(blocker, table) ?? 'nothing real leaves it'})`,
+    {
+      hint:
+        open.length === 0
+          ? 'Train a head behind the model: leave the adapter out.'
+          : `Adapters of these can: ${open.join(', ')}.`,
+    },
+  )
 }
 
 /** How much of a model an adapter is. */
@@ -54,9 +83,10 @@ export interface AdapterSize {
   readonly weights: number
 }
 
-export function adapterSize({ graph, trained }: ImportedModel, method: AdapterMethod): AdapterSize {
+export function adapterSize(base: ImportedModel, method: AdapterMethod): AdapterSize {
+  const { graph, trained } = base
   // A weight that is trained itself is no constant any more.
-  const owners = new Set(placedSites(graph.nodes, method).map(({ owner }) => owner))
+  const owners = new Set(placedSites(graph.nodes, reachable(base, method)).map(({ owner }) => owner))
   const frozen = [...owners].filter(({ name }) => !trained.has(name))
   const shapes = frozen.flatMap((owner) => method.parameters(owner).map(({ spec }) => spec.shape))
   return {

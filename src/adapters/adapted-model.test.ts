@@ -286,6 +286,14 @@ describe('imported models', () => {
     await expect(run(lora({ rank: 9 }))).rejects.toThrow("the rank 9 is over the size of 'encoder.first.weight'")
   })
 
+  test('a weight inside of control flow has none, and the message says where it lies', () => {
+    const then_branch = { kind: 'graph', value: twoProducts() } as const
+    const branch = { op: 'If', domain: '', name: 'branch', inputs: [], outputs: [], attributes: { then_branch } }
+    expect(() => adaptGraph({ ...twoProducts(), nodes: [branch] }, lora({ targets: 'head' }))).toThrow(
+      "'head' means 'head.weight', for which there is no adapter: it lies inside of If at 'branch', where nothing is trained",
+    )
+  })
+
   test('weights that are trained are no targets', async () => {
     await expect(run(lora({ rank: 2 }), 'all')).rejects.toThrow('has no frozen weights')
   })

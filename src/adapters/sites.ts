@@ -3,7 +3,7 @@
  * it. Weights are found through transpositions, casts, DequantizeLinear, and arithmetic that unpacks whole numbers.
  */
 import { isFloat } from '../core/dtype.ts'
-import type { Node, Value } from '../graph/graph.ts'
+import { constantsOf, type Node, type Value } from '../graph/graph.ts'
 import { type ConstantChain, chainFrom, chainThrough, chainTurned, isUnpacked } from './constant-chain.ts'
 import { type AdapterRule, adapterRules, isAdaptable, type Laid, operatorName, weightShape } from './rules.ts'
 
@@ -67,6 +67,7 @@ export function findSites(nodes: readonly Node[]): Sites {
       if (typeof laid === 'string') others.set(origin.weight.name, `${operatorName(node)} at '${node.name}': ${laid}`)
       else found.push({ node, rule, laid, ...origin, name: origin.weight.name, after: additionBehind(node, readers) })
     }
+    noteInner(node, others)
     noteOthers({ ...node, inputs: node.inputs.filter((_, i) => !slots.has(i)) }, origins, others)
   }
   return { sites: withModules(found), others, integers: nodes.find(({ op }) => /Integer$|^QLinear/.test(op)) }
@@ -122,6 +123,17 @@ function swapsTwoAxes({ attributes, inputs }: Node): boolean {
   const rank = inputs[0]?.type?.shape?.length
   const { perm } = attributes
   return rank === 2 && (perm?.kind !== 'ints' || perm.value.join() === '1,0')
+}
+
+/** Remembers weights inside of If, Loop and Scan, which are not trained. */
+function noteInner(node: Node, others: Map<string, string>): void {
+  for (const attribute of Object.values(node.attributes)) {
+    if (attribute.kind !== 'graph') continue
+    for (const value of constantsOf(attribute.value)) {
+      if (!isFloat(value.constant!.dtype) || value.constant!.data.length < 2) continue
+      others.set(value.name, `it lies inside of ${operatorName(node)} at '${node.name}', where nothing is trained`)
+    }
+  }
 }
 
 /** Remembers weights of operators without a rule, so that a pattern that means one can be told why. */

@@ -136,7 +136,10 @@ function pictures({ scale, mean, std }: PixelSection, layout: PictureInput['layo
         if (values.length !== 1 && values.length !== channels) {
           throw new QuernError(
             'config',
-            `from.pixels.${what} must have 1 or ${channels} numbers, received ${values.length}`,
+            `the model takes pixels with a ${what} for each of ${values.length} channels, the pictures have ${channels}`,
+            {
+              hint: `Leave data.image.channels out or make it ${values.length}, or give from.pixels with one ${what} in the place of what preprocessor_config.json says.`,
+            },
           )
         }
         return Array.from({ length: channels }, (_, i) => values[values.length === 1 ? 0 : i]!)

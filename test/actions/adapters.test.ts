@@ -7,9 +7,13 @@ import { inspectModel } from '../../src/actions/inspect-model.ts'
 import { findBundle, openModel } from '../../src/actions/open-model.ts'
 import type { TrainProgress, TrainResult } from '../../src/actions/train.ts'
 import { mergeAdapter, quantizeWeights, readPeft } from '../../src/adapters/index.ts'
+import { GraphBuilder } from '../../src/graph/builder.ts'
 import type { Graph } from '../../src/graph/graph.ts'
 import { readModel } from '../../src/onnx/read.ts'
 import { writeModel } from '../../src/onnx/write.ts'
+import { Emitter } from '../../src/ops/emitter.ts'
+import { table } from '../../src/ops/index.ts'
+import { noise } from '../run-layer.ts'
 import { createProjectFolder, type ProjectFolder, train } from './project-folder.ts'
 
 let folder: ProjectFolder
@@ -160,6 +164,27 @@ describe('train with an adapter', () => {
     ],
   ])('refuses %s', async (_, adapter, message) => {
     await expect(train(folder.services, config({ model: file, adapter }))).rejects.toThrow(message)
+  })
+
+  it('refuses weights that no gradient reaches, and leaves them alone where none are named', async () => {
+    const g = new Emitter(table, new GraphBuilder('ranks'))
+    const weight = (salt: number, shape: readonly [number, number], name: string) =>
+      g.constant(noise(salt, shape), name)
+    const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 1, 12, 12] })
+    const entered = g.matMul(g.op('Flatten', [x]), weight(1, [144, 16], 'enter.weight'))
+    const places = g.builder.within('top', () => g.ops('TopK', [entered, g.integers([4])], {}, 2)[1]!)
+    const later = g.relu(g.matMul(g.cast(places, 'float32'), weight(2, [4, 8], 'later.weight')))
+    const graph = g.builder.finish([g.matMul(later, weight(3, [8, 3], 'out.weight'))])
+    await writeFile(join(folder.root, 'ranks.onnx'), writeModel(graph).model)
+    const from = (adapter: object) => config({ model: 'ranks.onnx', adapter: { method: 'lora', rank: 2, ...adapter } })
+    await expect(train(folder.services, from({ targets: ['enter', 'later'] }))).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /the adapter of 'enter.weight' cannot be trained: TopK at 'top.*', between it and/,
+      ),
+      hint: 'Adapters of these can: later.weight.',
+    })
+    const { events } = await train(folder.services, from({}))
+    expect(baseEvent(events)).toMatchObject({ adapter: { parameters: 2 * (4 + 8), weights: 1 } })
   })
 
   it('refuses settings that are none, an adapter without a model, and one of a run that has none', async () => {
