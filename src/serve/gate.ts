@@ -92,7 +92,8 @@ export function createGate(options: GateOptions): Gate {
   const { maxRunning = 1000, maxMilliseconds = 60_000, maxFileBytes = maxBodyBytes } = options
   const most = Math.max(options.maxBodiesBytes ?? 2 ** 28, maxBodyBytes)
   const state = { running: 0, draining: false, bodyBytes: 0 }
-  const runningOf = new Map<string, number>()
+  /** of every key that was ever used: entries that come and go with requests would make a Map's table anew all the time (see PassageNote) */
+  const runningOf = new Map<string, { count: number }>()
 
   /** Throws when the request may not go on. */
   const enter = async (c: Context<Gated>, passage: Passage): Promise<void> => {
@@ -111,19 +112,15 @@ export function createGate(options: GateOptions): Gate {
     if (!principal.scopes.includes(scope)) {
       throw new RequestError(403, `this key may not do that: it needs the scope '${scope}'`)
     }
-    const own = runningOf.get(principal.id) ?? 0
-    if (own >= (principal.maxRunning ?? Infinity)) {
+    const own = runningOf.get(principal.id) ?? { count: 0 }
+    if (own.count >= (principal.maxRunning ?? Infinity)) {
       throw new RequestError(
         429,
-        `this key has ${own} ${own === 1 ? 'request' : 'requests'} running, as many as it may have`,
+        `this key has ${own.count} ${own.count === 1 ? 'request' : 'requests'} running, as many as it may have`,
       )
     }
-    runningOf.set(principal.id, own + 1)
-    passage.hold(() => {
-      const left = (runningOf.get(principal.id) ?? 1) - 1
-      if (left > 0) runningOf.set(principal.id, left)
-      else runningOf.delete(principal.id)
-    })
+    if (own.count++ === 0) runningOf.set(principal.id, own)
+    passage.hold(() => own.count--)
     const asked = c.req.header('x-timeout-ms')
     if (asked !== undefined) passage.deadline = passage.started + timeoutFrom(asked, maxMilliseconds)
   }

@@ -93,6 +93,8 @@ export class Passage implements PassageStart {
   readonly #held: (() => void)[] = []
   readonly #onResults: ResultObserver | undefined
   #abort: AbortController | undefined
+  /** by the slots of `PassageNote`s */
+  readonly notes: unknown[] = []
   readonly #leaving = new Leaving()
 
   constructor({
@@ -165,6 +167,23 @@ export class Passage implements PassageStart {
     this.state = 'ended'
     this.milliseconds = now - this.started
     for (const release of this.#held.splice(0)) release()
+  }
+}
+
+/**
+ * What an observer keeps of a passage until it is over. It lies on the passage and not in a Map of passages: V8 makes the table of a Map anew after every few entries that come and go, and
+ * an old table keeps what stood in it, and the next table, alive until the whole heap is collected.
+ */
+export class PassageNote<T> {
+  static #slots = 0
+  readonly #slot = PassageNote.#slots++
+
+  of(passage: Passage): T | undefined {
+    return passage.notes[this.#slot] as T | undefined
+  }
+
+  set(passage: Passage, note: T | undefined): void {
+    passage.notes[this.#slot] = note
   }
 }
 

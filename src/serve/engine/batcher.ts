@@ -125,6 +125,7 @@ export class Batcher {
   take(most: number = this.settings.maxRows): Waiting[] {
     const first = this.#queue[0]
     if (!first) return []
+    if (this.#queue.length === 1) return this.clear()
     const taken = new Set<Entry>([first])
     let rows = first.waiting.rows
     for (let i = 1; i < this.#queue.length && rows < most; i++) {

@@ -5,22 +5,23 @@ import type { NamedTensors, PortInfo } from '../../runtime/backend.ts'
 export type Question =
   | {
       readonly type: 'load'
-      readonly id: number
       readonly model: number
       readonly bytes: Uint8Array
       readonly threads: number
     }
   | {
       readonly type: 'run'
-      readonly id: number
       readonly model: number
       readonly feeds: NamedTensors
       readonly outputs: readonly string[] | undefined
     }
-  | { readonly type: 'release'; readonly id: number; readonly model: number }
+  | { readonly type: 'release'; readonly model: number }
+
+/** The answer has the same id. */
+export type Asked = Question & { readonly id: number }
 
 /** `close`: the thread ends by itself, behind what it was asked before. */
-export type ToWorker = Question | { readonly type: 'close' }
+export type ToWorker = Asked | { readonly type: 'close' }
 
 export type FromWorker =
   | {

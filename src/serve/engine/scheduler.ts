@@ -97,8 +97,8 @@ export class Scheduler {
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #models = new Set<ScheduledModel>()
-  readonly #all = new Set<Place>()
-  readonly #idle = new Set<Place>()
+  /** and whether it is free; no Set of the free ones, whose table would be made anew all the time */
+  readonly #places = new Map<Place, { isIdle: boolean }>()
   readonly #repeated = new WeakSet<Waiting>()
   #isScheduled = false
   #timer: { readonly at: number; cancel(): void } | undefined
@@ -109,15 +109,13 @@ export class Scheduler {
   }
 
   addPlace(place: Place): void {
-    this.#all.add(place)
-    this.#idle.add(place)
+    this.#places.set(place, { isIdle: true })
     this.#schedule()
   }
 
   /** What runs there goes on; nothing new is sent there. */
   removePlace(place: Place): void {
-    this.#all.delete(place)
-    this.#idle.delete(place)
+    this.#places.delete(place)
   }
 
   /** A place has got a model. */
@@ -180,8 +178,14 @@ export class Scheduler {
 
   /** How long a newcomer would wait, in ms, as far as the past tells. */
   expectedWait(model: ScheduledModel, priority: number): number {
-    const places = Math.max(1, countOf(this.#all))
-    const busy = countOf(this.#idle) === 0 ? model.batchMilliseconds / places : 0
+    let [places, idle] = [0, 0]
+    for (const [{ isSpare = false }, { isIdle }] of this.#places) {
+      if (isSpare) continue
+      places++
+      if (isIdle) idle++
+    }
+    places = Math.max(1, places)
+    const busy = idle === 0 ? model.batchMilliseconds / places : 0
     return busy + (model.batcher.rowsAhead(priority) * model.rowMilliseconds) / places
   }
 
@@ -228,11 +232,11 @@ export class Scheduler {
     }
     // In the order in which they were added: the near one first. It begins last, when the others have what they compute beside it.
     let spare: (() => void) | undefined
-    for (const place of this.#all) {
-      if (!this.#idle.has(place)) continue
+    for (const [place, state] of this.#places) {
+      if (!state.isIdle) continue
       const model = this.#next(place, now)
       if (!model) continue
-      this.#idle.delete(place)
+      state.isIdle = false
       const batch = model.batcher.take(rowsInTime(model, now))
       const compute = (): void => void this.#compute(place, model, batch, now)
       if (place.isSpare) spare = compute
@@ -251,6 +255,11 @@ export class Scheduler {
     return best
   }
 
+  #hasIdle(): boolean {
+    for (const { isIdle } of this.#places.values()) if (isIdle) return true
+    return false
+  }
+
   #isWaiting(): boolean {
     for (const { queued } of this.#models) if (queued > 0) return true
     return false
@@ -262,7 +271,8 @@ export class Scheduler {
       await this.#runBatch(place, model, batch, startedAt)
     } finally {
       model.computing--
-      if (this.#all.has(place)) this.#idle.add(place)
+      const state = this.#places.get(place)
+      if (state) state.isIdle = true
       // Behind a run in this thread the sockets are read first.
       if (!place.isSpare) this.#dispatch()
       else if (this.#isWaiting()) this.#schedule()
@@ -277,11 +287,11 @@ export class Scheduler {
       const feeds = batch.length === 1 ? first!.feeds : joinFeeds(batch)
       const { results, milliseconds } = await place.run(model, feeds, first!.outputs)
       model.measured(rows, milliseconds, this.#clock.now() - startedAt)
-      for (const other of this.#all) other.note?.(model, batch)
+      for (const other of this.#places.keys()) other.note?.(model, batch)
       const parts = batch.length === 1 ? [results] : splitResults(results, batch)
       for (const [i, waiting] of batch.entries()) waiting.done(parts[i]!, milliseconds, startedAt)
     } catch (error) {
-      if (!this.#all.has(place)) for (const waiting of batch) this.#repeat(model, waiting, error)
+      if (!this.#places.has(place)) for (const waiting of batch) this.#repeat(model, waiting, error)
       else if (batch.length === 1) first!.failed(error)
       else for (const waiting of batch) await this.#runBatch(place, model, [waiting], startedAt)
     }
@@ -301,7 +311,7 @@ export class Scheduler {
   #wakeLater(now: number): void {
     let at = Infinity
     for (const { batcher, computing } of this.#models) {
-      at = Math.min(at, batcher.nextWake(computing > 0 && this.#idle.size > 0))
+      at = Math.min(at, batcher.nextWake(computing > 0 && this.#hasIdle()))
     }
     if (this.#timer && this.#timer.at <= at && this.#timer.at > now) return
     this.#timer?.cancel()
@@ -316,12 +326,6 @@ export class Scheduler {
     )
     this.#timer = { at, cancel: () => timer.cancel() }
   }
-}
-
-function countOf(places: ReadonlySet<Place>): number {
-  let count = 0
-  for (const { isSpare = false } of places) if (!isSpare) count++
-  return count
 }
 
 /**

@@ -29,9 +29,9 @@ const patience = 5000
 
 export class WorkerThread implements Place {
   readonly #worker: Worker
-  readonly #pending = new Map<number, Pending>()
+  /** by the ids of their messages; places are used again, where a Map's table would be made anew all the time */
+  readonly #pending: (Pending | undefined)[] = []
   readonly #models = new Map<ScheduledModel, number>()
-  #next = 0
   #nextModel = 0
   #end = (_hasExited: boolean): void => {}
   readonly #ended = new Promise<boolean>((resolve) => {
@@ -54,10 +54,9 @@ export class WorkerThread implements Place {
       this.#end(true)
       const isClosed = this.isGone
       this.isGone = true
-      for (const { reject } of this.#pending.values()) {
-        reject(new QuernError('io', `a worker died: ${cause.message}`, { cause }))
+      for (const pending of this.#pending.splice(0)) {
+        pending?.reject(new QuernError('io', `a worker died: ${cause.message}`, { cause }))
       }
-      this.#pending.clear()
       if (!isClosed) onDeath(this, cause)
     })
   }
@@ -68,22 +67,21 @@ export class WorkerThread implements Place {
 
   async load(model: ScheduledModel, bytes: Uint8Array, threads: number): Promise<Answer<'loaded'>> {
     const number = this.#nextModel++
-    const loaded = await this.#ask<'loaded'>({ type: 'load', id: this.#next++, model: number, bytes, threads })
+    const loaded = await this.#ask<'loaded'>({ type: 'load', model: number, bytes, threads })
     this.#models.set(model, number)
     return loaded
   }
 
   async run(model: ScheduledModel, feeds: NamedTensors, outputs: readonly string[] | undefined): Promise<BatchResult> {
-    const id = this.#next++
     const number = this.#models.get(model)!
-    return (await this.#ask<'done'>({ type: 'run', id, model: number, feeds: compact(feeds), outputs })) as BatchResult
+    return (await this.#ask<'done'>({ type: 'run', model: number, feeds: compact(feeds), outputs })) as BatchResult
   }
 
   async release(model: ScheduledModel): Promise<void> {
     const number = this.#models.get(model)
     if (number === undefined || this.isGone) return
     this.#models.delete(model)
-    await this.#ask<'released'>({ type: 'release', id: this.#next++, model: number })
+    await this.#ask<'released'>({ type: 'release', model: number })
   }
 
   /** Resolves to whether the thread has ended: a run that is longer than the server's patience goes on. */
@@ -101,14 +99,16 @@ export class WorkerThread implements Place {
   #ask<T extends FromWorker['type']>(message: Question): Promise<Answer<T>> {
     return new Promise((resolve, reject) => {
       if (this.isGone) return reject(new QuernError('io', 'the worker has ended'))
-      this.#pending.set(message.id, { resolve: resolve as Pending['resolve'], reject })
-      this.#worker.postMessage(message)
+      const free = this.#pending.indexOf(undefined)
+      const id = free < 0 ? this.#pending.length : free
+      this.#pending[id] = { resolve: resolve as Pending['resolve'], reject }
+      this.#worker.postMessage({ id, ...message } satisfies ToWorker)
     })
   }
 
   #receive(message: FromWorker): void {
-    const pending = this.#pending.get(message.id)
-    this.#pending.delete(message.id)
+    const pending = this.#pending[message.id]
+    this.#pending[message.id] = undefined
     if (message.type !== 'failed') pending?.resolve(message)
     else pending?.reject(new QuernError(message.kind, message.message, { hint: message.hint }))
   }

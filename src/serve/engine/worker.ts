@@ -7,12 +7,12 @@ import { messageOf, QuernError } from '../../core/errors.ts'
 import { sizeOf } from '../../core/shape.ts'
 import type { NamedTensors, PortInfo, Session } from '../../runtime/backend.ts'
 import { createNodeBackend } from '../../runtime/onnxruntime-node.ts'
-import { type FromWorker, type Question, type ToWorker, transferable } from './messages.ts'
+import { type Asked, type FromWorker, type ToWorker, transferable } from './messages.ts'
 
 const backend = createNodeBackend()
 const sessions = new Map<number, Session>()
 
-async function answer(message: Question): Promise<FromWorker> {
+async function answer(message: Asked): Promise<FromWorker> {
   const { id, model } = message
   if (message.type === 'load') {
     // The bytes lie in memory that all workers share, which the runtime does not read.

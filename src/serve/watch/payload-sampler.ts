@@ -5,7 +5,7 @@ import type { Tensor } from '../../core/tensor.ts'
 import { writeSafetensors } from '../../formats/safetensors.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
 import type { Observer } from '../gate.ts'
-import type { Passage, ResultObserver } from '../passage.ts'
+import { type Passage, PassageNote, type ResultObserver } from '../passage.ts'
 
 export interface PayloadSamplerOptions {
   /** of the requests, 0 to 1 */
@@ -35,18 +35,22 @@ const mostAtOnce = 8
 const mostBytes = 16 * 2 ** 20
 
 export function createPayloadSampler({ share, keep, chance, clock, log }: PayloadSamplerOptions): PayloadSampler {
-  const held = new Map<Passage, Sample>()
+  const samples = new PassageNote<Sample>()
+  let held = 0
   let writing = 0
   return {
     /** The first run of a request. */
     onResults(passage, feeds, results) {
-      if (chance() >= share || held.has(passage) || held.size + writing >= mostAtOnce) return
-      if (bytesOf(feeds) + bytesOf(results) <= mostBytes) held.set(passage, { feeds, results })
+      if (chance() >= share || samples.of(passage) || held + writing >= mostAtOnce) return
+      if (bytesOf(feeds) + bytesOf(results) > mostBytes) return
+      samples.set(passage, { feeds, results })
+      held++
     },
     observer(passage) {
-      const sample = held.get(passage)
+      const sample = samples.of(passage)
       if (!sample) return
-      held.delete(passage)
+      samples.set(passage, undefined)
+      held--
       writing++
       Promise.resolve()
         .then(() => keep(contentOf(passage, sample, clock.now())))

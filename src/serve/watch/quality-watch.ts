@@ -9,7 +9,7 @@ import { metricOfTarget } from '../../metrics/index.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
 import type { FeedbackRecord, FeedbackStore } from '../../store/feedback.ts'
 import type { LoadedVersion } from '../bundle-entry.ts'
-import type { Passage } from '../passage.ts'
+import { type Passage, PassageNote } from '../passage.ts'
 import type { Principal } from '../principal.ts'
 import { RequestError } from '../request-error.ts'
 import { AnswerMemory, type RememberedAnswers } from './answer-memory.ts'
@@ -76,7 +76,7 @@ export class QualityWatch implements GaugeSource {
   readonly #versions = new Map<string, Watched>()
   readonly #answers: AnswerMemory<Watched>
   /** of requests that are not over */
-  readonly #pending = new Map<Passage, Pending>()
+  readonly #pending = new PassageNote<Pending>()
 
   constructor(options: QualityOptions) {
     this.#options = options
@@ -105,16 +105,16 @@ export class QualityWatch implements GaugeSource {
     const watched = kind === 'http' && state === 'running' && this.#versions.get(keyOf(model, version))
     const data = watched && answersIn(results, watched.judge)
     if (!watched || !data) return
-    const before = this.#pending.get(passage)
+    const before = this.#pending.of(passage)
     if (before) before.answers = joined(before.answers, data)
     else this.#pending.set(passage, { watched, answers: data })
   }
 
   /** Of a request that is over: keeps what was answered, until its label comes or newer answers need the room. */
   observe(passage: Passage): void {
-    const pending = this.#pending.get(passage)
+    const pending = this.#pending.of(passage)
     if (!pending) return
-    this.#pending.delete(passage)
+    this.#pending.set(passage, undefined)
     this.#answers.add(passage.id, passage.principal?.id ?? '', pending.watched, pending.answers)
   }
 
