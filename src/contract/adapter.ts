@@ -33,8 +33,6 @@ export type AdapterInput =
   | (Pick<LoraSection, 'method'> & Partial<Omit<LoraSection, 'method'>>)
   | Ia3Section
 
-export const adapterMethods: readonly AdapterSection['method'][] = ['lora', 'ia3']
-
 const targets = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).optional()
 
 const section = z.discriminatedUnion('method', [
