@@ -10,16 +10,36 @@ const M1 = 0xcd9e8d57
 const W0 = 0x9e3779b9
 const W1 = 0xbb67ae85
 
-/** High 32 bits of the unsigned product of two 32-bit numbers. */
+/** High 32 bits of the unsigned product of two 32-bit numbers; in whole numbers of 32 bits throughout. */
 function mulHigh(a: number, b: number): number {
   const aLow = a & 0xffff
   const aHigh = a >>> 16
   const bLow = b & 0xffff
   const bHigh = b >>> 16
-  const low = aLow * bLow
-  const mid1 = aHigh * bLow + (low >>> 16)
-  const mid2 = aLow * bHigh + (mid1 & 0xffff)
-  return (aHigh * bHigh + (mid1 >>> 16) + (mid2 >>> 16)) >>> 0
+  const low = Math.imul(aLow, bLow) >>> 16
+  const mid1 = (Math.imul(aHigh, bLow) + low) >>> 0
+  const mid2 = (Math.imul(aLow, bHigh) + (mid1 & 0xffff)) >>> 0
+  return (Math.imul(aHigh, bHigh) + (mid1 >>> 16) + (mid2 >>> 16)) >>> 0
+}
+
+/** Writes one block of four 32-bit words for the counter [c0, c1, c2, c3] and the key [k0, k1]. */
+function writeBlock(into: Uint32Array, c0: number, c1: number, c2: number, c3: number, k0: number, k1: number): void {
+  for (let round = 0; round < 10; round++) {
+    const h0 = mulHigh(M0, c0)
+    const l0 = Math.imul(M0, c0)
+    const h1 = mulHigh(M1, c2)
+    const l1 = Math.imul(M1, c2)
+    c0 = h1 ^ c1 ^ k0
+    c1 = l1
+    c2 = h0 ^ c3 ^ k1
+    c3 = l0
+    k0 = (k0 + W0) | 0
+    k1 = (k1 + W1) | 0
+  }
+  into[0] = c0
+  into[1] = c1
+  into[2] = c2
+  into[3] = c3
 }
 
 /** One block of four 32-bit words for a 128-bit counter and a 64-bit key. */
@@ -27,21 +47,9 @@ export function philox4x32(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
 ): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter
-  let [k0, k1] = key
-  for (let round = 0; round < 10; round++) {
-    const h0 = mulHigh(M0, c0)
-    const l0 = Math.imul(M0, c0) >>> 0
-    const h1 = mulHigh(M1, c2)
-    const l1 = Math.imul(M1, c2) >>> 0
-    c0 = (h1 ^ c1 ^ k0) >>> 0
-    c1 = l1
-    c2 = (h0 ^ c3 ^ k1) >>> 0
-    c3 = l0
-    k0 = (k0 + W0) >>> 0
-    k1 = (k1 + W1) >>> 0
-  }
-  return [c0, c1, c2, c3]
+  const block = new Uint32Array(4)
+  writeBlock(block, ...counter, ...key)
+  return [...block] as [number, number, number, number]
 }
 
 /** 32-bit FNV-1a hash of a stream name, so that places are told apart by name. */
@@ -73,21 +81,23 @@ export interface Random {
 export function createRandom(seed: number, stream = 0): Random {
   if (!Number.isSafeInteger(seed))
     throw new QuernError('input', `a seed is a whole number of up to 53 bits, received ${seed}`)
-  const key = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0] as const
-  let block: number[] = []
-  let index = 0
+  const [keyLow, keyHigh] = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0]
+  // One piece of memory for all blocks: millions of initial values are drawn, and an array for each block is garbage that V8's young generation grows by, for good.
+  const block = new Uint32Array(4)
+  let word = 4
+  let [countLow, countHigh] = [0, 0]
   const random: Random = {
     seed,
     stream,
     fork: (name) => createRandom(seed, hashName(`${stream}/${name}`)),
     uint32() {
-      const word = index % 4
-      if (word === 0) {
-        const count = index / 4
-        block = philox4x32([count >>> 0, Math.floor(count / 2 ** 32) >>> 0, stream, 0], key)
+      if (word === 4) {
+        writeBlock(block, countLow, countHigh, stream, 0, keyLow, keyHigh)
+        word = 0
+        countLow = (countLow + 1) | 0
+        if (countLow === 0) countHigh++
       }
-      index++
-      return block[word]!
+      return block[word++]!
     },
     uniform: () => random.uint32() / 2 ** 32,
     normal() {
