@@ -71,5 +71,7 @@ export interface Backend {
    * one must be done before the other is computed. Default: they may not.
    */
   writesAtOnce?(options?: SessionOptions): boolean
+  /** Gives back what building graphs and sessions took of the process' memory; takes as long as a collection of all garbage. Default: nothing is given back. */
+  giveMemoryBack?(): Promise<void>
   createSession(model: Uint8Array, options?: SessionOptions): Promise<Session>
 }

@@ -8,6 +8,7 @@ import { messageOf, QuernError, suggestion } from '../core/errors.ts'
 import { formatShape, isStatic, unknownDim } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Backend, BoundRun, Device, NamedTensors, PortInfo, Session, SessionOptions } from './backend.ts'
+import { giveMemoryBack } from './give-memory-back.ts'
 import { importBinding, type NativeSession, type NewSession, nativeSessions, portOf } from './onnxruntime-binding.ts'
 import { isRefusal, isRefusedOutput, refusedOutput, withRefusedOutput } from './refused-output.ts'
 
@@ -48,6 +49,7 @@ export function createNodeBackend(
     name: 'onnxruntime-node',
     // Devices with memory of their own copy all results behind a run.
     writesAtOnce: (options) => (({ ...defaults, ...options }).device ?? 'cpu') === 'cpu',
+    giveMemoryBack,
     async createSession(model, options = {}) {
       const ort = await loadRuntime()
       const merged = { ...defaults, ...options }

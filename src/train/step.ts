@@ -151,7 +151,10 @@ class Step implements TrainingStep {
   /** Makes the sessions of the full batch, so that errors of the model show before the first epoch. */
   async prepare(): Promise<void> {
     const all = this.#dueAt(0)
-    for (const { due } of this.#phasesOf(all)) await this.#sessions.parts(this.#options.batchSize, due, 0)
+    const { backend, batchSize, recompute } = this.#options
+    for (const { due } of this.#phasesOf(all)) await this.#sessions.parts(batchSize, due, 0)
+    // Who takes longer to need less memory is given what building took, too.
+    if (recompute !== undefined) await backend.giveMemoryBack?.()
   }
 
   predictions(count: number, output?: string): Tensor<Float32Array> {

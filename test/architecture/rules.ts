@@ -73,6 +73,8 @@ export const packageOwners: Readonly<Record<string, readonly string[]>> = {
 export const outsideWorld: readonly RegExp[] = [
   /^store\//,
   /^runtime\/onnxruntime-/,
+  // of its backend: memory of the process
+  /^runtime\/give-memory-back\.ts$/,
   // source adapters: they read a data set, list and decode its files, keep decoded pictures and encoded tables
   /^data\/sources\//,
   // and the thread that makes batches ahead
