@@ -10,7 +10,6 @@ import {
   peftConfigFile,
   peftModelFile,
 } from '../adapters/index.ts'
-
 import type { PlacedSite } from '../adapters/method.ts'
 import { placedSites } from '../adapters/write.ts'
 import type { AdapterSection } from '../contract/adapter.ts'
@@ -20,7 +19,6 @@ import type { Tensor } from '../core/tensor.ts'
 import type { Graph } from '../graph/graph.ts'
 import { blockedValues, type ImportedModel, importedModel, type Layer, whyBlocking } from '../nn/index.ts'
 import { table } from '../ops/index.ts'
-
 import { under } from './open-model.ts'
 import type { Services } from './services.ts'
 
