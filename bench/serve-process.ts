@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { runForJson } from './processes.ts'
 import { compileProgram } from './program.ts'
-import type { LoadOptions, LoadResult } from './programs/serve-load.ts'
+import type { LoadOptions, LoadResult, Times } from './programs/serve-load.ts'
 import type { ServerProgramOptions } from './programs/serve-server.ts'
 
 export interface BenchServer {
@@ -61,6 +61,12 @@ function nextLine<T>(lines: Interface, child: ChildProcess): Promise<T> {
       resolve(JSON.parse(line) as T)
     })
   })
+}
+
+/** ms of runs of a model's file without a server. */
+export async function runBare(modelFile: string): Promise<Pick<Times, 'p50' | 'p99'>> {
+  const program = await compileProgram(new URL('./programs/serve-bare.ts', import.meta.url))
+  return runForJson([process.execPath, program, modelFile])
 }
 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {

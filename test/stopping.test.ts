@@ -27,7 +27,7 @@ const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const timeout = 120_000
 const folder = mkdtempSync(join(tmpdir(), 'quern-stopping-'))
 
-/** A picture of 12 x 12 as one of 192 x 192 through `layers` convolutions, of which each is 0.1 s of one thread or so. */
+/** A picture of 12 x 12 as one of 192 x 192 through `layers` convolutions, of which each is 0.04 to 0.1 s of one thread. */
 function slowNetwork(layers: number): Layer {
   const convolution = (): Layer => conv2d({ filters: 64, kernelSize: 3, padding: 'same', activation: 'relu' })
   return sequential([
@@ -43,7 +43,7 @@ function slowNetwork(layers: number): Layer {
 beforeAll(async () => {
   for (const [name, layers] of [
     ['slow', 3],
-    ['endless', 30],
+    ['endless', 100],
   ] as const) {
     const model = exportSample(slowNetwork(layers))
     await writeBundle(createFileBlobs(join(folder, name)), { model, manifest: { ...sampleManifest, name } })

@@ -1,6 +1,6 @@
 /**
  * The server under load, as `quern serve` starts it and watched as it is by default, around a model with random parameters. Commands come as lines, each answered by a line of JSON:
- * `memory`, `swap` (the next version, loaded while requests are answered), `bare` (times of the model without a server), `quit`.
+ * `memory`, `swap` (the next version, loaded while requests are answered), `quit`.
  *
  * usage: serve-server JSON of ServerProgramOptions
  */
@@ -14,7 +14,6 @@ import type { Manifest } from '../../src/contract/manifest.ts'
 import { createRandom } from '../../src/core/random.ts'
 import * as nn from '../../src/nn/index.ts'
 import { table } from '../../src/ops/index.ts'
-import { createNodeBackend } from '../../src/runtime/onnxruntime-node.ts'
 import { bundleEntry } from '../../src/serve/bundle-entry.ts'
 import { Catalog, type CatalogEntry } from '../../src/serve/catalog.ts'
 import { Engine } from '../../src/serve/engine/engine.ts'
@@ -30,7 +29,7 @@ export interface ServerProgramOptions {
   readonly workers: number
   readonly maxRows: number
   readonly maxQueued?: number
-  /** where the model is written, for peers */
+  /** where the model is written, for what the server is measured against */
   readonly modelFile?: string
 }
 
@@ -90,21 +89,6 @@ function profileOfNoise(): ReturnType<typeof trainingProfile> {
   )
 }
 
-/** ms of bare runs in this thread, one example each, one after the other. */
-async function bareTimes(runs: number): Promise<{ p50: number; p99: number }> {
-  const session = await createNodeBackend().createSession(onnx, { threads: 1 })
-  const feeds = { pixels: { dtype: 'uint8' as const, shape: [1, ...shape], data: new Uint8Array(64).fill(3) } }
-  const times: number[] = []
-  for (let run = -100; run < runs; run++) {
-    const start = performance.now()
-    await session.run(feeds)
-    if (run >= 0) times.push(performance.now() - start)
-  }
-  await session.release()
-  times.sort((a, b) => a - b)
-  return { p50: times[runs >> 1]!, p99: times[Math.floor(runs * 0.99)]! }
-}
-
 const clock = { now: () => performance.now() }
 const log = { info: () => undefined, warn: (line: string) => console.error(line) }
 const engine = new Engine({ workers: options.workers, clock, log })
@@ -145,8 +129,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     await catalog.swap(next())
     catalog.remove('mlp', old)
     say({ version: count })
-  } else if (line === 'bare') say(await bareTimes(3000))
-  else if (line === 'quit') break
+  } else if (line === 'quit') break
 }
 await server.close()
 await engine.close()

@@ -28,7 +28,7 @@ export interface SessionOptions {
    */
   readonly inPlace?: boolean
   /**
-   * a run computes before `run` returns, where the runtime can do so (`Session.isImmediate`), and the event loop gets no turn between runs that follow each other; default false: it computes
+   * a run computes before `run` returns, where the runtime can do so (`Session.runNow`), and the event loop gets no turn between runs that follow each other; default false: it computes
    * in the next turn
    */
   readonly immediate?: boolean
@@ -53,10 +53,10 @@ export interface BoundRun {
 export interface Session {
   readonly inputs: readonly PortInfo[]
   readonly outputs: readonly PortInfo[]
-  /** `run` computes before it returns; else in the next turn of the event loop, or elsewhere */
-  readonly isImmediate?: boolean
   /** Runs once; results are new tensors. Without `outputs`, all are computed. */
   run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>>
+  /** The same without a promise, where `run` computes before it returns; absent where it computes in the next turn of the event loop, or elsewhere. */
+  readonly runNow?: ((feeds: NamedTensors, outputs?: readonly string[]) => Record<string, Tensor>) | undefined
   /** Fixes where inputs are read from and where outputs are written to. */
   bind(feeds: NamedTensors, results: NamedTensors): BoundRun
   /** Frees the native memory. A released session must not be used again. */

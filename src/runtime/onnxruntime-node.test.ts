@@ -134,7 +134,8 @@ describe('a session that computes at once', () => {
     )
     expect([now!.inputs, now!.outputs]).toEqual([later!.inputs, later!.outputs])
     expect(await now!.run(feeds)).toEqual(await later!.run(feeds))
-    expect([now!.isImmediate, later!.isImmediate]).toEqual([true, false])
+    expect(now!.runNow!(feeds)).toEqual(await later!.run(feeds))
+    expect(later!.runNow).toBe(undefined)
     expect([await waits(now!), await waits(later!)]).toEqual([false, true])
     await expect(now!.run({ ...feeds, x: float32([1, 3], [1, 1, 1]) })).rejects.toThrow(/'x' must have the shape/)
     await expect(now!.run(feeds, ['MatMul:outs'])).rejects.toThrow(/no output 'MatMul:outs'.*MatMul:out/)
@@ -184,7 +185,7 @@ describe('a session that computes at once', () => {
       ],
     ])('%s', async (_, binding) => {
       const session = await createNodeBackend({ threads: 1 }, binding).createSession(product(), { immediate: true })
-      expect(session.isImmediate).toBe(false)
+      expect(session.runNow).toBe(undefined)
       expect(await waits(session)).toBe(true)
       expect((await session.run(feeds))['MatMul:out']).toEqual(float32([1, 3], [5, 7, 9]))
       await session.release()

@@ -72,19 +72,22 @@ export function createNodeBackend(
 interface Runner {
   readonly inputs: readonly PortInfo[]
   readonly outputs: readonly PortInfo[]
-  readonly isImmediate: boolean
-  run(feeds: OrtTensors, fetches: Record<string, Ort.Tensor | null>): Promise<OrtTensors> | OrtTensors
+  run(feeds: OrtTensors, fetches: Fetches): Promise<OrtTensors>
+  /** the same before it returns, where that is possible */
+  readonly runNow: ((feeds: OrtTensors, fetches: Fetches) => OrtTensors) | undefined
   release(): Promise<void>
 }
 
 type OrtTensors = Record<string, Ort.Tensor>
+/** null: into memory of the runtime's own */
+type Fetches = Record<string, Ort.Tensor | null>
 
 function publicRunner(session: Ort.InferenceSession): Runner {
   return {
     inputs: session.inputMetadata.map(portInfo),
     outputs: session.outputMetadata.map(portInfo),
-    isImmediate: false,
     run: (feeds, fetches) => session.run(feeds, fetches),
+    runNow: undefined,
     async release() {
       session.endProfiling()
       await session.release()
@@ -105,18 +108,18 @@ function immediateRunner(
   } catch {
     return undefined
   }
-  return (
-    session && {
-      inputs: session.inputMetadata.map(portOf),
-      outputs: session.outputMetadata.map(portOf),
-      isImmediate: true,
-      run: (feeds, fetches) => session.run(feeds, fetches, {}) as OrtTensors,
-      async release() {
-        session.endProfiling()
-        session.dispose()
-      },
-    }
-  )
+  if (!session) return undefined
+  const runNow = (feeds: OrtTensors, fetches: Fetches): OrtTensors => session.run(feeds, fetches, {}) as OrtTensors
+  return {
+    inputs: session.inputMetadata.map(portOf),
+    outputs: session.outputMetadata.map(portOf),
+    run: async (feeds, fetches) => runNow(feeds, fetches),
+    runNow,
+    async release() {
+      session.endProfiling()
+      session.dispose()
+    },
+  }
 }
 
 /** A native session; an error says whether the model or the device is at fault. */
@@ -182,7 +185,7 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
 class NodeSession implements Session {
   readonly inputs: readonly PortInfo[]
   readonly outputs: readonly PortInfo[]
-  readonly isImmediate: boolean
+  readonly runNow: Session['runNow']
   readonly #ort: OrtModule
   readonly #runner: Runner
   /** the model has an output that keeps results from being copied */
@@ -193,29 +196,36 @@ class NodeSession implements Session {
   constructor(ort: OrtModule, runner: Runner) {
     this.#ort = ort
     this.#runner = runner
-    const { inputs, outputs, isImmediate } = runner
+    const { inputs, outputs, runNow } = runner
     this.inputs = inputs
     this.outputs = outputs.filter(({ name }) => !isRefusedOutput(name))
-    this.isImmediate = isImmediate
     this.#inPlace = this.outputs.length < outputs.length
     this.#all = Object.fromEntries(this.outputs.map(({ name }) => [name, null]))
+    this.runNow =
+      runNow &&
+      ((feeds, asked) => {
+        const inputs = this.#inputsFrom(feeds)
+        const fetches = this.#fetches(asked)
+        try {
+          return tensorsFromOrt(runNow(inputs, fetches))
+        } catch (cause) {
+          throw runError(cause)
+        }
+      })
   }
 
   async run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Tensor>> {
-    this.#check(feeds)
-    const native = this.#native(feeds)
-    const fetches = outputs?.length ? this.#asked(outputs) : this.#all
+    const inputs = this.#inputsFrom(feeds)
+    const fetches = this.#fetches(outputs)
     try {
-      const found = await this.#runner.run(native, fetches)
-      const results: Record<string, Tensor> = {}
-      for (const name in found) results[name] = tensorFromOrt(found[name]!)
-      return results
+      return tensorsFromOrt(await this.#runner.run(inputs, fetches))
     } catch (cause) {
       throw runError(cause)
     }
   }
 
-  #asked(outputs: readonly string[]): Record<string, null> {
+  #fetches(outputs: readonly string[] | undefined): Readonly<Record<string, null>> {
+    if (!outputs?.length) return this.#all
     const asked: Record<string, null> = {}
     for (const name of outputs) {
       if (!Object.hasOwn(this.#all, name)) {
@@ -228,8 +238,7 @@ class NodeSession implements Session {
   }
 
   bind(feeds: NamedTensors, results: NamedTensors): BoundRun {
-    this.#check(feeds)
-    const inputs = this.#native(feeds)
+    const inputs = this.#inputsFrom(feeds)
     const bytes = Object.values(results).reduce((sum, { data }) => sum + (data as Uint8Array).byteLength, 0)
     const isRefused = this.#inPlace && bytes > freeBytes
     const outputs = { ...(isRefused && refusedOutput), ...this.#native(results) }
@@ -246,6 +255,11 @@ class NodeSession implements Session {
 
   release(): Promise<void> {
     return this.#runner.release()
+  }
+
+  #inputsFrom(feeds: NamedTensors): OrtTensors {
+    this.#check(feeds)
+    return this.#native(feeds)
   }
 
   #native(tensors: NamedTensors): OrtTensors {
@@ -288,8 +302,13 @@ function portInfo(metadata: Ort.InferenceSession.ValueMetadata): PortInfo {
   return { name: metadata.name, dtype: metadata.type as DType, shape: isStatic(shape) ? [...shape] : shape }
 }
 
-function tensorFromOrt(value: Ort.Tensor): Tensor {
-  return { dtype: value.type as DType, shape: [...value.dims], data: value.data as Tensor['data'] }
+function tensorsFromOrt(found: OrtTensors): Record<string, Tensor> {
+  const results: Record<string, Tensor> = {}
+  for (const name in found) {
+    const { type, dims, data } = found[name]!
+    results[name] = { dtype: type as DType, shape: [...dims], data: data as Tensor['data'] }
+  }
+  return results
 }
 
 function runError(cause: unknown): QuernError {

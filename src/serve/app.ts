@@ -16,7 +16,6 @@ import { openAiModelRoutes } from './routes/openai.ts'
 import { predictRoutes } from './routes/predict.ts'
 import { repositoryRoutes } from './routes/repository.ts'
 import { watchingRoutes } from './routes/watching.ts'
-import { secureHeaders } from './secure-headers.ts'
 import type { Watching } from './watch/watching.ts'
 
 export interface AppOptions extends GateOptions {
@@ -63,7 +62,6 @@ export function createApp(options: AppOptions): App {
   const jobs = options.jobs && new Jobs(options.jobs, { gate, catalog, newId, log })
   const context: AppContext = { catalog, gate, version, watching, maxBodyBytes, reload, jobs }
   const app = new Hono<Gated>()
-  app.use('*', secureHeaders)
   // Before the gate, so that a page may read why it was refused; the question whether it may ask passes the gate first.
   if (origins.length > 0)
     app.use(

@@ -1,13 +1,13 @@
 /** The one way to a request's body: its bytes, counted while they come in, since a length is not always told and need not be true. */
 import type { Context } from 'hono'
 import { messageOf } from '../core/errors.ts'
-import { type Incoming, incomingOf } from './end-of-answer.ts'
+import { connectionOf, headerOf, type Incoming } from './connection.ts'
 import type { Gated } from './gate.ts'
 import type { Passage } from './passage.ts'
 import { RequestError } from './request-error.ts'
 
 export function refuseLongBody(c: Context<Gated>, limit: number): void {
-  const length = c.req.header('content-length')
+  const length = headerOf(c, 'content-length')
   if (length !== undefined && Number(length) > limit) throw tooLong(limit, `${length}`)
 }
 
@@ -15,15 +15,21 @@ function tooLong(limit: number, found: string): RequestError {
   return new RequestError(413, `the body may have ${limit} bytes, received ${found}`)
 }
 
-/** The bytes of the request. They may share memory with others: copy what is to be transferred. */
-export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
+/** The bytes of the request, at once where all are there. They may share memory with others: copy what is to be transferred. */
+export function bodyOf(c: Context<Gated>): Uint8Array | Promise<Uint8Array> {
   const passage = c.get('passage')
-  const incoming = incomingOf(c)
+  const { incoming } = connectionOf(c)
+  // With a length, the HTTP parser hands out no more than that, and the gate has compared it.
+  const bytes = incoming && whole(incoming as Buffered, passage)
+  if (!bytes) return collected(c, incoming, passage)
+  passage.bytesIn = bytes.length
+  return bytes
+}
+
+async function collected(c: Context<Gated>, incoming: Incoming | undefined, passage: Passage): Promise<Uint8Array> {
   try {
-    // With a length, the HTTP parser hands out no more than that, and the gate has compared it.
-    const bytes =
-      (incoming && whole(incoming as Buffered, passage)) ??
-      joined(incoming ? await collectEvents(incoming, passage) : await collect(c.req.raw.body ?? [], passage))
+    const chunks = incoming ? await collectEvents(incoming, passage) : await collect(c.req.raw.body ?? [], passage)
+    const bytes = joined(chunks)
     passage.bytesIn = bytes.length
     return bytes
   } catch (cause) {
@@ -34,7 +40,6 @@ export async function bodyOf(c: Context<Gated>): Promise<Uint8Array> {
 
 /** What Node's requests can do besides. */
 interface Buffered extends Incoming {
-  readonly headers: { readonly 'content-length'?: string }
   readonly readableLength: number
   read(): Uint8Array | null
   resume(): void
@@ -60,7 +65,7 @@ interface Streamed extends Incoming {
 /** The same in pieces, as they come, for what is not kept in memory: the next one is asked for when the last was used. */
 export async function* bodyChunks(c: Context<Gated>, limit: number): AsyncGenerator<Uint8Array> {
   const passage = c.get('passage')
-  const incoming = incomingOf(c) as Streamed | undefined
+  const incoming = connectionOf(c).incoming as Streamed | undefined
   // Destroyed, the connection could not carry the refusal.
   const chunks = incoming ? incoming.iterator({ destroyOnReturn: false }) : (c.req.raw.body ?? [])
   try {

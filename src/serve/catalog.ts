@@ -220,25 +220,34 @@ export class Catalog {
   }
 
   /** A loaded version, counted as used until the lease is released. Loads it when it is not. */
-  async lease(name: string, version?: string, chance = 1): Promise<Lease> {
+  lease(name: string, version?: string, chance = 1): Lease | Promise<Lease> {
     const slot = this.#slot(name, version, chance)
+    const release = this.#use(slot)
+    // Already loaded, the usual case, waits for nothing.
+    if (slot.model) return { entry: slot.entry, model: slot.model, release }
+    return this.#load(slot).then(
+      (model) => {
+        slot.lastUsed = this.#clock.now()
+        return { entry: slot.entry, model, release }
+      },
+      (error: unknown) => {
+        release()
+        throw error
+      },
+    )
+  }
+
+  /** Counts one user more; what it returns takes it away, once. */
+  #use(slot: Slot): () => void {
     slot.users++
+    slot.lastUsed = this.#clock.now()
     let isReleased = false
-    const release = (): void => {
+    return () => {
       if (isReleased) return
       isReleased = true
       slot.users--
       slot.lastUsed = this.#clock.now()
       if (slot.isRemoved) this.#retire(slot)
-    }
-    try {
-      // Already loaded, the usual case, waits for nothing.
-      const model = slot.model ?? (await this.#load(slot))
-      slot.lastUsed = this.#clock.now()
-      return { entry: slot.entry, model, release }
-    } catch (error) {
-      release()
-      throw error
     }
   }
 

@@ -1,23 +1,6 @@
 /** When an answer is over: at the last byte of a stream, or when the client leaves, not when its headers are written. */
 import type { Context } from 'hono'
-
-/** Node's request, as far as it is used here. */
-export interface Incoming {
-  readonly socket: { readonly bytesWritten: number }
-  on(event: 'data', listener: (chunk: Uint8Array) => void): unknown
-  on(event: 'end' | 'close', listener: () => void): unknown
-  on(event: 'error', listener: (error: Error) => void): unknown
-}
-
-/** What @hono/node-server puts into Hono's `env`; absent where there is no socket. */
-interface Connection {
-  readonly incoming?: Incoming
-  readonly outgoing?: {
-    readonly writableFinished: boolean
-    once(event: 'close', listener: () => void): void
-    setHeader(name: string, value: string): void
-  }
-}
+import { connectionOf } from './connection.ts'
 
 export interface AnswerEnd {
   /** false: the client left first */
@@ -25,27 +8,12 @@ export interface AnswerEnd {
   readonly bytes: number
 }
 
-/** Node's request behind Hono's: reading the body from it costs a third of what the web streams around it do. */
-export function incomingOf(c: Context): Incoming | undefined {
-  return (c.env as Connection | undefined)?.incoming
-}
-
-/**
- * A header of whatever is answered, before the routes; they may set another value. On a socket it is given to Node's answer: through the web's Headers, which
- * check, sort and copy, it takes ten times as long.
- */
-export function setHeader(c: Context, name: string, value: string): void {
-  const { outgoing } = (c.env ?? {}) as Connection
-  if (outgoing) outgoing.setHeader(name, value)
-  else c.header(name, value)
-}
-
 /**
  * Calls `ended` once. On a socket it is armed before the routes run, so that a client that leaves is noticed while they do.
  * Returns false when there is no socket: then `afterBody` tells the end.
  */
 export function onConnectionEnd(c: Context, ended: (end: AnswerEnd) => void): boolean {
-  const { incoming, outgoing } = (c.env ?? {}) as Connection
+  const { incoming, outgoing } = connectionOf(c)
   if (!outgoing || !incoming) return false
   const { socket } = incoming
   const before = socket.bytesWritten

@@ -7,12 +7,15 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { messageOf } from '../core/errors.ts'
 import type { Clock, Log } from '../core/ports.ts'
+import type { KeyScope } from '../store/keys.ts'
 import { refuseLongBody } from './body.ts'
-import { type AnswerEnd, afterBody, onConnectionEnd, setHeader } from './end-of-answer.ts'
+import { headerOf, setHeader } from './connection.ts'
+import { type AnswerEnd, afterBody, onConnectionEnd } from './end-of-answer.ts'
 import { errorBody } from './error-body.ts'
 import { Passage, type ResultObserver } from './passage.ts'
 import { type Authenticate, challengeFor, keyFrom, type Principal, scopeOf } from './principal.ts'
 import { errorAnswer, RequestError } from './request-error.ts'
+import { secureHeaders } from './secure-headers.ts'
 
 /** Told of every passage when it is over. What it throws is logged and changes nothing. */
 export type Observer = (passage: Passage) => void
@@ -79,7 +82,7 @@ export interface Gate {
 /** A body that was compressed on its way is no JSON, no CSV and no picture: its bytes do not say why. */
 function compressed(c: Context<Gated>, status: number): string | undefined {
   if (status !== 400 && status !== 415 && status !== 422) return undefined
-  const coding = c.req.header('content-encoding')?.slice(0, 40)
+  const coding = headerOf(c, 'content-encoding')?.slice(0, 40)
   if (coding === undefined || /^(identity)?$/i.test(coding)) return undefined
   return `the body is compressed (Content-Encoding: ${coding}), which is not read: send it as it is`
 }
@@ -95,17 +98,28 @@ export function createGate(options: GateOptions): Gate {
   /** of every key that was ever used: entries that come and go with requests would make a Map's table anew all the time (see PassageNote) */
   const runningOf = new Map<string, { count: number }>()
 
-  /** Throws when the request may not go on. */
-  const enter = async (c: Context<Gated>, passage: Passage): Promise<void> => {
+  /** Throws when the request may not go on; a promise where its key is looked up elsewhere. */
+  const enter = (c: Context<Gated>, passage: Passage): Promise<void> | undefined => {
     const scope = scopeOf(c.req.method, c.req.path)
     // Probes are answered to the end: they are how others learn that this server is leaving, or has too much to do.
-    if (scope === undefined) return
+    if (scope === undefined) return undefined
     if (state.draining) throw new RequestError(503, 'the server is shutting down')
     if (state.running > maxRunning) throw new RequestError(503, `the server answers ${maxRunning} requests already`)
     refuseLongBody(c, c.req.path === '/jobs' ? Math.max(maxFileBytes, maxBodyBytes) : maxBodyBytes)
-    const key = keyFrom(c.req.path, (name) => c.req.header(name))
+    const key = keyFrom(c.req.path, (name) => headerOf(c, name))
     const found = authenticate(key)
-    const principal = found instanceof Promise ? await found : found
+    if (found instanceof Promise) return found.then((principal) => admit(c, passage, scope, principal, key))
+    admit(c, passage, scope, found, key)
+    return undefined
+  }
+
+  const admit = (
+    c: Context<Gated>,
+    passage: Passage,
+    scope: KeyScope,
+    principal: Principal | undefined,
+    key: string | undefined,
+  ): void => {
     if (!principal) throw refusedKey(key)
     passage.principal = principal
     passage.priority = principal.priority ?? 0
@@ -121,7 +135,7 @@ export function createGate(options: GateOptions): Gate {
     }
     if (own.count++ === 0) runningOf.set(principal.id, own)
     passage.hold(() => own.count--)
-    const asked = c.req.header('x-timeout-ms')
+    const asked = headerOf(c, 'x-timeout-ms')
     if (asked !== undefined) passage.deadline = passage.started + timeoutFrom(asked, maxMilliseconds)
   }
 
@@ -161,7 +175,7 @@ export function createGate(options: GateOptions): Gate {
     const { status, message, retryAfterSeconds } = failed(error, c)
     // The rest of a body that nobody reads would be taken for the next request.
     if (status === 413 || error instanceof NoRoomForBody) c.header('connection', 'close')
-    if (status === 401) c.header('www-authenticate', challengeFor(c.req.path, c.req.header('accept')))
+    if (status === 401) c.header('www-authenticate', challengeFor(c.req.path, headerOf(c, 'accept')))
     if (retryAfterSeconds !== undefined) c.header('retry-after', String(Math.max(1, Math.ceil(retryAfterSeconds))))
     return c.json(errorBody(c.req.path, status, message), status as 400)
   }
@@ -219,17 +233,17 @@ export function createGate(options: GateOptions): Gate {
       return errorBody(c.req.path, status, message)
     },
     middleware: async (c, next) => {
-      const id = requestId(c.req.header('x-request-id'), newId)
-      const traceparent = c.req.header('traceparent')
+      const id = requestId(headerOf(c, 'x-request-id'), newId)
+      const traceparent = headerOf(c, 'traceparent')
       const passage = begin('http', id, `${c.req.method} ${c.req.path}`, maxMilliseconds, traceparent)
       c.set('passage', passage)
-      // Before the routes: on an answer that is made already, a header costs a copy of all of it.
       setHeader(c, 'x-request-id', id)
-      setHeader(c, 'x-content-type-options', 'nosniff')
+      for (const [name, value] of secureHeaders) setHeader(c, name, value)
       if (state.draining) setHeader(c, 'connection', 'close')
       const hasConnection = onConnectionEnd(c, (end) => leave(passage, end))
       try {
-        await enter(c, passage)
+        const entering = enter(c, passage)
+        if (entering) await entering
         await next()
       } catch (error) {
         c.res = onError(error, c)

@@ -1,7 +1,7 @@
 /** The one door to a model: who wants to use one on behalf of a request calls `useModel`, and nobody gives anything back. */
 import type { Manifest } from '../contract/manifest.ts'
 import { chanceOf } from './aliases.ts'
-import type { Catalog, ModelPipeline } from './catalog.ts'
+import type { Catalog, Lease, ModelPipeline } from './catalog.ts'
 import type { Passage } from './passage.ts'
 import { withShadow } from './shadow.ts'
 
@@ -24,13 +24,24 @@ export interface ModelInUse {
  * const model = await useModel(catalog, c.get('passage'), 'cats')
  * const outputs = await model.pipeline.infer({ pixels })   // may throw RequestError 503 (queue full), 504 (deadline), 499 (client left)
  */
-export async function useModel(
+export function useModel(
   catalog: Catalog,
   passage: Passage,
   name: string,
   version?: string,
-): Promise<ModelInUse> {
-  const { entry, model, release } = await catalog.lease(name, version, chanceOf(passage.id))
+): ModelInUse | Promise<ModelInUse> {
+  const lease = catalog.lease(name, version, chanceOf(passage.id))
+  // One that is loaded, the usual case, waits for nothing.
+  if (lease instanceof Promise) return lease.then((lease) => inUse(catalog, passage, lease, version))
+  return inUse(catalog, passage, lease, version)
+}
+
+function inUse(
+  catalog: Catalog,
+  passage: Passage,
+  { entry, model, release }: Lease,
+  version: string | undefined,
+): ModelInUse {
   passage.hold(release)
   passage.model = entry.name
   passage.version = entry.version

@@ -11,11 +11,16 @@ export interface RunReport {
 
 export type OnResults = (feeds: NamedTensors, outputs: readonly string[] | undefined, results: NamedTensors) => void
 
+/** An event listener that is an object, as the DOM knows it. */
+export interface LeaveListener {
+  handleEvent(): void
+}
+
 /** What of an AbortSignal the engine needs. One of each request costs a tenth of the platform's. */
 export interface LeaveSignal {
   readonly aborted: boolean
-  addEventListener(type: 'abort', listener: () => void, options: { readonly once: true }): void
-  removeEventListener(type: 'abort', listener: () => void): void
+  addEventListener(type: 'abort', listener: LeaveListener, options: { readonly once: true }): void
+  removeEventListener(type: 'abort', listener: LeaveListener): void
 }
 
 /** What a run of a model is told besides its tensors. */
@@ -190,19 +195,20 @@ export class PassageNote<T> {
 /** Listeners that are told once. */
 class Leaving implements LeaveSignal {
   aborted = false
-  #listeners: (() => void)[] = []
+  readonly #listeners: LeaveListener[] = []
 
-  addEventListener(_: 'abort', listener: () => void): void {
+  addEventListener(_: 'abort', listener: LeaveListener): void {
     this.#listeners.push(listener)
   }
 
-  removeEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners = this.#listeners.filter((other) => other !== listener)
+  removeEventListener(_: 'abort', listener: LeaveListener): void {
+    const at = this.#listeners.indexOf(listener)
+    if (at >= 0) this.#listeners.splice(at, 1)
   }
 
   fire(): void {
     if (this.aborted) return
     this.aborted = true
-    for (const listener of this.#listeners.splice(0)) listener()
+    for (const listener of this.#listeners.splice(0)) listener.handleEvent()
   }
 }

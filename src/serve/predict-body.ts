@@ -7,6 +7,7 @@ import { messageOf, QuernError } from '../core/errors.ts'
 import type { JobFormat } from '../store/jobs.ts'
 import { bytesFromBase64 } from './base64.ts'
 import { bodyOf } from './body.ts'
+import { headerOf } from './connection.ts'
 import { examplesFromNumbers, mostExamples, nestedNumbers } from './example-json.ts'
 import type { Gated } from './gate.ts'
 import { jsonFrom } from './json.ts'
@@ -31,7 +32,7 @@ const untyped: ReadonlySet<string> = new Set([
 ])
 
 export async function readPredictBody(c: Context<Gated>, model: RowModel): Promise<PredictBody> {
-  const header = c.req.header('content-type') ?? 'application/octet-stream'
+  const header = headerOf(c, 'content-type') ?? 'application/octet-stream'
   const type = header.split(';')[0]!.trim().toLowerCase()
   if (type === 'application/json' || type.endsWith('+json')) return fromJson(jsonFrom(await bodyOf(c)), model)
   if (type === 'multipart/form-data') return fromForm(await bodyOf(c), header, model)

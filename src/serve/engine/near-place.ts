@@ -5,7 +5,7 @@
 import type { Clock } from '../../core/ports.ts'
 import { decodeModel } from '../../onnx/decode-model.ts'
 import type { GraphProto } from '../../onnx/generated/onnx_pb.ts'
-import type { NamedTensors, PortInfo, Session } from '../../runtime/backend.ts'
+import type { Backend, NamedTensors, PortInfo, Session } from '../../runtime/backend.ts'
 import { createNodeBackend } from '../../runtime/onnxruntime-node.ts'
 import { RequestError } from '../request-error.ts'
 import type { BatchResult, Place, ScheduledModel } from './scheduler.ts'
@@ -34,14 +34,15 @@ interface Candidate {
 export class NearPlace implements Place {
   readonly isSpare = true
   readonly #clock: Clock
-  readonly #backend = createNodeBackend()
+  readonly #backend: Backend
   readonly #candidates = new Map<ScheduledModel, Candidate>()
   /** of this thread's time that all short runs would take, at the moment when the last was noted */
   #share = 0
   #noted = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, backend: Backend = createNodeBackend()) {
     this.#clock = clock
+    this.#backend = backend
   }
 
   /**
@@ -63,19 +64,32 @@ export class NearPlace implements Place {
     return candidate.session !== undefined
   }
 
-  async run(model: ScheduledModel, feeds: NamedTensors, outputs: readonly string[] | undefined): Promise<BatchResult> {
+  run(
+    model: ScheduledModel,
+    feeds: NamedTensors,
+    outputs: readonly string[] | undefined,
+  ): BatchResult | Promise<BatchResult> {
     const candidate = this.#candidates.get(model)
     if (!candidate?.session) throw new RequestError(503, `model '${model.name}' was unloaded`)
+    const { session } = candidate
+    if (!session.runNow) return this.#runLater(candidate, session, feeds, outputs)
+    const start = this.#clock.now()
+    const results = session.runNow(feeds, outputs)
+    return { results, milliseconds: this.#clock.now() - start }
+  }
+
+  /** The run begins in the next turn of the loop: what else this thread does until then is no part of it. */
+  async #runLater(
+    candidate: Candidate,
+    session: Session,
+    feeds: NamedTensors,
+    outputs: readonly string[] | undefined,
+  ): Promise<BatchResult> {
     let start = this.#clock.now()
-    const running = candidate.session.run(feeds, outputs)
-    if (candidate.session.isImmediate) {
-      const milliseconds = this.#clock.now() - start
-      return { results: await running, milliseconds }
-    }
-    // It begins in the next turn of the loop: what else this thread does until then is no part of the run.
     setImmediate(() => {
       start = this.#clock.now()
     })
+    const running = session.run(feeds, outputs)
     candidate.running = running.catch(() => undefined)
     return { results: await running, milliseconds: this.#clock.now() - start }
   }

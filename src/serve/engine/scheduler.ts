@@ -11,13 +11,18 @@ import { RequestError } from '../request-error.ts'
 import { joinFeeds, splitResults } from './batch-tensors.ts'
 import { Batcher, type BatchSettings, type Waiting } from './batcher.ts'
 import { RunTimes } from './run-times.ts'
-
-/** Computes one batch. */
-export type RunBatch = (feeds: NamedTensors, outputs: readonly string[] | undefined) => Promise<BatchResult>
+import { WaitingRun } from './waiting-run.ts'
 
 export interface BatchResult {
   readonly results: Record<string, Tensor>
   readonly milliseconds: number
+}
+
+interface Batch {
+  readonly place: Place
+  readonly model: ScheduledModel
+  readonly requests: readonly Waiting[]
+  readonly startedAt: number
 }
 
 /** A place where one batch at a time is computed. */
@@ -28,7 +33,12 @@ export interface Place {
   readonly isSpare?: boolean
   /** false: this model is not loaded there, or should not be computed there in batches of `rows` */
   has(model: ScheduledModel, rows: number): boolean
-  run(model: ScheduledModel, ...args: Parameters<RunBatch>): Promise<BatchResult>
+  /** Computes a batch; no promise where it was computed before this returns. */
+  run(
+    model: ScheduledModel,
+    feeds: NamedTensors,
+    outputs: readonly string[] | undefined,
+  ): BatchResult | Promise<BatchResult>
   /** told of the requests of every batch that was computed, here or elsewhere */
   note?(model: ScheduledModel, requests: readonly { readonly rows: number }[]): void
 }
@@ -141,39 +151,15 @@ export class Scheduler {
     outputs: readonly string[] | undefined,
     options: RunOptions = {},
   ): Promise<Record<string, Tensor>> {
-    const { signal, deadline = Infinity, priority = 0, onRun, onResults } = options
+    const { signal, deadline = Infinity, priority = 0 } = options
     const arrived = this.#clock.now()
     const rows = Object.values(feeds)[0]?.shape[0] ?? 1
     const refusal = this.#refusal(model, arrived, rows, deadline, priority, signal)
     if (refusal) return Promise.reject(refusal)
     model.lastTaken = arrived
-    return new Promise((resolve, reject) => {
-      const settle = (): void => signal?.removeEventListener('abort', left)
-      const waiting: Waiting = {
-        feeds,
-        outputs,
-        rows,
-        priority,
-        deadline,
-        arrived,
-        done: (results, milliseconds, startedAt) => {
-          settle()
-          onRun?.({ examples: rows, queuedMilliseconds: startedAt - arrived, computeMilliseconds: milliseconds })
-          resolve(results)
-          onResults?.(feeds, outputs, results)
-        },
-        failed: (error) => {
-          settle()
-          reject(error)
-        },
-      }
-      const left = (): void => {
-        if (model.batcher.remove(waiting)) waiting.failed(new RequestError(499, 'the client left'))
-      }
-      signal?.addEventListener('abort', left, { once: true })
-      model.batcher.push(waiting)
-      this.#schedule()
-    })
+    const results = WaitingRun.in(model.batcher, { feeds, outputs, rows, arrived, options })
+    this.#schedule()
+    return results
   }
 
   /** How long a newcomer would wait, in ms, as far as the past tells. */
@@ -231,19 +217,18 @@ export class Scheduler {
       for (const late of batcher.expire(now)) late.failed(new RequestError(504, 'the time for this request is over'))
     }
     // In the order in which they were added: the near one first. It begins last, when the others have what they compute beside it.
-    let spare: (() => void) | undefined
+    let spare: Batch | undefined
     for (const [place, state] of this.#places) {
       if (!state.isIdle) continue
       const model = this.#next(place, now)
       if (!model) continue
       state.isIdle = false
-      const batch = model.batcher.take(rowsInTime(model, now))
-      const compute = (): void => void this.#compute(place, model, batch, now)
-      if (place.isSpare) spare = compute
-      else compute()
+      const batch = { place, model, requests: model.batcher.take(rowsInTime(model, now)), startedAt: now }
+      if (place.isSpare) spare = batch
+      else this.#compute(batch)
     }
     this.#wakeLater(now)
-    spare?.()
+    if (spare) this.#compute(spare)
   }
 
   #next(place: Place, now: number): ScheduledModel | undefined {
@@ -265,36 +250,55 @@ export class Scheduler {
     return false
   }
 
-  async #compute(place: Place, model: ScheduledModel, batch: readonly Waiting[], startedAt: number): Promise<void> {
-    model.computing++
+  #compute(batch: Batch): void {
+    batch.model.computing++
+    const running = this.#run(batch)
+    if (running) void running.then(() => this.#computed(batch))
+    else this.#computed(batch)
+  }
+
+  #computed({ place, model }: Batch): void {
+    model.computing--
+    const state = this.#places.get(place)
+    if (state) state.isIdle = true
+    // Behind a run in this thread the sockets are read first.
+    if (!place.isSpare) this.#dispatch()
+    else if (this.#isWaiting()) this.#schedule()
+  }
+
+  /** Never throws, and what it promises, where the batch was not computed before it returned, is never rejected. */
+  #run(batch: Batch): Promise<void> | undefined {
+    const { place, model, requests } = batch
     try {
-      await this.#runBatch(place, model, batch, startedAt)
-    } finally {
-      model.computing--
-      const state = this.#places.get(place)
-      if (state) state.isIdle = true
-      // Behind a run in this thread the sockets are read first.
-      if (!place.isSpare) this.#dispatch()
-      else if (this.#isWaiting()) this.#schedule()
+      const feeds = requests.length === 1 ? requests[0]!.feeds : joinFeeds(requests)
+      const result = place.run(model, feeds, requests[0]!.outputs)
+      if (result instanceof Promise) {
+        return result
+          .then((result) => this.#answer(batch, result))
+          .catch((error: unknown) => this.#failed(batch, error))
+      }
+      this.#answer(batch, result)
+      return undefined
+    } catch (error) {
+      return this.#failed(batch, error)
     }
   }
 
+  #answer({ model, requests, startedAt }: Batch, { results, milliseconds }: BatchResult): void {
+    let rows = 0
+    for (const request of requests) rows += request.rows
+    model.measured(rows, milliseconds, this.#clock.now() - startedAt)
+    for (const place of this.#places.keys()) place.note?.(model, requests)
+    const parts = requests.length === 1 ? [results] : splitResults(results, requests)
+    for (let i = 0; i < requests.length; i++) requests[i]!.done(parts[i]!, milliseconds, startedAt)
+  }
+
   /** An error of several is repeated one by one, so that it is told to the one whose fault it is. */
-  async #runBatch(place: Place, model: ScheduledModel, batch: readonly Waiting[], startedAt: number): Promise<void> {
-    const [first] = batch
-    const rows = batch.reduce((sum, waiting) => sum + waiting.rows, 0)
-    try {
-      const feeds = batch.length === 1 ? first!.feeds : joinFeeds(batch)
-      const { results, milliseconds } = await place.run(model, feeds, first!.outputs)
-      model.measured(rows, milliseconds, this.#clock.now() - startedAt)
-      for (const other of this.#places.keys()) other.note?.(model, batch)
-      const parts = batch.length === 1 ? [results] : splitResults(results, batch)
-      for (const [i, waiting] of batch.entries()) waiting.done(parts[i]!, milliseconds, startedAt)
-    } catch (error) {
-      if (!this.#places.has(place)) for (const waiting of batch) this.#repeat(model, waiting, error)
-      else if (batch.length === 1) first!.failed(error)
-      else for (const waiting of batch) await this.#runBatch(place, model, [waiting], startedAt)
-    }
+  async #failed(batch: Batch, error: unknown): Promise<void> {
+    const { place, model, requests } = batch
+    if (!this.#places.has(place)) for (const request of requests) this.#repeat(model, request, error)
+    else if (requests.length === 1) requests[0]!.failed(error)
+    else for (const request of requests) await this.#run({ ...batch, requests: [request] })
   }
 
   /** What a place that died had begun is computed elsewhere, once: a request may be what it died of. */

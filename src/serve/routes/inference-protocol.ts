@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import type { Port } from '../../contract/manifest.ts'
 import { bodyOf } from '../body.ts'
 import type { VersionInfo } from '../catalog.ts'
+import { headerOf } from '../connection.ts'
 import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
 import { inferAnswer, inferBodyFrom, jsonLengthHeader } from '../infer-body.ts'
@@ -27,7 +28,7 @@ export function inferenceProtocolRoutes({ catalog, version }: AppContext): Hono<
     app.post(`${base}/infer`, async (c) => {
       const model = await useModel(catalog, c.get('passage'), c.req.param('model')!, c.req.param('version'))
       const about = { model: model.name, ports: model.manifest.inputs }
-      const { request, tensors } = inferBodyFrom(await bodyOf(c), c.req.header(jsonLengthHeader), about)
+      const { request, tensors } = inferBodyFrom(await bodyOf(c), headerOf(c, jsonLengthHeader), about)
       const asked = request.outputs?.map(({ name }) => name)
       const results = await model.pipeline.infer(tensors, asked?.length ? asked : undefined)
       const { body, jsonLength } = inferAnswer(model, request, results)

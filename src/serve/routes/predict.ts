@@ -4,6 +4,7 @@
  */
 import { type Context, Hono } from 'hono'
 import type { Pipeline } from '../../bundle/index.ts'
+import { headerOf } from '../connection.ts'
 import type { AppContext } from '../context.ts'
 import type { Gated } from '../gate.ts'
 import { type ModelInUse, useModel } from '../models.ts'
@@ -17,7 +18,7 @@ type Answers = Awaited<ReturnType<Pipeline['predict']>>
 
 export function predictRoutes({ catalog }: AppContext): Hono<Gated> {
   const app = new Hono<Gated>()
-  const use = (c: Context<Gated>, name: string): Promise<ModelInUse> =>
+  const use = (c: Context<Gated>, name: string): ModelInUse | Promise<ModelInUse> =>
     useModel(catalog, c.get('passage'), name, c.req.query('version'))
   app.post('/predict', async (c) => predict(c, await use(c, catalog.only())))
   app.post('/predict/:model', async (c) => predict(c, await use(c, c.req.param('model'))))
@@ -47,6 +48,6 @@ async function predict(c: Context<Gated>, model: ModelInUse): Promise<Response> 
 
 /** JSON unless only CSV was asked for. */
 function wantsCsv(c: Context<Gated>): boolean {
-  const accept = c.req.header('accept') ?? ''
+  const accept = headerOf(c, 'accept') ?? ''
   return /\btext\/csv\b/.test(accept) && !/\bapplication\/json\b/.test(accept)
 }

@@ -8,6 +8,7 @@ import type { NamedTensors } from '../../runtime/backend.ts'
 import type { LoadedVersion } from '../bundle-entry.ts'
 import { DriftWindow, type MeasuredDrift } from './drift-window.ts'
 import type { GaugeSource } from './metrics.ts'
+import { VersionMap } from './version-map.ts'
 
 export interface DriftSettings {
   /** examples that are compared */
@@ -54,7 +55,7 @@ const calm = 0.8
 export class DriftWatch implements GaugeSource {
   readonly #settings: DriftSettings
   readonly #onAlarm: (alarm: DriftAlarm) => void
-  readonly #versions = new Map<string, Watched>()
+  readonly #versions = new VersionMap<Watched>()
 
   constructor(settings: DriftSettings, onAlarm: (alarm: DriftAlarm) => void) {
     this.#settings = settings
@@ -64,12 +65,11 @@ export class DriftWatch implements GaugeSource {
   /** A version that was loaded again goes on with its window, unless it was replaced by another of its name. */
   onLoaded(version: LoadedVersion): void {
     const { name, manifest, profile } = version
-    const key = `${name}/${version.version}`
-    const before = this.#versions.get(key)
+    const before = this.#versions.get(name, version.version)
     if (before && contentOf(before.version) === contentOf(version)) return
     const { inputs, outputs }: ModelMeasures = measuresOf(manifest)
     const { window } = this.#settings
-    this.#versions.set(key, {
+    this.#versions.set(name, version.version, {
       version,
       inputs: new DriftWindow(inputs, profile?.inputs ?? [], window),
       outputs: new DriftWindow(outputs, profile?.outputs ?? [], window),
@@ -80,7 +80,7 @@ export class DriftWatch implements GaugeSource {
 
   /** Takes in what a version was asked and what it answered. */
   add(model: string, version: string, feeds: NamedTensors, results: NamedTensors): void {
-    const watched = this.#versions.get(`${model}/${version}`)
+    const watched = this.#versions.get(model, version)
     if (!watched) return
     const { inputs, outputs, version: loaded } = watched
     const rows = Object.values(feeds)[0]?.shape[0] ?? 0
@@ -95,15 +95,13 @@ export class DriftWatch implements GaugeSource {
 
   /** Of a version, or undefined where none of it was loaded yet. */
   report(model: string, version: string): DriftReport | undefined {
-    const watched = this.#versions.get(`${model}/${version}`)
+    const watched = this.#versions.get(model, version)
     return watched && this.#reportOf(watched)
   }
 
   /** Forgets versions that are no longer there. */
   keep(isThere: (model: string, version: string) => boolean): void {
-    for (const [key, { version }] of this.#versions) {
-      if (!isThere(version.name, version.version)) this.#versions.delete(key)
-    }
+    this.#versions.keep(isThere)
   }
 
   register(registry: Registry): () => void {

@@ -17,6 +17,7 @@ import { byTarget, type ExampleLabel } from './example-label.ts'
 import { answersIn, type Judge, type Judged, judgeOf } from './judge.ts'
 import type { GaugeSource } from './metrics.ts'
 import { TargetQuality } from './target-quality.ts'
+import { VersionMap } from './version-map.ts'
 
 export interface QualitySettings {
   /** pairs that the metrics are taken of, for each target */
@@ -73,7 +74,7 @@ const mostNumbers = 2 ** 24
 
 export class QualityWatch implements GaugeSource {
   readonly #options: QualityOptions
-  readonly #versions = new Map<string, Watched>()
+  readonly #versions = new VersionMap<Watched>()
   readonly #answers: AnswerMemory<Watched>
   /** of requests that are not over */
   readonly #pending = new PassageNote<Pending>()
@@ -85,24 +86,23 @@ export class QualityWatch implements GaugeSource {
 
   /** Pairs that were kept by an earlier server count on. */
   onLoaded(version: LoadedVersion): void {
-    const key = keyOf(version.name, version.version)
-    if (this.#versions.get(key)?.version.manifest.created === version.manifest.created) return
+    if (this.#versions.get(version.name, version.version)?.version.manifest.created === version.manifest.created) return
     const judge = judgeOf(version.manifest)
     const { window } = this.#options
     const watched: Watched = {
       ...{ version, judge },
       targets: (judge?.targets ?? []).map((target) => new TargetQuality(target, window)),
     }
-    this.#versions.set(key, watched)
+    this.#versions.set(version.name, version.version, watched)
     this.#recall(watched).catch((error: unknown) =>
-      this.#options.log.warn(`the feedback for ${key} cannot be read: ${messageOf(error)}`),
+      this.#options.log.warn(`the feedback for ${version.name}/${version.version} cannot be read: ${messageOf(error)}`),
     )
   }
 
   /** Takes in what a run of a request computed. */
   onResults(passage: Passage, results: NamedTensors): void {
     const { kind, state, model = '', version = '' } = passage
-    const watched = kind === 'http' && state === 'running' && this.#versions.get(keyOf(model, version))
+    const watched = kind === 'http' && state === 'running' && this.#versions.get(model, version)
     const data = watched && answersIn(results, watched.judge)
     if (!watched || !data) return
     const before = this.#pending.of(passage)
@@ -145,7 +145,7 @@ export class QualityWatch implements GaugeSource {
   }
 
   report(model: string, version: string): QualityReport | undefined {
-    const watched = this.#versions.get(keyOf(model, version))
+    const watched = this.#versions.get(model, version)
     if (!watched?.judge) return undefined
     const { targets } = watched
     const { metrics: splits } = watched.version.manifest
@@ -171,9 +171,7 @@ export class QualityWatch implements GaugeSource {
 
   /** Forgets versions that are no longer there. */
   keep(isThere: (model: string, version: string) => boolean): void {
-    for (const [key, { version }] of this.#versions) {
-      if (!isThere(version.name, version.version)) this.#versions.delete(key)
-    }
+    this.#versions.keep(isThere)
   }
 
   register(registry: Registry): () => void {
@@ -287,8 +285,6 @@ interface Checked {
   readonly records: readonly FeedbackRecord[]
   readonly labels: readonly GivenLabel[]
 }
-
-const keyOf = (model: string, version: string): string => `${model}/${version}`
 
 function joined(first: Float32Array, second: Float32Array): Float32Array {
   const both = new Float32Array(first.length + second.length)

@@ -2,6 +2,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Passage } from '../passage.ts'
 import { routeName } from './route-names.ts'
+import { VersionMap } from './version-map.ts'
 
 /** Seconds. */
 const latencies = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
@@ -27,23 +28,19 @@ class LateCounter {
 
 /** The children of one model's version; '' for both where no model was reached. */
 interface VersionMeters {
-  readonly name: string
-  readonly version: string
   readonly total: (seconds: number) => void
   readonly queue: (seconds: number) => void
   readonly compute: (seconds: number) => void
   readonly examples: LateCounter
   readonly tokensIn: LateCounter
   readonly tokensOut: LateCounter
-  /** by route and status */
-  readonly requests: Map<string, { readonly labels: Labels; readonly counter: LateCounter }>
+  /** by route, then by status */
+  readonly requests: Map<string, Map<number, Counted>>
 }
 
-interface Labels {
-  readonly model: string
-  readonly version: string
-  readonly route: string
-  readonly code: string
+interface Counted {
+  readonly labels: { readonly model: string; readonly version: string; readonly route: string; readonly code: string }
+  readonly counter: LateCounter
 }
 
 export interface RequestMeters {
@@ -86,14 +83,13 @@ export function requestMeters(registry: Registry): RequestMeters {
     registers,
   })
   const [received, sent] = [new LateCounter(bytes.labels('in')), new LateCounter(bytes.labels('out'))]
-  const byVersion = new Map<string, VersionMeters>()
+  const byVersion = new VersionMap<VersionMeters>()
 
   const metersOf = (name: string, version: string): VersionMeters => {
-    const key = `${name}/${version}`
-    let meters = byVersion.get(key)
+    let meters = byVersion.get(name, version)
     if (!meters) {
       meters = {
-        ...{ name, version, requests: new Map() },
+        requests: new Map(),
         total: total.labels(name, version).observe,
         queue: queue.labels(name, version).observe,
         compute: compute.labels(name, version).observe,
@@ -101,23 +97,34 @@ export function requestMeters(registry: Registry): RequestMeters {
         tokensIn: new LateCounter(tokens.labels(name, version, 'in')),
         tokensOut: new LateCounter(tokens.labels(name, version, 'out')),
       }
-      byVersion.set(key, meters)
+      byVersion.set(name, version, meters)
     }
     return meters
+  }
+
+  const counterOf = (
+    meters: VersionMeters,
+    { model = '', version = '', status }: Passage,
+    route: string,
+  ): LateCounter => {
+    let ofRoute = meters.requests.get(route)
+    if (!ofRoute) {
+      ofRoute = new Map()
+      meters.requests.set(route, ofRoute)
+    }
+    let counted = ofRoute.get(status)
+    if (!counted) {
+      const labels = { model, version, route, code: String(status) }
+      counted = { labels, counter: new LateCounter(requests.labels(labels)) }
+      ofRoute.set(status, counted)
+    }
+    return counted.counter
   }
 
   return {
     observe(passage) {
       const meters = metersOf(passage.model ?? '', passage.version ?? '')
-      const route = routeName(passage)
-      const key = `${route} ${passage.status}`
-      let counted = meters.requests.get(key)
-      if (!counted) {
-        const labels = { model: meters.name, version: meters.version, route, code: String(passage.status) }
-        counted = { labels, counter: new LateCounter(requests.labels(labels)) }
-        meters.requests.set(key, counted)
-      }
-      counted.counter.add(1)
+      counterOf(meters, passage, routeName(passage)).add(1)
       meters.total(passage.milliseconds / 1000)
       received.add(passage.bytesIn)
       sent.add(passage.bytesOut)
@@ -132,16 +139,16 @@ export function requestMeters(registry: Registry): RequestMeters {
       for (const each of [received, sent]) each.flush()
       for (const { examples, tokensIn, tokensOut, requests } of byVersion.values()) {
         for (const each of [examples, tokensIn, tokensOut]) each.flush()
-        for (const { counter } of requests.values()) counter.flush()
+        for (const ofRoute of requests.values()) for (const { counter } of ofRoute.values()) counter.flush()
       }
     },
     keep(isThere) {
-      for (const [key, { name, version, requests: counted }] of byVersion) {
-        if (name === '' || isThere(name, version)) continue
-        byVersion.delete(key)
-        for (const each of [total, queue, compute, examples]) each.remove(name, version)
-        for (const direction of ['in', 'out']) tokens.remove(name, version, direction)
-        for (const { labels } of counted.values()) requests.remove(labels)
+      const gone = byVersion.keep((name, version) => name === '' || isThere(name, version))
+      for (const { model, version, value } of gone) {
+        for (const each of [total, queue, compute, examples]) each.remove(model, version)
+        for (const direction of ['in', 'out']) tokens.remove(model, version, direction)
+        for (const ofRoute of value.requests.values())
+          for (const { labels } of ofRoute.values()) requests.remove(labels)
       }
     },
   }
