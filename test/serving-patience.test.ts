@@ -17,7 +17,7 @@ const head = (length: number): string =>
 
 test('headers, bodies and pauses that never end; others are answered meanwhile', async () => {
   live = await liveServer({ patience })
-  const { server } = live
+  const { server, passages } = live
   const [headers, bodies, silent, idle] = [0, 1, 2, 3].map(() => Array.from({ length: 20 }, () => dial(server.url)))
   let count = 0
   for (const line of headers!) {
@@ -35,6 +35,10 @@ test('headers, bodies and pauses that never end; others are answered meanwhile',
   for (const line of [...headers!, ...bodies!]) expect(await line.ended).toMatch(/^(?:HTTP\/1\.1 408 |$)/)
   for (const line of silent!) expect(await line.ended).toMatch(/^(?:HTTP\/1\.1 408 |$)/)
   for (const line of idle!) expect(await line.ended).toMatch(/^HTTP\/1\.1 200 /)
+  const late = passages.filter(({ status }) => status === 408)
+  expect(late.filter(({ what }) => what === 'unreadable').length).toBe(40)
+  expect(late.filter(({ what }) => what === 'POST /v2/models/tiny/infer').length).toBe(20)
+  expect(passages.filter(({ status }) => status === 499)).toEqual([])
 })
 
 test('answers that nobody reads end', async () => {

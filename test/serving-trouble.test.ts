@@ -137,13 +137,16 @@ describe('bodies and headers', () => {
     for (const headers of [flood, one]) {
       const line = dial(server.url)
       line.socket.write(head(headers))
-      expect(await line.ended).toMatch(/^HTTP\/1\.1 431 /)
+      const answer = await line.ended
+      expect(answer).toMatch(/^HTTP\/1\.1 431 /)
+      expect(answer).toMatch(/x-request-id: [\w-]{36}\r\n/)
+      expect(answer).toContain('{"error":"all headers together may have 16384 bytes, received more"}')
     }
-    expect(passages).toEqual([])
+    expect(passages.map(({ what, status }) => [what, status])).toEqual(new Array(2).fill(['unreadable', 431]))
   })
 
   test('that are no HTTP are 400, and smuggled lengths too', async () => {
-    const { server } = await setUp()
+    const { server, passages } = await setUp()
     const wrong = [
       'nonsense\r\n\r\n',
       head(['content-length: 5', 'transfer-encoding: chunked']),
@@ -153,8 +156,27 @@ describe('bodies and headers', () => {
     for (const text of wrong) {
       const line = dial(server.url)
       line.socket.write(text)
-      expect(await line.ended).toMatch(/^HTTP\/1\.1 400 /)
+      const answer = await line.ended
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+      expect(answer).toContain('{"error":"this cannot be read as HTTP/1.1: ')
+      expect(answer).not.toContain('nonsense')
     }
+    expect(passages.map(({ what, status }) => [what, status])).toEqual(wrong.map(() => ['unreadable', 400]))
+    for (const [text, why] of [
+      ['GET /v2 HTTP/1.1\r\n\r\n', 'Missing host header'],
+      ['GET /v2 HTTP/1.1\r\nhost: a/b@c\r\n\r\n', 'Invalid'],
+    ] as const) {
+      const line = dial(server.url)
+      line.socket.write(text)
+      const answer = await line.ended
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+      expect(answer).toContain(`{"error":"${why}`)
+      expect(passages.at(-1)).toMatchObject({ what: 'unreadable', status: 400 })
+    }
+    const secure = dial(server.url)
+    secure.socket.write(Uint8Array.of(0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3))
+    expect(await secure.ended).toContain('this address speaks HTTP, received the beginning of HTTPS')
+    expect((await infer(server.url)).status).toBe(200)
   })
 })
 

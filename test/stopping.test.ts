@@ -1,6 +1,6 @@
 /** The end of a server that computes: whatever a model is at, the process ends by itself or by the signal that it was sent, never by an abort of the runtime. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -113,6 +113,35 @@ test('SIGTERM with twenty slow requests in flight: all are answered, and the pro
   child.kill('SIGTERM')
   expect(await ended).toMatchObject({ code: 0, signal: null })
   expect(await statuses).toEqual(new Array(20).fill(200))
+})
+
+test('SIGTERM while models are loaded: the others are not waited for, and nobody is told that it listens', {
+  timeout,
+}, async () => {
+  const names = ['first', 'second', 'third', 'fourth', 'fifth', 'sixth']
+  const models = names.map((name) => ({ name, model: './endless' }))
+  writeFileSync(join(folder, 'many.json'), JSON.stringify({ models }))
+  const words = ['serve', '--json', '--public', '--port', '0', '--workers', '1', '--config', 'many.json']
+  const child = spawn(process.execPath, [program, ...words], { cwd: folder })
+  running.push(child)
+  let stdout = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)))
+  await new Promise((resolve) => setTimeout(resolve, 3000))
+  expect(stdout).toBe('')
+  child.kill('SIGTERM')
+  const start = performance.now()
+  // By itself, or by the signal where the model that it is at takes longer than threads are given.
+  expect([0, 'SIGTERM']).toContain(await ended)
+  expect(performance.now() - start).toBeLessThan(10_000)
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).type),
+  ).toEqual(['stopped'])
 })
 
 test('a second signal ends the process at once, by that signal', { timeout }, async () => {

@@ -16,6 +16,7 @@ import { openAiModelRoutes } from './routes/openai.ts'
 import { predictRoutes } from './routes/predict.ts'
 import { repositoryRoutes } from './routes/repository.ts'
 import { watchingRoutes } from './routes/watching.ts'
+import { answerUnaddressed, answerUnreadable } from './unreadable.ts'
 import type { Watching } from './watch/watching.ts'
 
 export interface AppOptions extends GateOptions {
@@ -34,6 +35,9 @@ export interface AppOptions extends GateOptions {
 export interface App {
   readonly app: Hono<Gated>
   readonly traffic: Traffic
+  /** for the server's 'clientError', and for requests without an address */
+  readonly onClientError: ReturnType<typeof answerUnreadable>
+  readonly onUnaddressed: ReturnType<typeof answerUnaddressed>
   /** to be opened before the first request, and closed before the catalog */
   readonly jobs: Jobs | undefined
 }
@@ -86,7 +90,8 @@ export function createApp(options: AppOptions): App {
     const message = `there is nothing at ${c.req.method} ${path}; GET / lists what can be asked`
     return c.json(errorBody(path, 404, message), 404)
   })
-  return { app, traffic: gate.traffic, jobs }
+  const { traffic } = gate
+  return { app, traffic, onClientError: answerUnreadable(gate), onUnaddressed: answerUnaddressed(gate), jobs }
 }
 
 /** Lets pages of these origins read answers to requests of some methods. */

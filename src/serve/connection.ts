@@ -3,6 +3,7 @@
  * copy, take three to ten times as long.
  */
 import type { Context } from 'hono'
+import type { Passage } from './passage.ts'
 
 /** Node's request, as far as it is used here. */
 export interface Incoming {
@@ -14,7 +15,11 @@ export interface Incoming {
   on(event: 'error', listener: (error: Error) => void): unknown
 }
 
+/** Where the passage of an answer is written to it. */
+export const passageKey: unique symbol = Symbol('passage')
+
 export interface Outgoing {
+  [passageKey]?: Passage
   readonly writableFinished: boolean
   once(event: 'close', listener: () => void): void
   setHeader(name: string, value: string): void

@@ -1,6 +1,7 @@
 /** When an answer is over: at the last byte of a stream, or when the client leaves, not when its headers are written. */
 import type { Context } from 'hono'
-import { connectionOf } from './connection.ts'
+import { connectionOf, passageKey } from './connection.ts'
+import type { Passage } from './passage.ts'
 
 export interface AnswerEnd {
   /** false: the client left first */
@@ -12,11 +13,12 @@ export interface AnswerEnd {
  * Calls `ended` once. On a socket it is armed before the routes run, so that a client that leaves is noticed while they do.
  * Returns false when there is no socket: then `afterBody` tells the end.
  */
-export function onConnectionEnd(c: Context, ended: (end: AnswerEnd) => void): boolean {
+export function onConnectionEnd(c: Context, passage: Passage, ended: (end: AnswerEnd) => void): boolean {
   const { incoming, outgoing } = connectionOf(c)
   if (!outgoing || !incoming) return false
   const { socket } = incoming
   const before = socket.bytesWritten
+  outgoing[passageKey] = passage
   outgoing.once('close', () => ended({ isWhole: outgoing.writableFinished, bytes: socket.bytesWritten - before }))
   return true
 }

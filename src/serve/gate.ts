@@ -75,6 +75,11 @@ export interface Gate {
   readonly onError: (error: unknown, c: Context<Gated>) => Response
   /** Of an answer whose status is long sent, such as a stream of events: told to the observers as its status, and returned as the body of an error. */
   readonly onStreamError: (error: unknown, c: Context<Gated>) => unknown
+  /**
+   * Ends what cannot be read to its end, with an answer of so many bytes that others write: counted, and told to the observers like what is refused here. Returns its id.
+   * @param running of the request that broke off; absent where no request came
+   */
+  refuseUnreadable(status: number, failure: string, bytes: number, running?: Passage): string
   /** Lets a part of a job pass: counted, refused while draining, and told to the observers like a request. Throws what `work` throws. */
   pass<T>(part: JobPart, work: (passage: Passage) => Promise<T>): Promise<T>
 }
@@ -165,9 +170,10 @@ export function createGate(options: GateOptions): Gate {
     const answer = errorAnswer(error, passage.id)
     const { status } = answer
     const message = compressed(c, status) ?? answer.message
-    passage.status = status
-    passage.failure = status === 500 ? messageOf(error) : message
-    if (status === 500) log.warn(`request ${passage.id} failed: ${passage.failure}`)
+    const failure = status === 500 ? messageOf(error) : message
+    // One that has ended was told already, as what it was then.
+    if (passage.state === 'running') Object.assign(passage, { status, failure })
+    if (status === 500) log.warn(`request ${passage.id} failed: ${failure}`)
     return { ...answer, message }
   }
 
@@ -240,7 +246,7 @@ export function createGate(options: GateOptions): Gate {
       setHeader(c, 'x-request-id', id)
       for (const [name, value] of secureHeaders) setHeader(c, name, value)
       if (state.draining) setHeader(c, 'connection', 'close')
-      const hasConnection = onConnectionEnd(c, (end) => leave(passage, end))
+      const hasConnection = onConnectionEnd(c, passage, (end) => leave(passage, end))
       try {
         const entering = enter(c, passage)
         if (entering) await entering
@@ -248,9 +254,17 @@ export function createGate(options: GateOptions): Gate {
       } catch (error) {
         c.res = onError(error, c)
       }
-      passage.status = c.res.status
+      if (passage.state === 'running') passage.status = c.res.status
       if (state.draining) c.res.headers.set('connection', 'close')
       if (!hasConnection) c.res = afterBody(c.res, (end) => leave(passage, end))
+    },
+    refuseUnreadable(status, failure, bytes, running) {
+      const passage = running ?? begin('http', newId(), 'unreadable', maxMilliseconds)
+      passage.status = status
+      passage.failure = failure
+      passage.abort()
+      leave(passage, { isWhole: true, bytes })
+      return passage.id
     },
     async pass(part, work) {
       if (state.draining) throw new RequestError(503, 'the server is shutting down')

@@ -1,8 +1,9 @@
 /** The composition root of the server: the app on a socket, with real time and real ids, and its orderly end. */
 import { randomUUID } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createAdaptorServer, type ServerType } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import { messageOf, QuernError } from '../core/errors.ts'
 import type { Log } from '../core/ports.ts'
 import { type AppOptions, createApp } from './app.ts'
@@ -84,7 +85,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     maxBodyBytes = 16 * 2 ** 20,
     version = '',
   } = options
-  const { app, traffic, jobs } = createApp({
+  const { app, traffic, onClientError, onUnaddressed, jobs } = createApp({
     catalog,
     authenticate,
     ...limits,
@@ -101,11 +102,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...(cors ? { cors } : {}),
   })
   const patience = { ...defaultPatience, ...options.patience }
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: { ...patienceOptions(patience), ...tls },
-    ...(tls ? { createServer: createSecureServer } : {}),
-  })
+  const listener = getRequestListener(app.fetch, { errorHandler: onUnaddressed })
+  // Node would refuse a request without Host by itself, with nobody told.
+  const serverOptions = { ...patienceOptions(patience), requireHostHeader: false }
+  const server = tls
+    ? createSecureServer({ ...serverOptions, ...tls }, listener)
+    : createServer(serverOptions, listener)
+  server.on('clientError', onClientError)
   server.setTimeout((limits.maxMilliseconds ?? 60_000) + patience.silence)
   const address = await listen(server, host, port)
   await jobs?.open()
@@ -120,7 +123,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-function listen(server: ServerType, host: string, port: number): Promise<AddressInfo> {
+function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => reject(listenError(cause, host, port)))
     server.listen(port, host, () => resolve(server.address() as AddressInfo))
@@ -146,7 +149,7 @@ function listenError(cause: unknown, host: string, port: number): QuernError {
 }
 
 async function shutDown(
-  server: ServerType,
+  server: Server,
   traffic: Traffic,
   jobs: Jobs | undefined,
   options: ServerOptions,
@@ -155,15 +158,14 @@ async function shutDown(
   traffic.drain()
   const paused = jobs?.close()
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  const connections = 'closeAllConnections' in server ? server : undefined
-  connections?.closeIdleConnections()
+  server.closeIdleConnections()
   let timer: ReturnType<typeof setTimeout> | undefined
   const deadline = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
       if (traffic.running > 0) {
         log.warn(`${traffic.running} request(s) did not finish within ${drainMilliseconds} ms and are cut off`)
       }
-      connections?.closeAllConnections()
+      server.closeAllConnections()
       resolve()
     }, drainMilliseconds)
   })

@@ -69,6 +69,14 @@ export const serve: Command = {
       onShadow: (report) => served?.watching.shadows.add(report),
     })
     const stopped = firstStop(context)
+    const end = async (reason: StopReason): Promise<number | undefined> => {
+      const hasEnded = await engine.close()
+      terminal.record({ type: 'stopped', reason })
+      if (hasEnded) return 0
+      terminal.warn('a model computes longer than the server waits for it: the process ends under it')
+      world.die(reason)
+      return undefined
+    }
     try {
       const { watchingFor } = await import('../served-watching.ts')
       served = watchingFor(world, config, { catalog, log, version: versions.quern ?? '' })
@@ -77,7 +85,13 @@ export const serve: Command = {
         const now = await readServeConfig(world.cwd, options)
         return syncCatalog(catalog, await servedModels(services, engine, now, watching.onLoaded), now.aliases)
       }
-      await reload()
+      const loading = reload()
+      const early = await Promise.race([loading.then(() => undefined), stopped.reason])
+      if (early !== undefined) {
+        // Nobody waits for models that nobody will ask; what a thread has begun it ends.
+        loading.catch(() => undefined)
+        return await end(early)
+      }
       const { host, port, cors } = config
       const access = await accessFor(world, options.public === true)
       const jobs = jobsFor(world, config, access)
@@ -103,11 +117,7 @@ export const serve: Command = {
       const reason = await stopped.reason
       if (reason === 'SIGINT') terminal.note('finishing what runs; Ctrl-C again stops at once')
       await server.close()
-      const hasEnded = await engine.close()
-      terminal.record({ type: 'stopped', reason })
-      if (hasEnded) return 0
-      terminal.warn('a model computes longer than the server waits for it: the process ends under it')
-      world.die(reason)
+      return await end(reason)
     } finally {
       stopped.release()
       served?.close()

@@ -1,0 +1,72 @@
+/** What Node's HTTP parser and the adapter behind it refuse before there is a request for the routes: answered like every other error, and passing the gate like every other failure. */
+import { maxHeaderSize, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { messageOf } from '../core/errors.ts'
+import { type Outgoing, passageKey } from './connection.ts'
+import { errorBody } from './error-body.ts'
+import type { Gate } from './gate.ts'
+import type { Passage } from './passage.ts'
+import { secureHeaders } from './secure-headers.ts'
+
+/** What Node says of it: https://nodejs.org/api/http.html#event-clienterror */
+export interface ClientError extends Error {
+  readonly code?: string
+  /** in words, without anything of what was sent */
+  readonly reason?: string
+  readonly rawPacket?: Uint8Array
+}
+
+/** Node's own property of a socket whose answer is not over; its default handler looks at it too. */
+type Answering = Duplex & { readonly _httpMessage?: (Outgoing & { readonly headersSent: boolean }) | null }
+
+/** Of a TLS record that begins a handshake (RFC 8446, section 5.1). */
+const handshake = 0x16
+
+/** A listener of the server's 'clientError'. */
+export function answerUnreadable(gate: Gate): (error: ClientError, socket: Duplex) => void {
+  return (error, socket) => {
+    const { _httpMessage: answering } = socket as Answering
+    // Gone, or in the middle of an answer: its own passage ends with the connection.
+    if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) return void socket.destroy(error)
+    const [status, message] = refusalOf(error)
+    const { headers, body } = answerOf(gate, status, message, answering?.[passageKey])
+    const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
+    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy(error))
+  }
+}
+
+/** For the adapter: a request whose address makes no URL, since its Host is missing or wrong. */
+export function answerUnaddressed(gate: Gate): (error: unknown) => Response {
+  return (error) => {
+    const { headers, body } = answerOf(gate, 400, messageOf(error))
+    return new Response(body, { status: 400, headers: headers.map(([name, value]) => [name, value]) })
+  }
+}
+
+function answerOf(
+  gate: Gate,
+  status: number,
+  message: string,
+  running?: Passage,
+): { headers: (readonly [name: string, value: string])[]; body: string } {
+  const body = JSON.stringify(errorBody('/', status, message))
+  const bytes = Buffer.byteLength(body)
+  const id = gate.refuseUnreadable(status, message, bytes, running)
+  const headers = [
+    ...secureHeaders,
+    ['connection', 'close'],
+    ['content-type', 'application/json'],
+    ['content-length', String(bytes)],
+    ['x-request-id', id],
+  ] as const
+  return { headers: [...headers], body }
+}
+
+function refusalOf({ code, reason, message, rawPacket }: ClientError): [status: number, message: string] {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return [431, `all headers together may have ${maxHeaderSize} bytes, received more`]
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return [413, 'the extensions of a chunk are too long']
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'the request did not come in time']
+  if (rawPacket?.[0] === handshake) return [400, 'this address speaks HTTP, received the beginning of HTTPS']
+  return [400, `this cannot be read as HTTP/1.1: ${reason ?? message}`]
+}
