@@ -24,6 +24,8 @@ export interface AppOptions extends GateOptions {
   /** of Quern */
   readonly version: string
   readonly reload?: AppContext['reload']
+  /** that the server's parser takes, to be named where there were more; default Node's, 16 KiB */
+  readonly maxHeaderBytes?: number
   /** metrics, drift and quality; its observers are given apart */
   readonly watching?: Watching | undefined
   /** where batch jobs are kept and how many; without it none are taken */
@@ -62,7 +64,17 @@ const resources: readonly ((context: AppContext) => Hono<Gated>)[] = [
  */
 export function createApp(options: AppOptions): App {
   const gate = createGate({ ...options, maxFileBytes: options.jobs?.limits.maxFileBytes })
-  const { catalog, version, maxBodyBytes, reload, watching, cors: origins = [], newId, log } = options
+  const {
+    catalog,
+    version,
+    maxBodyBytes,
+    maxHeaderBytes = 16_384,
+    reload,
+    watching,
+    cors: origins = [],
+    newId,
+    log,
+  } = options
   const jobs = options.jobs && new Jobs(options.jobs, { gate, catalog, newId, log })
   const context: AppContext = { catalog, gate, version, watching, maxBodyBytes, reload, jobs }
   const app = new Hono<Gated>()
@@ -91,7 +103,13 @@ export function createApp(options: AppOptions): App {
     return c.json(errorBody(path, 404, message), 404)
   })
   const { traffic } = gate
-  return { app, traffic, onClientError: answerUnreadable(gate), onUnaddressed: answerUnaddressed(gate), jobs }
+  return {
+    app,
+    traffic,
+    onClientError: answerUnreadable(gate, maxHeaderBytes),
+    onUnaddressed: answerUnaddressed(gate),
+    jobs,
+  }
 }
 
 /** Lets pages of these origins read answers to requests of some methods. */

@@ -1,6 +1,6 @@
 /** The composition root of the server: the app on a socket, with real time and real ids, and its orderly end. */
 import { randomUUID } from 'node:crypto'
-import { createServer, type Server } from 'node:http'
+import { createServer, maxHeaderSize, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
@@ -93,6 +93,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     onResults: watching?.onResults,
     watching,
     maxBodyBytes,
+    maxHeaderBytes: maxHeaderSize,
     log,
     clock: { now: () => performance.now() },
     newId: randomUUID,

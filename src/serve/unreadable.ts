@@ -1,6 +1,4 @@
 /** What Node's HTTP parser and the adapter behind it refuse before there is a request for the routes: answered like every other error, and passing the gate like every other failure. */
-import { maxHeaderSize, STATUS_CODES } from 'node:http'
-import type { Duplex } from 'node:stream'
 import { messageOf } from '../core/errors.ts'
 import { type Outgoing, passageKey } from './connection.ts'
 import { errorBody } from './error-body.ts'
@@ -16,21 +14,42 @@ export interface ClientError extends Error {
   readonly rawPacket?: Uint8Array
 }
 
-/** Node's own property of a socket whose answer is not over; its default handler looks at it too. */
-type Answering = Duplex & { readonly _httpMessage?: (Outgoing & { readonly headersSent: boolean }) | null }
+/** A connection, as far as it is used here. */
+export interface LostConnection {
+  readonly writable: boolean
+  destroy(error: Error): unknown
+  end(text: string, written: () => void): unknown
+}
+
+/** Node's own property of a connection whose answer is not over; its default handler looks at it too. */
+type Answering = LostConnection & { readonly _httpMessage?: (Outgoing & { readonly headersSent: boolean }) | null }
+
+const phrases = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  413: 'Payload Too Large',
+  431: 'Request Header Fields Too Large',
+}
+type Status = keyof typeof phrases
 
 /** Of a TLS record that begins a handshake (RFC 8446, section 5.1). */
 const handshake = 0x16
 
-/** A listener of the server's 'clientError'. */
-export function answerUnreadable(gate: Gate): (error: ClientError, socket: Duplex) => void {
+/**
+ * A listener of the server's 'clientError'.
+ * @param maxHeaderBytes the parser's limit
+ */
+export function answerUnreadable(
+  gate: Gate,
+  maxHeaderBytes: number,
+): (error: ClientError, socket: LostConnection) => void {
   return (error, socket) => {
     const { _httpMessage: answering } = socket as Answering
     // Gone, or in the middle of an answer: its own passage ends with the connection.
     if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) return void socket.destroy(error)
-    const [status, message] = refusalOf(error)
+    const [status, message] = refusalOf(error, maxHeaderBytes)
     const { headers, body } = answerOf(gate, status, message, answering?.[passageKey])
-    const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
+    const head = [`HTTP/1.1 ${status} ${phrases[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy(error))
   }
 }
@@ -50,7 +69,7 @@ function answerOf(
   running?: Passage,
 ): { headers: (readonly [name: string, value: string])[]; body: string } {
   const body = JSON.stringify(errorBody('/', status, message))
-  const bytes = Buffer.byteLength(body)
+  const bytes = new TextEncoder().encode(body).length
   const id = gate.refuseUnreadable(status, message, bytes, running)
   const headers = [
     ...secureHeaders,
@@ -62,9 +81,8 @@ function answerOf(
   return { headers: [...headers], body }
 }
 
-function refusalOf({ code, reason, message, rawPacket }: ClientError): [status: number, message: string] {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return [431, `all headers together may have ${maxHeaderSize} bytes, received more`]
+function refusalOf({ code, reason, message, rawPacket }: ClientError, most: number): [status: Status, message: string] {
+  if (code === 'HPE_HEADER_OVERFLOW') return [431, `all headers together may have ${most} bytes, received more`]
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return [413, 'the extensions of a chunk are too long']
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'the request did not come in time']
   if (rawPacket?.[0] === handshake) return [400, 'this address speaks HTTP, received the beginning of HTTPS']
