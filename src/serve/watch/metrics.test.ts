@@ -144,6 +144,8 @@ test('routes have few names, whatever is asked', () => {
     ['GET /models/cats/drift', 'models'],
     ['GET /jobs/1', 'jobs'],
     ['PROPFIND /..%2f..', 'other'],
+    ['unreadable', 'unreadable'],
+    ['GET unreadable', 'other'],
   ] as const
   for (const [what, name] of names) expect([what, routeName({ kind: 'http', what })]).toEqual([what, name])
   expect(routeName({ kind: 'job', what: 'job 1 part 2' })).toBe('job')

@@ -13,9 +13,10 @@ const names: readonly (readonly [RegExp, string])[] = [
   [/^\/admin\//, 'admin'],
 ]
 
-/** @param what of a passage, such as 'POST /predict/cats' */
+/** @param what of a passage, such as 'POST /predict/cats', or 'unreadable' */
 export function routeName({ kind, what }: { readonly kind: 'http' | 'job'; readonly what: string }): string {
   if (kind === 'job') return 'job'
+  if (what === 'unreadable') return what
   const path = what.slice(what.indexOf(' ') + 1)
   for (const [form, name] of names) if (form.test(path)) return name
   return 'other'

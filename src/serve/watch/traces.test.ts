@@ -48,6 +48,11 @@ test('a request is a span with its own times below that of the caller, waiting a
   expect(milliseconds(queue!.endTime)).toBeCloseTo(milliseconds(compute!.startTime), 3)
 })
 
+test('what could not be read as a request is a span of an unknown method', () => {
+  const { 'HTTP unreadable': span } = spansOf({ what: 'unreadable', status: 431 })
+  expect(span!.attributes).toMatchObject({ 'http.request.method': '_OTHER', 'http.response.status_code': 431 })
+})
+
 test('a caller whose trace is not recorded is heeded; what is no trace begins a new one', () => {
   expect(spansOf({}, parent.replace(/01$/, '00'))).toEqual({})
   for (const wrong of [

@@ -25,14 +25,18 @@ export interface TraceOptions {
 /** The W3C's form of version 00, and of later ones that add to it. */
 const form = /^(?!ff)[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(?:$|-)/
 
+/** Of what could not be read. This, and the name of its span: https://opentelemetry.io/docs/specs/semconv/http/http-spans/ */
+const unknownMethod = '_OTHER'
+
 export function traceObserver({ origin, version }: TraceOptions): Observer {
   const tracer = trace.getTracer('quern', version)
   return (passage) => {
     const { what, started, milliseconds, status, kind } = passage
     const begin = origin + started
     const end = begin + milliseconds
-    const method = kind === 'http' ? what.slice(0, what.indexOf(' ')) : 'JOB'
-    const name = `${method} ${routeName(passage)}`
+    const space = what.indexOf(' ')
+    const method = kind === 'job' ? 'JOB' : space < 0 ? unknownMethod : what.slice(0, space)
+    const name = `${method === unknownMethod ? 'HTTP' : method} ${routeName(passage)}`
     const parent = contextOf(passage.traceparent)
     const options = { kind: kind === 'http' ? SpanKind.SERVER : SpanKind.INTERNAL, startTime: begin }
     const span = tracer.startSpan(name, options, parent)
