@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { chanceOf } from '../src/serve/aliases.ts'
 import { dial, inferBody, type LiveOptions, type LiveServer, liveServer, until } from './live-server.ts'
+import { owner } from './sample-server.ts'
 
 const workers: Worker[] = []
 beforeAll(() => void process.on('worker', (worker) => void workers.push(worker)))
@@ -82,6 +83,38 @@ describe('a client that leaves', () => {
   })
 })
 
+describe('pipelined requests', () => {
+  const request = (text: string): string => `${head([`content-length: ${text.length}`])}${text}`
+
+  test('of a client that leaves end with its connection, those whose turn had not come too', async () => {
+    const { server, catalog, passages } = await setUp()
+    const { socket } = dial(server.url)
+    // More than the listeners that Node finds suspicious.
+    socket.write(request(longBody) + request(inferBody(2)).repeat(20))
+    await until(() => catalog.find('tiny').users > 1)
+    socket.destroy()
+    await until(() => passages.length === 21)
+    expect(passages.map(({ status }) => status)).toEqual(new Array(21).fill(499))
+    expect(catalog.find('tiny').users).toBe(0)
+  })
+
+  test('that came whole are answered before what cannot be read behind them', async () => {
+    const { server, passages } = await setUp()
+    const line = dial(server.url)
+    line.socket.write(`${request(longBody)}${request(inferBody(2))}nonsense\r\n\r\n`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    line.socket.write('more of it')
+    const statuses = (await line.ended).match(/HTTP\/1\.1 \d+/g)
+    expect(statuses).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 400'])
+    await until(() => passages.length === 3)
+    expect(passages.map(({ what, status }) => [what, status])).toEqual([
+      ['POST /v2/models/tiny/infer', 200],
+      ['POST /v2/models/tiny/infer', 200],
+      ['unreadable', 400],
+    ])
+  })
+})
+
 describe('bodies and headers', () => {
   test('that claim or send a gigabyte are refused, on many connections at once, in flat memory', async () => {
     const { server } = await setUp()
@@ -128,6 +161,27 @@ describe('bodies and headers', () => {
     await until(() => live.passages.length === 6)
     const again = await infer(live.server.url)
     expect(again.status).toBe(200)
+  })
+
+  test('of clients that left before their bodies were read take no memory for good', async () => {
+    const text = inferBody(1)
+    const knows: (() => void)[] = []
+    const authenticate = async () => {
+      await new Promise<void>((resolve) => knows.push(resolve))
+      return owner
+    }
+    const room = { maxBodyBytes: text.length, limits: { maxBodiesBytes: text.length } }
+    const { server, passages } = await setUp({ authenticate, ...room })
+    const { socket } = dial(server.url)
+    socket.write(`${head([`content-length: ${text.length}`])}${text}`)
+    await until(() => knows.length === 1)
+    socket.destroy()
+    await until(() => passages.length === 1)
+    knows[0]!()
+    const again = infer(server.url, text)
+    await until(() => knows.length === 2)
+    knows[1]!()
+    expect((await again).status).toBe(200)
   })
 
   test('of too many or too long headers are 431', async () => {

@@ -5,11 +5,20 @@
 import type { Context } from 'hono'
 import type { Passage } from './passage.ts'
 
+/** The answers that wait for another one on their connection. */
+const behindKey: unique symbol = Symbol('behind')
+
+export interface Socket {
+  [behindKey]?: Outgoing[]
+  readonly bytesWritten: number
+  once(event: 'close', listener: () => void): unknown
+}
+
 /** Node's request, as far as it is used here. */
 export interface Incoming {
   /** by lower-case names; of one that comes twice the first, or all of them, joined, as its meaning allows */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly socket: { readonly bytesWritten: number }
+  readonly socket: Socket
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown
   on(event: 'end' | 'close', listener: () => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
@@ -21,7 +30,10 @@ export const passageKey: unique symbol = Symbol('passage')
 export interface Outgoing {
   [passageKey]?: Passage
   readonly writableFinished: boolean
-  once(event: 'close', listener: () => void): void
+  /** null while another answer is before it on its connection */
+  readonly socket: unknown
+  once(event: 'close', listener: () => void): unknown
+  emit(event: 'close'): unknown
   setHeader(name: string, value: string): void
 }
 
@@ -50,4 +62,21 @@ export function setHeader(c: Context, name: string, value: string): void {
   const { outgoing } = connectionOf(c)
   if (outgoing) outgoing.setHeader(name, value)
   else c.header(name, value)
+}
+
+/** Of a pipelined request, whose answer has no socket until those before it are written: Node does not tell it that the connection was closed before. */
+export function closeWithConnection({ socket }: Incoming, outgoing: Outgoing): void {
+  if (outgoing.socket) return
+  const behind = socket[behindKey] ?? behindOn(socket)
+  behind.push(outgoing)
+  outgoing.once('close', () => behind.splice(behind.indexOf(outgoing), 1))
+}
+
+function behindOn(socket: Socket): Outgoing[] {
+  const behind: Outgoing[] = []
+  socket[behindKey] = behind
+  socket.once('close', () => {
+    for (const outgoing of [...behind]) if (!outgoing.socket) outgoing.emit('close')
+  })
+  return behind
 }

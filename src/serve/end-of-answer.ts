@@ -1,6 +1,6 @@
 /** When an answer is over: at the last byte of a stream, or when the client leaves, not when its headers are written. */
 import type { Context } from 'hono'
-import { connectionOf, passageKey } from './connection.ts'
+import { closeWithConnection, connectionOf, passageKey } from './connection.ts'
 import type { Passage } from './passage.ts'
 
 export interface AnswerEnd {
@@ -20,6 +20,7 @@ export function onConnectionEnd(c: Context, passage: Passage, ended: (end: Answe
   const before = socket.bytesWritten
   outgoing[passageKey] = passage
   outgoing.once('close', () => ended({ isWhole: outgoing.writableFinished, bytes: socket.bytesWritten - before }))
+  closeWithConnection(incoming, outgoing)
   return true
 }
 

@@ -1,6 +1,7 @@
 /** What the gate knows of one request, stream or job, from its first byte to its last. */
 import type { NamedTensors } from '../runtime/backend.ts'
 import type { Principal } from './principal.ts'
+import { RequestError } from './request-error.ts'
 
 /** What one run of a model took, as the engine tells it. */
 export interface RunReport {
@@ -124,8 +125,9 @@ export class Passage implements PassageStart {
     this.#takeBodyBytes = takeBodyBytes
   }
 
-  /** Before so much more of the body is kept in memory. Throws RequestError 503 when there is no room for it now. */
+  /** Before so much more of the body is kept in memory. Throws RequestError 503 when there is no room for it now, 499 when the passage is over, since nobody would give it back. */
   takeBody(bytes: number): void {
+    if (this.state === 'ended') throw new RequestError(499, 'the client left')
     this.#takeBodyBytes?.(bytes)
     this.bodyBytes += bytes
   }

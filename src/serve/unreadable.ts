@@ -22,7 +22,11 @@ export interface LostConnection {
 }
 
 /** Node's own property of a connection whose answer is not over; its default handler looks at it too. */
-type Answering = LostConnection & { readonly _httpMessage?: (Outgoing & { readonly headersSent: boolean }) | null }
+type Answering = LostConnection & {
+  readonly _httpMessage?:
+    | (Outgoing & { readonly headersSent: boolean; readonly req: { readonly complete: boolean } })
+    | null
+}
 
 const phrases = {
   400: 'Bad Request',
@@ -43,14 +47,28 @@ export function answerUnreadable(
   gate: Gate,
   maxHeaderBytes: number,
 ): (error: ClientError, socket: LostConnection) => void {
-  return (error, socket) => {
+  const lost = new WeakSet<LostConnection>()
+  const refuse = (error: ClientError, socket: LostConnection): void => {
     const { _httpMessage: answering } = socket as Answering
+    // Requests that came whole before what cannot be read are answered before it.
+    if (answering?.req.complete && error.code !== 'ECONNRESET') {
+      answering.once('close', () => {
+        if (socket.writable) refuse(error, socket)
+      })
+      return
+    }
     // Gone, or in the middle of an answer: its own passage ends with the connection.
     if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) return void socket.destroy(error)
     const [status, message] = refusalOf(error, maxHeaderBytes)
     const { headers, body } = answerOf(gate, status, message, answering?.[passageKey])
     const head = [`HTTP/1.1 ${status} ${phrases[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy(error))
+  }
+  return (error, socket) => {
+    // Of one that cannot be read the parser says so with every packet.
+    if (lost.has(socket) && error.code !== 'ECONNRESET') return
+    lost.add(socket)
+    refuse(error, socket)
   }
 }
 
