@@ -40,6 +40,13 @@ it('trains an adapter alone behind which the head of the file stays', async () =
   expect(right.length / 400).toBeGreaterThan(0.97)
 })
 
+it('gives the adapter of weights whose names have a base of their own', async () => {
+  const named = await trainedOn(data, 'base')
+  const { result } = await drained(named, { ...sides, ...quick, epochs: 1, adapter: lora({ rank: 2 }) })
+  expect([...result.parameters.keys()]).toContain('base/base/kernel/lora_A')
+  expect([...result.adapter!.parameters.keys()]).toEqual(['base/kernel/lora_A', 'base/kernel/lora_B'])
+})
+
 it('refuses an option that it does not know', async () => {
   await expect(drained(onnx, { ...sides, ...quick, adaptor: lora({ rank: 2 }) } as never)).rejects.toThrow(
     "fineTune has no option 'adaptor'. Did you mean 'adapter'?",

@@ -10,6 +10,7 @@ import { importedLayers, importedModel, importedWeights, type Layer, sequential 
 import { isBatchNormalization } from '../ops/weight-inputs.ts'
 import type { TaskNetwork } from '../tasks/task.ts'
 import type { BaseModel } from './base-model.ts'
+import { baseParameters } from './base-parameters.ts'
 import { answersOf } from './compare-answers.ts'
 import type { Project, Services } from './services.ts'
 import { fewExamples } from './start-from.ts'
@@ -17,13 +18,13 @@ import { fewExamples } from './start-from.ts'
 /** The graph with trained weights, and statistics that moved along, in the place of the file's, under the same names. */
 export function withTrainedWeights(graph: Graph, parameters: ReadonlyMap<string, Tensor>): Graph {
   const replaced = new Map<Value, Value>()
+  const ofBase = baseParameters(parameters)
   const weights = importedWeights(importedLayers(graph)).map(({ value }) => value)
   const statistics = graph.nodes.filter(isBatchNormalization).flatMap(({ inputs }) => inputs.slice(3))
   for (const value of [...weights, ...statistics]) {
     const elements = value?.constant
     if (!elements) continue
-    const { name } = value
-    const found = [...parameters].find(([path]) => path === name || path.endsWith(`base/${name}`))?.[1]
+    const found = ofBase.get(value.name)
     if (found?.data.length !== elements.data.length) continue
     replaced.set(value, { ...value, constant: { ...found, shape: elements.shape } })
   }

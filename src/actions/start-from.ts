@@ -12,6 +12,7 @@ import { cacheFeatures, featureBytes } from '../train/feature-cache.ts'
 import { frozenPrefix } from '../train/frozen-prefix.ts'
 import type { ColumnSpec } from '../train/network.ts'
 import { type BaseModel, largeWeights, openBase } from './base-model.ts'
+import { baseParameters } from './base-parameters.ts'
 import { answersOf, answersOfFile, compareAnswers, probeInput } from './compare-answers.ts'
 import { sessionOptions } from './project.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
@@ -160,8 +161,7 @@ export async function verifyStart(
     return [name, fitting ?? probeInput({ dtype: type!.dtype, shape: type!.shape ?? [] })] as const
   })
   const inputs = probed?.inputs ?? Object.fromEntries(examples)
-  const parameters = new Map([...whole.trained].map((name) => [name, initialOf(of.parameters, name)] as const))
-  const found = new Map([...parameters].filter((entry): entry is [string, Tensor] => entry[1] !== undefined))
+  const found = new Map([...baseParameters(of.parameters)].filter(([name]) => whole.trained.has(name)))
   const ours = await answersOf(whole, inputs, { backend, table, parameters: found })
   const theirs =
     probed?.outputs ??
@@ -182,12 +182,6 @@ export async function verifyStart(
     checkFinite(graph, new Map())
     throw error
   }
-}
-
-/** The parameter of a base's weight, wherever the base stands in the model. */
-function initialOf(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor | undefined {
-  for (const [path, tensor] of parameters) if (path === name || path.endsWith(`base/${name}`)) return tensor
-  return undefined
 }
 
 function firstRow({ dtype, shape, data }: Tensor): Tensor {

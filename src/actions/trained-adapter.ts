@@ -19,6 +19,7 @@ import type { Tensor } from '../core/tensor.ts'
 import type { Graph } from '../graph/graph.ts'
 import { blockedValues, type ImportedModel, importedModel, type Layer, whyBlocking } from '../nn/index.ts'
 import { table } from '../ops/index.ts'
+import { baseParameters } from './base-parameters.ts'
 import { under } from './open-model.ts'
 import type { Services } from './services.ts'
 
@@ -108,11 +109,11 @@ export function trainedAdapter(graph: Graph, method: AdapterMethod, parameters: 
 function trainedParts(graph: Graph, method: AdapterMethod, parameters: Parameters) {
   const own = new Map<string, Tensor>()
   const weights = new Set<string>()
-  const byEnding = new Map([...parameters].map(([path, tensor]) => [path.replace(/^(.*?\/)?base\//, ''), tensor]))
+  const ofBase = baseParameters(parameters)
   for (const { owner } of placedSites(graph.nodes, method)) {
     const paths = method.parameters(owner).map(({ path }) => path)
-    if (!paths.every((path) => byEnding.has(path))) continue
-    for (const path of paths) own.set(path, byEnding.get(path)!)
+    if (!paths.every((path) => ofBase.has(path))) continue
+    for (const path of paths) own.set(path, ofBase.get(path)!)
     weights.add(owner.name)
   }
   return { own, weights: [...weights] }

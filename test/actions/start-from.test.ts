@@ -148,6 +148,15 @@ describe('what is forgotten', () => {
     const { result } = await train(folder.services, config({ model, oldData }, { train: { ...quick, epochs: 1 } }))
     return (await findBundle(folder.services, result.run)).bundle.manifest.metrics['old task']!.accuracyBefore!
   }
+  it('nothing by a frozen base, also where its own head has the name of the new one', async () => {
+    const strong = { train: { ...quick, epochs: 10 } }
+    const base = await train(folder.services, config(first.run, strong))
+    const weak = { seed: 9, train: { ...quick, epochs: 1, optimizer: { name: 'sgd', learningRate: 1e-5 } } }
+    const { result } = await train(folder.services, config({ model: base.result.run, oldData: 'photos' }, weak))
+    const { bundle } = await findBundle(folder.services, result.run)
+    expect(bundle.manifest.metrics['old task']!.forgotten).toBe(0)
+  })
+
   const labelled = async (name: string, labels: readonly string[]) => {
     await mkdir(join(folder.root, name, 'onnx'), { recursive: true })
     await copyFile(join(folder.root, file), join(folder.root, name, 'onnx/model.onnx'))
