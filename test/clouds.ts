@@ -51,7 +51,10 @@ export async function predictions(onnx: Uint8Array, x: Tensor): Promise<readonly
 
 /** The file of a network with one hidden layer, `dense` or of the given name, that tells the four clouds apart. */
 export async function trainedOn(data: Clouds, name?: string): Promise<Uint8Array> {
-  const model = sequential([dense({ units: 16, activation: 'tanh', ...(name && { name }) }), dense({ units: 4, activation: 'softmax' })])
+  const model = sequential([
+    dense({ units: 16, activation: 'tanh', ...(name && { name }) }),
+    dense({ units: 4, activation: 'softmax' }),
+  ])
   const run = fit(model, {
     ...data,
     loss: 'sparseCategoricalCrossentropy',

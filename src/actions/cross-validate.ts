@@ -1,9 +1,11 @@
 /** How good a project's settings are, whatever model comes of them: trained on all parts of the data but one and scored on that, each part in turn. */
 import { QuernError } from '../core/errors.ts'
+import { checkOutputs } from './check-outputs.ts'
 import type { Project, Services } from './services.ts'
+import { type FromChoice, fewExamples, normalizedBase, verifyStart, withBase } from './start-from.ts'
 import { trainAndScore } from './train-baselines.ts'
 
-export interface CrossValidateInput {
+export interface CrossValidateInput extends FromChoice {
   /** parts of the data */
   readonly folds: number
   /** times that the parts are drawn anew */
@@ -39,10 +41,10 @@ const file = '.quern/folds.json'
  */
 export async function* crossValidate(
   services: Services,
-  project: Project,
-  { folds, repeats, signal }: CrossValidateInput,
+  started: Project,
+  { folds, repeats, signal, ...choice }: CrossValidateInput,
 ): AsyncGenerator<FoldScores, CrossValidation> {
-  const { task, config: given, root } = project
+  const { task, root } = started
   if (!task.atFold) throw new QuernError('config', `the task '${task.name}' cannot be validated in parts`)
   if (!(Number.isInteger(folds) && folds >= 2)) {
     throw new QuernError('config', `--folds must be a whole number of at least 2, received ${folds}`)
@@ -50,14 +52,23 @@ export async function* crossValidate(
   if (!(Number.isInteger(repeats) && repeats >= 1)) {
     throw new QuernError('config', `--repeats must be a whole number of at least 1, received ${repeats}`)
   }
+  const { project, base: untouched } = await withBase(services, started, choice)
   const all: FoldScores[] = []
   for (let repeat = 0; repeat < repeats; repeat++) {
     for (let fold = 0; fold < folds; fold++) {
       signal?.throwIfAborted()
-      const config = task.atFold(given, { folds, fold, repeat })
+      const config = task.atFold(project.config, { folds, fold, repeat })
       const data = await task.load(config, { root, cache: services.cache, signal })
       const at = { ...project, config }
-      const scored = await trainAndScore(services, at, data, { network: task.network(config, data), train: {} }, signal)
+      const base = untouched && (await normalizedBase(services, at, untouched, data))
+      const network = task.network(config, data, base)
+      checkOutputs(network, services.table, base?.name)
+      if (base && network.start) {
+        const names = network.inputs.map(({ name }) => name)
+        const examples = fewExamples(data.splits.train, names)
+        await verifyStart(services, base, { start: network.start, examples, parameters: new Map() })
+      }
+      const scored = await trainAndScore(services, at, data, { network, train: {} }, signal)
       signal?.throwIfAborted()
       const examples = Object.fromEntries(Object.entries(data.splits).map(([name, { length }]) => [name, length]))
       all.push({ type: 'fold', fold: fold + 1, repeat: repeat + 1, examples, scores: scored.test! })

@@ -4,6 +4,7 @@ import { plot } from '../evaluate/html/plot.ts'
 import { createOptimizer, type NamedConfig } from '../optim/index.ts'
 import { epochSampler } from '../tasks/class-loss.ts'
 import { findLearningRate, type RateTest } from '../train/find-learning-rate.ts'
+import { checkOutputs } from './check-outputs.ts'
 import { createStep, networkFrom } from './create-step.ts'
 import type { Project, Services } from './services.ts'
 import { type FromChoice, normalizedBase, withBase } from './start-from.ts'
@@ -37,6 +38,7 @@ export async function findProjectRate(
   const { signal, onRead, onProgress } = input
   const data = await task.load(config, { root, cache: services.cache, signal, onProgress: onRead })
   const described = task.network(config, data, base && (await normalizedBase(services, project, base, data)))
+  checkOutputs(described, services.table, base?.name)
   const network = networkFrom(described, services.table)
   const step = await createStep(services, config, network, { groups: described.start?.groups, data })
   try {

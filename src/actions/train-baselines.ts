@@ -39,7 +39,7 @@ export async function trainAndScore(
   const { table, backend } = services
   const { schedule, swa } = optimization(config)
   const { monitor, earlyStopping } = config.train
-  const step = await createStep(services, config, networkFrom(network, table), { data })
+  const step = await createStep(services, config, networkFrom(network, table), { groups: network.start?.groups, data })
   try {
     const events = runLoop({
       step,

@@ -1,20 +1,16 @@
 /** Trains a project's model: data, loop, bundle, report. Everything is kept in a run; an interrupted one can be resumed. */
 import type { DoneEvent, TrainEvent } from '../contract/events.ts'
-import { QuernError } from '../core/errors.ts'
 import { sha256OfText } from '../core/hash.ts'
 import { createRandom } from '../core/random.ts'
-import { formatShape } from '../core/shape.ts'
 import { digestDatasets } from '../data/digest.ts'
 import type { SourceReport } from '../data/source.ts'
-import { shapeOf } from '../graph/graph.ts'
-import { trace } from '../nn/index.ts'
-import type { OpTable } from '../ops/op.ts'
 import type { Run } from '../store/runs.ts'
 import { epochSampler } from '../tasks/class-loss.ts'
-import type { TaskData, TaskNetwork, TaskStart } from '../tasks/task.ts'
+import type { TaskData, TaskStart } from '../tasks/task.ts'
 import { runLoop } from '../train/loop.ts'
 import { networkDigest } from '../train/network-digest.ts'
 import type { TrainingStep } from '../train/step.ts'
+import { checkOutputs } from './check-outputs.ts'
 import { createStep, networkFrom } from './create-step.ts'
 import { oldTaskOf } from './forgetting.ts'
 import { checkpointsOf, interrupted, resumable, settled } from './keep-run.ts'
@@ -130,27 +126,6 @@ export async function* trainModel(
     return yield* settled(run, work(), signal)
   } finally {
     await step.release()
-  }
-}
-
-/** A model of the user's own may end in another number of outputs than the task needs. */
-function checkOutputs({ model, inputs, outputs }: TaskNetwork, table: OpTable, base: string | undefined): void {
-  const one = inputs.map(({ name, dtype, shape }) => ({ name, type: { dtype, shape: [1, ...shape] } }))
-  const traced = trace(model, one, { table, training: false })
-  for (const { name, shape: expected, what, hint } of outputs) {
-    const shape = shapeOf(traced.outputs?.get(name) ?? traced.output)
-    if (typeof shape[0] === 'number' && shape[0] !== 1) {
-      const given = inputs.map((input) => `${input.name} ${formatShape([1, ...input.shape])}`).join(', ')
-      throw new QuernError('input', `${base ?? 'the model'} makes ${shape[0]} answers of one example (${given})`, {
-        hint: 'Axes that it leaves open hide the sizes that it was made for: give data of these, such as by data.image.height and width.',
-      })
-    }
-    if (shape.slice(1).join() === expected.join()) continue
-    throw new QuernError(
-      'config',
-      `the model must answer ${formatShape(['batch', ...expected])}, ${what}; its output is ${formatShape(['batch', ...shape.slice(1)])}`,
-      { hint },
-    )
   }
 }
 

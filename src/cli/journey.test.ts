@@ -145,10 +145,10 @@ describe.sequential('journey', () => {
     const onRunning: WorldOptions['onRunning'] = (stop) => {
       if (stopped++ === 0) setImmediate(() => stop('SIGINT'))
     }
-    const stop = await runWith({ onRunning }, 'train')
+    const stop = await runWith({ onRunning }, 'train', '--config', 'quern.config.ts')
     expect(stop.code).toBe(130)
     expect(stop.stderr).toContain('stopping after this step')
-    const id = /quern train --resume (\S+)/.exec(stop.stdout)?.[1]
+    const id = /quern train --resume (\S+) --config quern\.config\.ts$/m.exec(stop.stdout)?.[1]
     if (id === undefined) {
       // The signal came while pictures were read: no run had begun.
       expect(stop.stderr).toContain('nothing to resume')

@@ -325,7 +325,7 @@ class Loop {
     const { position } = checkpoint
     if (position.fingerprint !== fingerprint) {
       throw new QuernError('config', 'the configuration or the data changed since the checkpoint was written', {
-        hint: 'Resume with the same configuration and data, or start a new run without --resume.',
+        hint: 'Resume with the same configuration, data, --config, --from and --adapter, or start a new run without --resume.',
       })
     }
     restoreTensors(checkpoint, step.state, what)

@@ -3,13 +3,16 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { crossValidate, type FoldScores } from '../../src/actions/cross-validate.ts'
+import { findProjectRate } from '../../src/actions/find-learning-rate.ts'
 import { resolveProject } from '../../src/actions/project.ts'
 import type { Project } from '../../src/actions/services.ts'
+import type { FromChoice } from '../../src/actions/start-from.ts'
 import { createRandom } from '../../src/core/random.ts'
 import { tensor } from '../../src/core/tensor.ts'
 import { createDataset, exampleName, subset } from '../../src/data/dataset.ts'
 import { splitByFold } from '../../src/data/fold-split.ts'
-import { createProjectFolder, type ProjectFolder } from './project-folder.ts'
+import { dense, flatten, sequential } from '../../src/nn/index.ts'
+import { createProjectFolder, type ProjectFolder, train } from './project-folder.ts'
 
 let folder: ProjectFolder
 beforeAll(async () => {
@@ -34,9 +37,9 @@ const project = (data: object = {}): Project =>
     { root: folder.root, what: 'test' },
   )
 
-async function collected(of: Project, folds: number, repeats: number) {
+async function collected(of: Project, folds: number, repeats: number, choice: FromChoice = {}) {
   const parts: FoldScores[] = []
-  const events = crossValidate(folder.services, of, { folds, repeats })
+  const events = crossValidate(folder.services, of, { folds, repeats, ...choice })
   for (;;) {
     const next = await events.next()
     if (next.done) return { parts, summary: next.value }
@@ -70,6 +73,29 @@ it('refuses parts at random where rows belong together', async () => {
   const grouped = project({ split: { by: 'group', column: 'x' } })
   await expect(collected(grouped, 3, 1)).rejects.toThrow('data.split goes by group')
   await expect(collected(project(), 1, 1)).rejects.toThrow('--folds must be a whole number of at least 2, received 1')
+})
+
+it('starts from the model that the project or the command line names', async () => {
+  const optimizer = { name: 'adam', learningRate: 0.01 }
+  const first = await train(
+    folder.services,
+    folder.project({ model: 'cnn', train: { epochs: 30, batchSize: 16, optimizer } }),
+  )
+  const still = { epochs: 1, batchSize: 16, optimizer: { name: 'sgd', learningRate: 1e-6 } }
+  const from = { model: first.result.run, head: 'keep' }
+  const found = await collected(folder.project({ from, train: still }), 3, 1)
+  const chosen = await collected(folder.project({ train: still }), 3, 1, { from: first.result.run, adapter: 'lora' })
+  const plain = await collected(folder.project({ train: still }), 3, 1)
+  expect(chosen.parts).not.toEqual(plain.parts)
+  // What is as good as not trained knows what the base has learnt, or nothing.
+  const [known, guessed] = [found, plain].map(({ summary }) => summary.metrics.accuracy!.mean)
+  expect(known).toBeGreaterThan(guessed! + 0.1)
+}, 60_000)
+
+it('refuses a model that does not answer what the task asks', async () => {
+  const model = sequential([flatten(), dense({ units: 5 })])
+  await expect(collected(folder.project({ model }), 3, 1)).rejects.toThrow(/the model must answer \[batch, 3\]/)
+  await expect(findProjectRate(folder.services, folder.project({ model }))).rejects.toThrow(/must answer \[batch, 3\]/)
 })
 
 it('divides pictures into parts of each class, whatever their order', () => {

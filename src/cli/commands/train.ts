@@ -66,6 +66,7 @@ export const train: Command = {
     const view = createTrainingView(terminal, world.now)
     const onRead = terminal.isAnimated ? view.reading : undefined
     let run: string | undefined
+    const goOn = (id: string): string => resumeLine(id, { config, from, adapter })
     try {
       const events = trainModel(services, project, {
         resume: resume === true ? 'latest' : typeof resume === 'string' ? resume : undefined,
@@ -82,15 +83,13 @@ export const train: Command = {
       }
       terminal.record({ type: 'result', ...next.value })
       const asked = Object.keys(project.task.scorer(project.config).values())
-      return conclude(context, next.value, { root: project.root, asked }, stop.reason())
+      return conclude(context, next.value, { root: project.root, asked, goOn }, stop.reason())
     } catch (error) {
       const reason = stop.reason()
-      if (reason === undefined || !isAbort(error)) throw run === undefined ? error : withResumption(error, run)
+      if (reason === undefined || !isAbort(error)) throw run === undefined ? error : withResumption(error, goOn(run))
       terminal.record({ type: 'error', kind: 'interrupted', message: 'interrupted' })
       terminal.note(
-        run === undefined
-          ? 'stopped before training began: nothing to resume'
-          : `stopped: go on with ${resumeLine(run)}`,
+        run === undefined ? 'stopped before training began: nothing to resume' : `stopped: go on with ${goOn(run)}`,
       )
       return stopCodes[reason]
     } finally {
@@ -102,10 +101,10 @@ export const train: Command = {
 /** Trains on all parts but one, each in turn. */
 async function validate(
   context: Context,
-  { config, ...others }: OptionValues,
+  { config, from, adapter, ...others }: OptionValues,
   { folds, repeats }: { readonly folds: number; readonly repeats: number },
 ): Promise<number> {
-  const { terminal } = context
+  const { terminal, world } = context
   const other = Object.entries(others).find(([, value]) => value !== undefined && value !== false)
   if (other) throw new QuernError('config', `--folds trains anew: it cannot be combined with the option '${other[0]}'`)
   const project = await context.project(config)
@@ -113,7 +112,10 @@ async function validate(
   const { crossValidate } = await import('../../actions/cross-validate.ts')
   const stop = stopper(context, 'stopping; Ctrl-C again stops at once')
   try {
-    const parts = crossValidate(services, project, { folds, repeats, signal: stop.signal })
+    const parts = crossValidate(services, project, {
+      ...{ folds, repeats, signal: stop.signal },
+      ...choiceOf(world.cwd, from, adapter),
+    })
     let next = await parts.next()
     while (!next.done) {
       terminal.record(next.value)
@@ -180,12 +182,19 @@ const placeOf = (cwd: string, from: string): string => {
   return existsSync(path) || /[\\/]|\.(onnx|zip)$/.test(from) ? path : from
 }
 
-const resumeLine = (run: string): string => `quern train --resume ${run}`
+/** What goes on with a run: it must be told what this one was, since its settings may stand nowhere else. */
+function resumeLine(run: string, chosen: OptionValues): string {
+  const options = ['config', 'from', 'adapter'].flatMap((name) => {
+    const value = chosen[name]
+    return typeof value === 'string' ? [`--${name} ${/^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value)}`] : []
+  })
+  return ['quern train --resume', run, ...options].join(' ')
+}
 
 /** A disk that failed is no reason to begin anew: the last checkpoint is whole. */
-function withResumption(error: unknown, run: string): unknown {
+function withResumption(error: unknown, line: string): unknown {
   if (!(error instanceof QuernError) || error.kind !== 'io') return error
-  const hint = [error.hint, `Then go on: ${resumeLine(run)}`].filter(Boolean).join(' ')
+  const hint = [error.hint, `Then go on: ${line}`].filter(Boolean).join(' ')
   return new QuernError(error.kind, error.message, { hint, cause: error })
 }
 
@@ -215,13 +224,13 @@ function stopper(
 function conclude(
   { terminal }: Context,
   result: TrainResult,
-  { root, asked }: { readonly root: string; readonly asked: readonly string[] },
+  { root, asked, goOn }: { readonly root: string; readonly asked: readonly string[]; goOn(run: string): string },
   reason: StopReason | undefined,
 ): number {
   const { run, state, bundle, scores, baselines = {}, adapter, report } = result
   const { bold, dim } = terminal.colors
   if (state === 'interrupted') {
-    terminal.print('', 'a checkpoint is saved; go on with:', `  ${bold(resumeLine(run))}`)
+    terminal.print('', 'a checkpoint is saved; go on with:', `  ${bold(goOn(run))}`)
     return stopCodes[reason ?? 'SIGINT']
   }
   const simple = Object.entries(baselines)
