@@ -18,7 +18,7 @@ function mount(folder: string, size: string): boolean {
   }
 }
 
-test('training stops with the reason and can be resumed', { timeout: 120_000 }, async ({ skip }) => {
+test('training stops with the reason, and can be resumed once it has a checkpoint', { timeout: 120_000 }, async ({ skip }) => {
   const cwd = await mkdtemp(join(tmpdir(), 'quern-disk-'))
   const disk = join(cwd, '.quern')
   await mkdir(disk)
@@ -38,6 +38,10 @@ test('training stops with the reason and can be resumed', { timeout: 120_000 }, 
     expect(full.stderr).toMatch(/cannot write .*last\.safetensors \([\d,]+ bytes\): the disk is full\nFree some space/)
     expect(full.stdout).toMatch(/^epoch 1\/3/m)
     const id = /quern train --resume (\S+)/.exec(full.stderr)![1]!
+    command('mount', '-o', 'remount,size=1600k', disk)
+    const none = await quern(['train'], { cwd })
+    expect(none.stderr).toMatch(/the disk is full\nFree some space/)
+    expect(none.stderr).not.toContain('--resume')
     command('mount', '-o', 'remount,size=20m', disk)
     const resumed = await quern(['train', '--resume', id], { cwd })
     expect(resumed.code, resumed.stderr).toBe(0)

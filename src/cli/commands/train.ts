@@ -66,6 +66,8 @@ export const train: Command = {
     const view = createTrainingView(terminal, world.now)
     const onRead = terminal.isAnimated ? view.reading : undefined
     let run: string | undefined
+    // A run that failed before its first checkpoint has nothing to go on from.
+    let isKept = resume !== undefined
     const goOn = (id: string): string => resumeLine(id, { config, from, adapter })
     try {
       const events = trainModel(services, project, {
@@ -77,6 +79,7 @@ export const train: Command = {
       let next = await events.next()
       while (!next.done) {
         if (next.value.type === 'run') run = next.value.id
+        if (next.value.type === 'checkpoint' && next.value.kind === 'last') isKept = true
         terminal.record(next.value)
         view.show(next.value)
         next = await events.next()
@@ -86,7 +89,9 @@ export const train: Command = {
       return conclude(context, next.value, { root: project.root, asked, goOn }, stop.reason())
     } catch (error) {
       const reason = stop.reason()
-      if (reason === undefined || !isAbort(error)) throw run === undefined ? error : withResumption(error, goOn(run))
+      if (reason === undefined || !isAbort(error)) {
+        throw run !== undefined && isKept ? withResumption(error, goOn(run)) : error
+      }
       terminal.record({ type: 'error', kind: 'interrupted', message: 'interrupted' })
       terminal.note(
         run === undefined ? 'stopped before training began: nothing to resume' : `stopped: go on with ${goOn(run)}`,
