@@ -18,7 +18,9 @@ function mount(folder: string, size: string): boolean {
   }
 }
 
-test('training stops with the reason, and can be resumed once it has a checkpoint', { timeout: 120_000 }, async ({ skip }) => {
+test('training stops with the reason, and can be resumed once it has a checkpoint', { timeout: 120_000 }, async ({
+  skip,
+}) => {
   const cwd = await mkdtemp(join(tmpdir(), 'quern-disk-'))
   const disk = join(cwd, '.quern')
   await mkdir(disk)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { QuernError } from '../core/errors.ts'
 import { commonSections, splitSection, trainSection } from './config.ts'
+import { fromSection } from './from.ts'
 import { parseWith } from './parse.ts'
 
 const schema = z.strictObject({
@@ -61,6 +62,21 @@ describe('parseWith', () => {
     expect(problem({ ports: { x: { dtype: 'a', type: 'b' } } })).toContain(
       "unknown key 'ports.x.type'. Did you mean 'dtype'?",
     )
+  })
+
+  it('names the alternatives that a word tells apart, and the keys of the one that is meant', () => {
+    const from = z.strictObject({ from: fromSection })
+    const adapter = (settings: object) => problem({ from: { model: 'a.onnx', adapter: settings } }, from)
+    expect(adapter({ method: 'lor' })).toBe(
+      `quern.config.ts: 'from.adapter.method' expected one of "lora"|"ia3", received "lor". Did you mean 'lora'?`,
+    )
+    expect(adapter({ rank: 2 })).toBe(
+      `quern.config.ts: 'from.adapter.method' expected one of "lora"|"ia3", received nothing`,
+    )
+    expect(adapter({ method: 'ia3', rank: 2 })).toBe(
+      "quern.config.ts: unknown key 'from.adapter.rank'. Known here: method, targets, feedForward.",
+    )
+    expect(adapter({ method: 'lora', rnk: 2 })).toContain("unknown key 'from.adapter.rnk'. Did you mean 'rank'?")
   })
 
   it('lists the known keys when none is near', () => {

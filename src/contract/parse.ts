@@ -29,7 +29,7 @@ function describeIssue(issue: Issue, schema: z.ZodType, value: unknown): string[
   const at = path.length === 0 ? '' : `'${path.join('.')}' `
   switch (issue.code) {
     case 'unrecognized_keys': {
-      const known = keysAt(schema, issue.path)
+      const known = keysAt(schema, issue.path, value)
       return issue.keys.map((key) => {
         const near = nearest(key, known)
         const name = [...path, key].join('.')
@@ -39,6 +39,14 @@ function describeIssue(issue: Issue, schema: z.ZodType, value: unknown): string[
     case 'invalid_union': {
       // The alternative that got furthest says what is wrong; "invalid input" says nothing. One that fails on the value itself
       // (another type) was not meant; one that found the right type and an unknown key within was.
+      if (issue.errors.length === 0 && issue.path.length > 0) {
+        const names = valuesAt(schema, issue.path)
+        const received = valueAt(value, issue.path)
+        const near = typeof received === 'string' ? nearest(received, names) : undefined
+        const expected = names.map((name) => JSON.stringify(name)).join('|')
+        const hint = near === undefined ? '' : `. Did you mean '${near}'?`
+        return [`${at}expected one of ${expected}, received ${show(received)}${hint}`]
+      }
       const alternatives = [...issue.errors].filter((issues) => issues.length > 0)
       const depth = (inner: Issue) => inner.path.length + (inner.code === 'unrecognized_keys' ? 1 : 0)
       const deepest = (issues: readonly Issue[]) => Math.max(...issues.map(depth))
@@ -87,8 +95,23 @@ function jsonOf(value: unknown): string {
   }
 }
 
-/** Keys of the object schema at a path; defaults and optionals are looked through, all alternatives of a union count. */
-function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+/** Keys of the object schema at a path; of a union those of the alternatives whose fixed values, such as a name, are those of the value, or of all. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): string[] {
+  const given = valueAt(value, path) as Readonly<Record<string, unknown>> | undefined
+  const objects = schemasAt(schema, path).filter((s) => s instanceof z.ZodObject)
+  const meant = objects.filter(({ shape }) =>
+    Object.entries(shape).every(([key, s]) => !(s instanceof z.ZodLiteral) || s.values.has(given?.[key] as never)),
+  )
+  return [...new Set((meant.length > 0 ? meant : objects).flatMap(({ shape }) => Object.keys(shape)))]
+}
+
+/** What may stand where alternatives are told apart. */
+function valuesAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  return schemasAt(schema, path).flatMap((s) => (s instanceof z.ZodLiteral ? [...s.values].map(String) : []))
+}
+
+/** The schemas at a path; defaults and optionals are looked through, all alternatives of a union count. */
+function schemasAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType[] {
   const open = (s: z.ZodType): z.ZodType[] => {
     // What is rewritten before it is checked, such as a name in the place of settings.
     if (s instanceof z.ZodPipe) return open(s.out as z.ZodType)
@@ -105,5 +128,5 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
       return []
     })
   }
-  return [...new Set(level.flatMap((s) => (s instanceof z.ZodObject ? Object.keys(s.shape) : [])))]
+  return level
 }
