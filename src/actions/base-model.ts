@@ -59,9 +59,15 @@ export async function openBase(services: BaseServices, name: string, options: Op
     const [folder, file] = splitPath(name)
     return fromFile(services, name, { folder: services.folder(folder), file, ...options })
   }
-  const folder = services.folder(name)
-  if (!name.endsWith('.zip') && (await folder.exists('config.json')) && !(await folder.exists('quern.json'))) {
-    return fromHuggingFace(services, name, folder, options)
+  if (!name.endsWith('.zip')) {
+    const folder = services.folder(name)
+    const isBundle = await folder.exists('quern.json')
+    if (!isBundle && (await folder.exists('config.json'))) return fromHuggingFace(services, name, folder, options)
+    if (!isBundle && /[\\/]/.test(name)) {
+      throw new QuernError('missing', `there is no model at ${name}: no quern.json and no config.json lie there`, {
+        hint: whatToGive,
+      })
+    }
   }
   const { bundle } = await findBundle(services, name)
   const { labels, preprocessing } = bundle.manifest
@@ -71,6 +77,8 @@ export async function openBase(services: BaseServices, name: string, options: Op
   const { kind: _, ...image } = preprocessing
   return { ...base, image }
 }
+
+const whatToGive = 'Give an ONNX file, the folder of a bundle or of a Hugging Face model, or a run.'
 
 /** '/a/b.onnx' -> '/a', 'b.onnx' */
 function splitPath(path: string): [folder: string, file: string] {
@@ -85,7 +93,7 @@ async function fromFile(
 ): Promise<BaseModel> {
   if (!(await folder.exists(file))) {
     throw new QuernError('missing', `there is no file ${name}`, {
-      hint: 'Give an ONNX file, the folder of a bundle or of a Hugging Face model, or a run.',
+      hint: whatToGive,
     })
   }
   const below = file.slice(0, file.lastIndexOf('/') + 1)

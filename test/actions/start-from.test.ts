@@ -187,6 +187,7 @@ describe('what is forgotten', () => {
 describe('what is refused', () => {
   it.each([
     [{ model: 'nowhere.onnx' }, {}, /there is no file .*nowhere.onnx/],
+    [{ model: './nowhere' }, {}, /there is no model at .*nowhere: no quern.json and no config.json lie there/],
     [{ model: file, train: 'conv9d' }, {}, /from.train: no weight or layer of the model matches 'conv9d'/],
     [
       file,
