@@ -2,7 +2,8 @@
  * (IA)3: trained factors on what some products compute, or on what they are given (Liu et al. 2022, arXiv:2205.05638): keys, values, and the inputs of
  * the second product of feed-forward networks in the paper. Shapes and names are those of PEFT.
  */
-import { QuernError } from '../core/errors.ts'
+import { QuernError, suggestion } from '../core/errors.ts'
+import type { Pattern } from '../core/patterns.ts'
 import { sizeOf } from '../core/shape.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
 import { dtypeOf, shapeOf, type Value } from '../graph/graph.ts'
@@ -12,7 +13,7 @@ import type { Site } from './sites.ts'
 import { means, type Targets } from './targets.ts'
 
 export interface Ia3Options {
-  /** weights by name or pattern, as for lora(); default: all frozen weights of products and convolutions */
+  /** weights by name or pattern, as for lora(); default: all frozen weights of products and convolutions, but for transposed ones */
   readonly targets?: Targets
   /** those of them whose inputs are multiplied, in place of their outputs */
   readonly feedForward?: Targets
@@ -31,6 +32,8 @@ export function ia3({ targets, feedForward }: Ia3Options = {}): AdapterMethod {
     scalesInput: isInput,
     config: { feedForward: feedForward === undefined ? [] : names(feedForward) },
     targets,
+    suits: (site) => !hasNoFactors(site),
+    checkSites: (sites) => checkFeedForward(sites, feedForward),
     parameters: (site) => [parameterAt(site, isInput(site))],
     // The factor of an output multiplies its bias too.
     at: (site) => (isInput(site) ? site.node : (site.after ?? site.node)),
@@ -39,10 +42,27 @@ export function ia3({ targets, feedForward }: Ia3Options = {}): AdapterMethod {
   }
 }
 
-function parameterAt({ name, laid, rule }: Site, isInput: boolean): AdapterParameter {
+function checkFeedForward(sites: readonly Site[], feedForward: Targets = []): void {
+  const patterns = [feedForward].flat() as readonly Pattern[]
+  const none = patterns.find((pattern) => !sites.some((site) => means(pattern, site)))
+  if (none === undefined) return
+  const known = sites.slice(0, 8).map(({ module }) => module)
+  throw new QuernError(
+    'config',
+    `ia3.feedForward: '${String(none)}' means none of the ${sites.length} weights that have factors`,
+    { hint: suggestion(String(none), known) },
+  )
+}
+
+function hasNoFactors({ laid, rule }: Site): boolean {
+  return (laid.groups ?? 1) !== 1 || (laid.window.length > 0 && laid.order === 'in-out') || rule.recurrent === true
+}
+
+function parameterAt(site: Site, isInput: boolean): AdapterParameter {
+  const { name, laid, rule } = site
   const { inputs, outputs, window } = laid
   const isConvolution = window.length > 0
-  if ((laid.groups ?? 1) !== 1 || (isConvolution && laid.order === 'in-out') || rule.recurrent) {
+  if (hasNoFactors(site)) {
     throw new QuernError(
       'unsupported',
       `ia3: '${name}' belongs to a convolution that is grouped or transposed, or to a recurrent operator, for which there are no factors`,

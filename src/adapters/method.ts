@@ -37,6 +37,8 @@ export interface AdapterMethod {
   readonly targets: Targets | undefined
   /** where no weights are named: those that are too small, or of a form that the method has nothing for, are left alone */
   readonly suits?: (site: Site) => boolean
+  /** throws `config` for settings that mean none of the chosen sites */
+  readonly checkSites?: (sites: readonly Site[]) => void
   /** (IA)3: the factors at a site multiply what goes into the weight in place of what comes out */
   readonly scalesInput?: (site: Site) => boolean
   /** the parameters at a site, in order; throws `config` or `unsupported` for weights that the method cannot be used on */

@@ -13,7 +13,9 @@ export function placedSites(nodes: readonly Node[], method: AdapterMethod): read
   const selected = selectSites(findSites(nodes), method.targets, `${method.kind}.targets`)
   const suited = method.targets === undefined && method.suits ? selected.filter(method.suits) : selected
   // Where nothing is left the method says why.
-  return (suited.length > 0 ? suited : selected).map((site) => {
+  const chosen = suited.length > 0 ? suited : selected
+  method.checkSites?.(chosen)
+  return chosen.map((site) => {
     const owner = owners.get(site.weight) ?? site
     owners.set(site.weight, owner)
     const same = names.get(site.name) ?? site.weight
