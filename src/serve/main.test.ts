@@ -1,6 +1,8 @@
+import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { samplePng } from '../../test/sample-bundle.ts'
 import { samplePipeline } from '../../test/sample-server.ts'
+import { selfSigned } from '../../test/self-signed.ts'
 import type { Pipeline } from '../bundle/index.ts'
 import { Catalog } from './catalog.ts'
 import { inProcess } from './in-process.ts'
@@ -121,4 +123,28 @@ describe('drain', () => {
     expect(lines.join()).toContain('! 1 request(s) did not finish within 100 ms and are cut off')
     letGo()
   })
+
+  test('a connection on which nothing was said yet is closed at once, a handshake that does not end at the deadline', async () => {
+    for (const tls of [undefined, selfSigned()]) {
+      const { url, close } = await start(await samplePipeline(), { drainMilliseconds: 2000, tls })
+      const [silent, begun] = [await connected(url), await connected(url)]
+      begun.socket.write(tls ? Uint8Array.of(0x16, 3, 1, 0, 100, 1) : 'GET ')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      const before = performance.now()
+      const closing = close()
+      await silent.closed
+      expect(performance.now() - before).toBeLessThan(1000)
+      await closing
+      await begun.closed
+      expect(performance.now() - before).toBeLessThan(4000)
+    }
+  })
 })
+
+async function connected(url: string): Promise<{ socket: Socket; closed: Promise<void> }> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => undefined)
+  const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()))
+  await new Promise((resolve) => socket.once('connect', resolve))
+  return { socket, closed }
+}

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, maxHeaderSize, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { messageOf, QuernError } from '../core/errors.ts'
 import type { Log } from '../core/ports.ts'
@@ -107,8 +107,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   // Node would refuse a request without Host by itself, with nobody told.
   const serverOptions = { ...patienceOptions(patience), requireHostHeader: false }
   const server = tls
-    ? createSecureServer({ ...serverOptions, ...tls }, listener)
+    ? createSecureServer({ ...serverOptions, ...tls, handshakeTimeout: patience.headers }, listener)
     : createServer(serverOptions, listener)
+  const connections = connectionsOf(server)
   server.on('clientError', onClientError)
   server.setTimeout((limits.maxMilliseconds ?? 60_000) + patience.silence)
   const address = await listen(server, host, port)
@@ -120,7 +121,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let closing: Promise<void> | undefined
   return {
     url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
-    close: () => (closing ??= shutDown(server, traffic, jobs, options)),
+    close: () => (closing ??= shutDown(server, connections, traffic, jobs, options)),
   }
 }
 
@@ -149,8 +150,19 @@ function listenError(cause: unknown, host: string, port: number): QuernError {
   return new QuernError('io', message, { hint, cause })
 }
 
+/** All that are open, also those where no TLS or HTTP was spoken yet. */
+function connectionsOf(server: Server): ReadonlySet<Socket> {
+  const connections = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+  return connections
+}
+
 async function shutDown(
   server: Server,
+  connections: ReadonlySet<Socket>,
   traffic: Traffic,
   jobs: Jobs | undefined,
   options: ServerOptions,
@@ -160,13 +172,15 @@ async function shutDown(
   const paused = jobs?.close()
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
+  // For Node one that sent nothing yet is busy.
+  for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
   let timer: ReturnType<typeof setTimeout> | undefined
   const deadline = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
       if (traffic.running > 0) {
         log.warn(`${traffic.running} request(s) did not finish within ${drainMilliseconds} ms and are cut off`)
       }
-      server.closeAllConnections()
+      for (const socket of connections) socket.destroy()
       resolve()
     }, drainMilliseconds)
   })

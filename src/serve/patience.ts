@@ -2,7 +2,7 @@
 
 /** ms */
 export interface Patience {
-  /** for the headers of a request, from the connection on */
+  /** for the headers of a request, from the connection on; of HTTPS for the handshake too */
   readonly headers: number
   /** for the whole of a request */
   readonly request: number
