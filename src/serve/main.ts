@@ -110,6 +110,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ? createSecureServer({ ...serverOptions, ...tls, handshakeTimeout: patience.headers }, listener)
     : createServer(serverOptions, listener)
   const connections = connectionsOf(server)
+  // Node would refuse what a client expects besides 100-continue by itself, and hang up on one that takes this for a proxy.
+  server.on('checkExpectation', listener)
+  server.on('connect', (_, socket) => {
+    // Node has let go of this one.
+    socket.on('error', () => undefined)
+    onClientError(new Error('CONNECT is for proxies'), socket)
+  })
   server.on('clientError', onClientError)
   server.setTimeout((limits.maxMilliseconds ?? 60_000) + patience.silence)
   const address = await listen(server, host, port)

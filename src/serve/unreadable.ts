@@ -21,8 +21,9 @@ export interface LostConnection {
   end(text: string, written: () => void): unknown
 }
 
-/** Node's own property of a connection whose answer is not over; its default handler looks at it too. */
+/** Node's own properties of a connection: the answer that is not over, at which its default handler looks too, and the request that is read. */
 type Answering = LostConnection & {
+  readonly parser?: { readonly incoming?: { readonly complete: boolean } | null } | null
   readonly _httpMessage?:
     | (Outgoing & { readonly headersSent: boolean; readonly req: { readonly complete: boolean } })
     | null
@@ -49,7 +50,8 @@ export function answerUnreadable(
 ): (error: ClientError, socket: LostConnection) => void {
   const lost = new WeakSet<LostConnection>()
   const refuse = (error: ClientError, socket: LostConnection): void => {
-    const { _httpMessage: answering } = socket as Answering
+    const { _httpMessage: answering, parser } = socket as Answering
+    const isAnswered = answering ? answering.headersSent : parser?.incoming?.complete === false
     // Requests that came whole before what cannot be read are answered before it.
     if (answering?.req.complete && error.code !== 'ECONNRESET') {
       answering.once('close', () => {
@@ -57,8 +59,8 @@ export function answerUnreadable(
       })
       return
     }
-    // Gone, or in the middle of an answer: its own passage ends with the connection.
-    if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) return void socket.destroy(error)
+    // Gone, or a request broke off that has its answer already, such as a refusal of its key: it has a passage of its own.
+    if (error.code === 'ECONNRESET' || !socket.writable || isAnswered) return void socket.destroy(error)
     const [status, message] = refusalOf(error, maxHeaderBytes)
     const { headers, body } = answerOf(gate, status, message, answering?.[passageKey])
     const head = [`HTTP/1.1 ${status} ${phrases[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
@@ -75,7 +77,8 @@ export function answerUnreadable(
 /** For the adapter: a request whose address makes no URL, since its Host is missing or wrong. */
 export function answerUnaddressed(gate: Gate): (error: unknown) => Response {
   return (error) => {
-    const { headers, body } = answerOf(gate, 400, messageOf(error))
+    const message = `the address cannot be read: a path such as /predict and one header Host are expected (${messageOf(error)})`
+    const { headers, body } = answerOf(gate, 400, message)
     return new Response(body, { status: 400, headers: headers.map(([name, value]) => [name, value]) })
   }
 }
