@@ -21,7 +21,6 @@ import { adapterFrom, mergeAdapter } from './adapter.ts'
 import { ia3 } from './ia3.ts'
 import { lora } from './lora.ts'
 import { findSites } from './sites.ts'
-import { placedSites } from './write.ts'
 
 const options = { vocabularySize: 11, numLayers: 2, numHeads: 2, hiddenDim: 8, maxSequenceLength: 6 } as const
 const tokens = tensor('int32', [2, 6], Int32Array.of(1, 2, 3, 4, 5, 6, 10, 0, 3, 3, 7, 1))
@@ -200,21 +199,6 @@ describe('imported models', () => {
     const scaled = adaptedModel(imported(), { adapter: factors })
     await expect(runLayer(scaled, { inputs: [x], parameter: start })).rejects.toThrow(
       /ia3: 'encoder.mixing.weight' belongs to a convolution that is grouped/,
-    )
-  })
-
-  test('(IA)3 leaves alone what it has no factors for where nothing is named, and refuses inputs of no weight', () => {
-    const g = new Emitter(table, new GraphBuilder('decoder'))
-    const image = g.builder.input('x', { dtype: 'float32', shape: ['batch', 2, 3, 3] })
-    const small = g.op('Conv', [image, g.constant(noise(1, [4, 2, 1, 1]), 'down.weight')])
-    const graph = g.builder.finish([g.op('ConvTranspose', [small, g.constant(noise(2, [4, 2, 2, 2]), 'up.weight')])])
-    expect(placedSites(graph.nodes, ia3()).map(({ name }) => name)).toEqual(['down.weight'])
-    expect(placedSites(graph.nodes, ia3({ feedForward: 'down' }))).toHaveLength(1)
-    expect(() => placedSites(graph.nodes, ia3({ feedForward: ['down', 'dwn'] }))).toThrow(
-      "ia3.feedForward: 'dwn' means none of the 1 weights that have factors",
-    )
-    expect(() => placedSites(graph.nodes, ia3({ targets: 'up' })).map((site) => ia3().parameters(site))).toThrow(
-      /'up.weight' belongs to a convolution that is grouped or transposed/,
     )
   })
 
