@@ -41,7 +41,7 @@ export const exportCommand: Command = {
     const { files } = await exportModel(await services(), { model: String(options.model), target, out })
     terminal.document({ target, out, files })
     const columns = [
-      { title: 'file', value: ({ path }: { path: string }) => path },
+      { title: 'file', value: ({ path }: { path: string }) => path, isWhole: true },
       { title: 'size', value: ({ bytes }: { bytes: number }) => formatBytes(bytes), align: 'right' as const },
     ]
     terminal.print(...table(columns, files, { width: terminal.width, title: terminal.colors.dim }))

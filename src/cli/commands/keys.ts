@@ -119,7 +119,7 @@ function shown({ sha256: _, ...record }: KeyRecord, now: number): Shown {
 const when = (iso: string): string => iso.slice(0, 16).replace('T', ' ')
 
 const columns: Column<Shown>[] = [
-  { title: 'id', value: ({ id }) => id },
+  { title: 'id', value: ({ id }) => id, isWhole: true },
   { title: 'name', value: ({ name }) => harmless(name) },
   { title: 'state', value: ({ state }) => state },
   { title: 'scopes', value: ({ scopes }) => scopes.join(', ') },

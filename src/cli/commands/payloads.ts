@@ -79,7 +79,7 @@ async function readPayload(
 }
 
 const columns: Column<PayloadInfo>[] = [
-  { title: 'id', value: ({ id }) => id },
+  { title: 'id', value: ({ id }) => id, isWhole: true },
   { title: 'time (UTC)', value: ({ time }) => new Date(time).toISOString().slice(0, 19).replace('T', ' ') },
   { title: 'bytes', value: ({ bytes }) => String(bytes) },
 ]

@@ -54,7 +54,7 @@ function scoresText(scores: RunStatus['scores'], most: number): string {
 
 function columnsOf(): Column<RunStatus>[] {
   return [
-    { title: 'run', value: ({ id }) => id },
+    { title: 'run', value: ({ id }) => id, isWhole: true },
     { title: 'state', value: ({ state }) => state },
     { title: 'started (UTC)', value: ({ started }) => when(started) },
     { title: 'epochs', value: ({ epochs }) => String(epochs), align: 'right' },

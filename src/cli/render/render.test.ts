@@ -120,6 +120,11 @@ describe('tables', () => {
     expect(textWidth(head!)).toBe(textWidth(line!))
     expect(table(columns, [['name'.repeat(100), 17]]).join()).toContain('name'.repeat(100))
   })
+  test('what is typed again is not shortened for the others', () => {
+    const run = '20261129-231114-the-model-of-a-project-with-a-long-name-2'
+    const whole = [{ title: 'run', value: ([name]: [string, number]) => name, isWhole: true }, columns[1]!]
+    expect(table(whole, [[run, 17]], { width: 80 })[1]).toBe(`${run}     17`)
+  })
   test('a value cannot break the line', () => {
     expect(table(columns, [['a\nb', 1]])).toHaveLength(2)
   })

@@ -1,10 +1,12 @@
-/** Tables for terminals: columns as wide as their content or a third of the window, numbers to the right, the last column cut to the width. */
+/** Tables for terminals: columns as wide as their content or a third of the window (but for what is typed again), numbers to the right, the last column cut to the width. */
 import { cut, harmless, pad, textWidth } from './text-width.ts'
 
 export interface Column<Row> {
   readonly title: string
   readonly value: (row: Row) => string
   readonly align?: 'left' | 'right'
+  /** what is typed again, such as the id of a run: as wide as its content */
+  readonly isWhole?: boolean
 }
 
 /** Columns of a window that a name may take, however narrow it is. */
@@ -20,7 +22,9 @@ export function table<Row>(
   // One long name must not push everything else out of the window.
   const widest = Math.max(leastName, Math.floor(width / 3))
   const cells = rows.map((row) =>
-    columns.map(({ value }, i) => cut(harmless(value(row)), i === columns.length - 1 ? width : widest)),
+    columns.map(({ value, isWhole }, i) =>
+      cut(harmless(value(row)), isWhole || i === columns.length - 1 ? width : widest),
+    ),
   )
   const widths = columns.map(({ title }, i) => Math.max(textWidth(title), ...cells.map((line) => textWidth(line[i]!))))
   const join = (line: readonly string[]): string => {
