@@ -112,7 +112,9 @@ export async function* fineTune(
   const isClasses = y.dtype === 'int32' && y.shape.length === 1
   const start = transfer(base.graph, {
     ...{ head, train, output, unfreeze, dropout, batchNormalization, learningRateFactor, layerDecay },
-    units: options.units ?? (isClasses ? 1 + Math.max(...numbersOf(y)) : (y.shape[1] ?? 1)),
+    units:
+      options.units ??
+      (isClasses ? 1 + (y.data as Int32Array).reduce((most, label) => Math.max(most, label), 0) : (y.shape[1] ?? 1)),
     activation: options.activation ?? (isClasses ? 'softmax' : undefined),
     around: adapter && adaptedBase(adapter),
     hash: base.hash,

@@ -41,7 +41,8 @@ export async function expandInputs(paths: readonly string[], cwd: string): Promi
     }
     const { files } = await listPictures(path)
     if (files.length === 0) throw new QuernError('missing', `there is no picture in the folder ${name}`)
-    inputs.push(...files.map((file) => ({ name: join(name, file.name), path: file.path })))
+    // One by one: a folder may hold more than a call takes arguments.
+    for (const file of files) inputs.push({ name: join(name, file.name), path: file.path })
   }
   if (inputs.filter(({ path }) => path === undefined).length > 1) {
     throw new QuernError('config', "'-' can be given once: there is one stdin")

@@ -38,7 +38,7 @@ export const predict: Command = {
     const unread: PredictedFile[] = []
     const named = readEach(inputs, { readInput, readStdin: () => readStdin(world.stdin) }, unread)
     const { predictFiles } = await import('../../actions/predict.ts')
-    const widths = inputs.map(({ name }) => textWidth(name))
+    const width = inputs.reduce((most, { name }) => (most < widestName ? Math.max(most, textWidth(name)) : most), 0)
     const tables = inputs.map(({ path }) => path !== undefined && tableFormat(path) !== undefined)
     const isOne = inputs.length === 1 && !tables[0]
     const all: PredictedFile[] = []
@@ -48,9 +48,7 @@ export const predict: Command = {
     }
     const show = (result: PredictedFile): void => {
       all.push(result)
-      terminal.print(
-        ...(isOne ? ranking(result) : [line(result, Math.min(widestName, Math.max(...widths)), terminal.colors)]),
-      )
+      terminal.print(...(isOne ? ranking(result) : [line(result, Math.min(widestName, width), terminal.colors)]))
     }
     const readCell = (path: string, folder: string) => readFile(resolve(folder, path))
     const of = { model: String(model), inputs: named, topK, onUnseen, readFile: readCell }
