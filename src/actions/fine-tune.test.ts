@@ -321,13 +321,6 @@ describe('a model of several inputs', () => {
   })
 })
 
-it('takes more examples than a call takes arguments', async () => {
-  const count = 150_000
-  const all = sidesOf(clouds(count))
-  const { result } = await drained(await trainedOn(clouds(80)), { ...all, epochs: 1, batchSize: 50_000 })
-  expect(result.parameters.get('head/output/bias')!.shape).toEqual([2])
-})
-
 describe('what is forgotten', () => {
   it('counts statistics of normalisation that moved along', () => {
     const g = new Emitter(table, new GraphBuilder('normalised'))
