@@ -69,6 +69,19 @@ describe('an engine of real threads', () => {
     await long.release()
   })
 
+  test('leaves no timer that a process would wait for when all is answered, such as the deadlines of what waited', async () => {
+    const quick = await engine.load('quick', exportSample(), defaultBatchSettings)
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const run = () => quick.run({ pixels: pixels(1) }, undefined, { deadline: performance.now() + 60_000 })
+    // Until it is computed in this thread too: while all places are busy, what waits is looked at again at its deadline.
+    for (let i = 0; i < 200; i++) await run()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const before = timers()
+    for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 200 }, run))
+    expect(timers()).toBe(before)
+    await quick.release()
+  })
+
   test('that is closed finishes the runs that it is at, and its threads end', async () => {
     const ending: Promise<void>[] = []
     const seen = (worker: Worker): void =>

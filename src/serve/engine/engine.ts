@@ -36,7 +36,8 @@ export interface EngineModel {
 const timers: Timers = {
   soon: (callback) => void setImmediate(callback),
   after(callback, milliseconds) {
-    const timer = setTimeout(callback, milliseconds)
+    // A process that has nothing else to do need not wait for the deadline of a request.
+    const timer = setTimeout(callback, milliseconds).unref()
     return { cancel: () => clearTimeout(timer) }
   },
 }
