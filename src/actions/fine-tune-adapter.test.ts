@@ -1,8 +1,13 @@
 /** Adapters that `fineTune` trains: beside a new head, alone, and what comes back as data; and options that it does not know. */
 import { beforeAll, expect, it } from 'vitest'
 import { clouds, drained, predictions, sidesOf, trainedOn } from '../../test/clouds.ts'
-import { lora, mergeAdapter } from '../adapters/index.ts'
+import { noise } from '../../test/run-layer.ts'
+import { lora, mergeAdapter, readPeft, writePeft } from '../adapters/index.ts'
+import { GraphBuilder } from '../graph/builder.ts'
 import { readModel } from '../onnx/read.ts'
+import { writeModel } from '../onnx/write.ts'
+import { Emitter } from '../ops/emitter.ts'
+import { table } from '../ops/index.ts'
 
 const data = clouds(400)
 const sides = sidesOf(data)
@@ -45,6 +50,19 @@ it('gives the adapter of weights whose names have a base of their own', async ()
   const { result } = await drained(named, { ...sides, ...quick, epochs: 1, adapter: lora({ rank: 2 }) })
   expect([...result.parameters.keys()]).toContain('base/base/kernel/lora_A')
   expect([...result.adapter!.parameters.keys()]).toEqual(['base/kernel/lora_A', 'base/kernel/lora_B'])
+})
+
+it('gives the adapter of a weight whose name ends that of another one, without that', async () => {
+  const g = new Emitter(table, new GraphBuilder('names'))
+  const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 2] })
+  const entered = g.relu(g.matMul(x, g.constant(noise(1, [2, 16]), 'fc')))
+  const inner = g.relu(g.matMul(entered, g.constant(noise(2, [16, 16]), 'block.fc.weight')))
+  const graph = g.builder.finish([g.matMul(inner, g.constant(noise(3, [16, 3]), 'out.weight'))])
+  const options = { ...sides, ...quick, epochs: 1, train: 'block.fc.weight', adapter: lora({ rank: 2 }) }
+  const { adapter } = (await drained(writeModel(graph).model, options)).result
+  const paths = ['fc/lora_A', 'fc/lora_B']
+  expect([...adapter!.parameters.keys()]).toEqual(paths)
+  expect([...(await readPeft(graph, writePeft(graph, adapter!))).parameters.keys()]).toEqual(paths)
 })
 
 it('refuses an option that it does not know', async () => {

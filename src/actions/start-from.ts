@@ -3,6 +3,7 @@ import { placedSites } from '../adapters/write.ts'
 import { fromSection } from '../contract/from.ts'
 import { parseWith } from '../contract/parse.ts'
 import { messageOf, QuernError } from '../core/errors.ts'
+import { exactly } from '../core/patterns.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { copyOfExamples, type Dataset } from '../data/dataset.ts'
 import { countImported, importedModel, type Layer } from '../nn/index.ts'
@@ -17,7 +18,7 @@ import { answersOf, answersOfFile, compareAnswers, probeInput } from './compare-
 import { sessionOptions } from './project.ts'
 import { restoredBase, restoringExamples } from './restored-base.ts'
 import type { Project, Services } from './services.ts'
-import { type AdapterSize, adaptedBase, adapterMethod, exactly } from './trained-adapter.ts'
+import { type AdapterSize, adaptedBase, adapterMethod } from './trained-adapter.ts'
 
 /** What training starts from, said before the first step. */
 export interface BaseEvent {
@@ -147,7 +148,7 @@ export async function verifyStart(
   const { prepare } = of.start
   const { trained } = of.start.base
   const whole = importedModel(graph, {
-    train: trained.size === 0 ? 'none' : exactly(trained),
+    train: trained.size === 0 ? 'none' : [...trained].map(exactly),
     differentiable: false,
     table,
   })

@@ -14,6 +14,7 @@ import type { PlacedSite } from '../adapters/method.ts'
 import { placedSites } from '../adapters/write.ts'
 import type { AdapterSection } from '../contract/adapter.ts'
 import { QuernError } from '../core/errors.ts'
+import { exactly } from '../core/patterns.ts'
 import { sizeOf } from '../core/shape.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -61,7 +62,7 @@ function reachable({ graph, trained }: ImportedModel, method: AdapterMethod): Ad
   const blocker = blocked && blockerOf(blocked)
   if (!blocked || !blocker) return method
   const open = [...new Set(frozen.filter((site) => !blockerOf(site)).map(({ name }) => name))]
-  if (method.targets === undefined && open.length > 0) return { ...method, targets: exactly(new Set(open)) }
+  if (method.targets === undefined && open.length > 0) return { ...method, targets: open.map(exactly) }
   throw new QuernError(
     'unsupported',
     `the adapter of '${blocked.name}' cannot be trained: ${blocker.op} at '${blocker.name}', between it and the output, has no gradient (${whyBlocking(blocker, table) ?? 'nothing real leaves it'})`,
@@ -102,7 +103,7 @@ export function adapterSize(base: ImportedModel, method: AdapterMethod): Adapter
  */
 export function trainedAdapter(graph: Graph, method: AdapterMethod, parameters: Parameters): Promise<Adapter> {
   const { own, weights } = trainedParts(graph, method, parameters)
-  return adapterFrom(graph, { ...method, targets: weights }, own)
+  return adapterFrom(graph, { ...method, targets: weights.map(exactly) }, own)
 }
 
 /** The weights that have an adapter by their names, and its parameters: patterns may mean more in the whole file, such as weights that are trained themselves. */
@@ -163,9 +164,9 @@ export async function mergedBase(
 /** The merged graph as the layer that the frozen one was: weights that were trained are parameters of the same names. */
 export function mergedLayer(graph: Graph): (frozen: ImportedModel) => Layer {
   return ({ trained }) =>
-    importedModel(graph, { name: 'base', train: trained.size === 0 ? 'none' : exactly(trained), differentiable: false })
+    importedModel(graph, {
+      name: 'base',
+      train: trained.size === 0 ? 'none' : [...trained].map(exactly),
+      differentiable: false,
+    })
 }
-
-/** Patterns that mean these names and no others. */
-export const exactly = (names: ReadonlySet<string>): readonly RegExp[] =>
-  [...names].map((name) => new RegExp(`^${name.replaceAll(/[\\^$.|?*+()[\]{}/-]/g, '\\$&')}$`))

@@ -3,6 +3,7 @@
  * that answers for all of them, rows of different ones in one batch.
  */
 import { QuernError } from '../core/errors.ts'
+import { exactly } from '../core/patterns.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Graph, Value } from '../graph/graph.ts'
 import { substituteAll } from '../graph/substitute.ts'
@@ -41,7 +42,7 @@ export async function gatedModel(
     for (const site of sites) targets.add(requireRows(site, graph, name))
   }
   const chosen = names.map((name) => adapters[name]!)
-  const made = adaptGraphByInputs(graph, lora({ rank: 1, targets: [...targets] }))
+  const made = adaptGraphByInputs(graph, lora({ rank: 1, targets: [...targets].map(exactly) }))
   const constants = besideEachOther(made.parameters, chosen)
   const total = chosen.reduce((sum, { method }) => sum + (method.config as unknown as LoraConfig).rank, 0)
   const rows = graph.inputs[0]?.type?.shape?.[0] ?? 1

@@ -3,6 +3,7 @@
  * somebody else's work: bytes arrive and leave here.
  */
 import { messageOf, QuernError, suggestion } from '../core/errors.ts'
+import { exactly } from '../core/patterns.ts'
 import { formatShape, sameShape } from '../core/shape.ts'
 import { float32, type Tensor } from '../core/tensor.ts'
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts'
@@ -218,12 +219,12 @@ function methodOf(
   modules: ReadonlyMap<Value, FoundModule>,
 ): AdapterMethod {
   const sites = [...modules.values()].map(({ site }) => site)
-  const targets = sites.map(({ name }) => name)
+  const targets = sites.map(({ name }) => exactly(name))
   const { peft_type: type } = settings
   if (type === 'IA3') {
     const names = Array.isArray(settings.feedforward_modules) ? settings.feedforward_modules.map(String) : []
     const given = sites.filter(({ module }) => names.some((name) => module === name || module.endsWith(`.${name}`)))
-    const feedForward = given.map(({ name }) => name)
+    const feedForward = given.map(({ name }) => exactly(name))
     return ia3({ targets, ...(feedForward.length === 0 ? {} : { feedForward }) })
   }
   if (type !== 'LORA') {

@@ -10,6 +10,12 @@ import { QuernError, suggestion } from './errors.ts'
  */
 export type Pattern = string | RegExp
 
+/** The pattern that means this name and no other. */
+export const exactly = (name: string): RegExp => new RegExp(`^${escaped(name)}$`)
+
+/** A text as a regular expression finds it. */
+export const escaped = (text: string): string => text.replaceAll(/[\\^$.|?*+()[\]{}/-]/g, '\\$&')
+
 /**
  * The paths that a pattern means.
  *

@@ -1,5 +1,6 @@
 /** A model that starts from another: the imported part, a head fitted to the task, and how fast each layer learns. */
 import { QuernError } from '../../core/errors.ts'
+import { escaped, exactly } from '../../core/patterns.ts'
 import type { Graph } from '../../graph/graph.ts'
 import type { OpTable } from '../../ops/op.ts'
 import { cut } from '../../passes/cut.ts'
@@ -98,9 +99,6 @@ function behind(base: Layer, specs: ImportedModel['inputs'], last: Layer | undef
   const features = base(inputs)
   return model({ inputs, outputs: last ? last(features) : features })
 }
-
-const escaped = (text: string): string => text.replaceAll(/[\\^$.|?*+()[\]{}/-]/g, '\\$&')
-const exactly = (name: string): RegExp => new RegExp(`^${escaped(name)}$`)
 
 function headFrom(
   given: NonNullable<TransferOptions['head']>,
