@@ -331,6 +331,20 @@ describe('the queue', () => {
     expect((await recovered).y!.data[0]).toBe(0)
   })
 
+  test('sleeps while all places that take the model compute, though another one is idle', async () => {
+    const { time, scheduler, ask } = setUp({ maxRows: 1 })
+    let looks = 0
+    const has = (): boolean => {
+      // Virtual time would stand still for ever.
+      if (++looks > 100) throw new Error('it looks all the time')
+      return false
+    }
+    scheduler.addPlace({ isSpare: true, has, run: () => Promise.reject(new Error('it has no model')) })
+    const answers = [1, 2, 3, 4].map((value) => ask([value], { deadline: 1000 }))
+    await time.runUntil(100)
+    expect((await Promise.all(answers)).map(({ y }) => y!.data[0])).toEqual([2, 4, 6, 8])
+  })
+
   test('a place of small batches is first, for those alone', async () => {
     const time = virtualTime()
     const scheduler = new Scheduler(time)

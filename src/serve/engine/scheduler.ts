@@ -240,8 +240,9 @@ export class Scheduler {
     return best
   }
 
-  #hasIdle(): boolean {
-    for (const { isIdle } of this.#places.values()) if (isIdle) return true
+  /** A place that is idle and does not take the model, such as the near one, is none that it waits for. */
+  #hasIdle(model: ScheduledModel): boolean {
+    for (const [place, { isIdle }] of this.#places) if (isIdle && place.has(model, model.batcher.nextRows)) return true
     return false
   }
 
@@ -314,8 +315,9 @@ export class Scheduler {
 
   #wakeLater(now: number): void {
     let at = Infinity
-    for (const { batcher, computing } of this.#models) {
-      at = Math.min(at, batcher.nextWake(computing > 0 && this.#hasIdle()))
+    for (const model of this.#models) {
+      const { batcher, computing, queued } = model
+      if (queued > 0) at = Math.min(at, batcher.nextWake(computing > 0 && this.#hasIdle(model)))
     }
     if (this.#timer && this.#timer.at <= at && this.#timer.at > now) return
     this.#timer?.cancel()
