@@ -70,18 +70,20 @@ export async function withBase(
   given: Project,
   choice: FromChoice = {},
 ): Promise<{ project: Project; base: BaseModel | undefined }> {
-  const project = startingFrom(given, choice)
-  const { task, config, root } = project
-  if (!config.from) return { project, base: undefined }
-  if (!task.adopt) {
+  const { task } = given
+  const isAsked = [given.config.from, choice.from, choice.adapter].some((each) => each !== undefined)
+  if (isAsked && !task.adopt) {
     throw new QuernError(
       'unsupported',
       `${task.name} does not start from another model: what a table's network computes with is fitted to the rows of its own table`,
       {
-        hint: "Leave out 'from' and --from. From code, fineTune(model, { x, y }) of quern/nn trains any model on numbers.",
+        hint: "Leave out 'from', --from and --adapter. From code, fineTune(model, { x, y }) of quern/nn trains any model on numbers.",
       },
     )
   }
+  const project = startingFrom(given, choice)
+  const { config, root } = project
+  if (!config.from || !task.adopt) return { project, base: undefined }
   const opened = await openBase(services, await placeOf(services, config.from.model, root), { probeFrom: largeWeights })
   const method = config.from.adapter && adapterMethod(config.from.adapter)
   // Patterns that mean nothing are said before the data is read.

@@ -65,6 +65,7 @@ describe('a wrong command line ends with 2 and says what was meant', () => {
     [['predict', 'x.png', '--top', 'many'], "--top must be a whole number from 1 to 1000, received 'many'", ''],
     [['predict', 'x.png', '--top', '0'], '--top must be a whole number', ''],
     [['serve', '--port', '70000'], "--port must be a whole number from 0 to 65535, received '70000'", ''],
+    [['train', '--repeats', '3'], '--repeats draws the parts of --folds anew', 'Add --folds 5'],
     [['predict', '-'], 'nothing is piped in', ''],
     [['train', '--config'], "option '--config <file>' argument missing", 'quern help'],
   ])('%j', async (argv, message, hint) => {

@@ -204,9 +204,11 @@ describe('what is refused', () => {
   it('a base for a table, and a model of text for pictures', async () => {
     const table = { task: 'tabular-classification', data: { source: 'rows.csv', target: 'y' } }
     const project = resolveProject(table, { root: folder.root, what: 'quern.config.ts' })
-    await expect(train(folder.services, project, { from: file })).rejects.toThrow(
-      /tabular-classification does not start from another model/,
-    )
+    for (const choice of [{ from: file }, { adapter: 'lora' }]) {
+      await expect(train(folder.services, project, choice)).rejects.toThrow(
+        /tabular-classification does not start from another model/,
+      )
+    }
     await mkdir(join(folder.root, 'bert/onnx'), { recursive: true })
     await copyFile(join(folder.root, file), join(folder.root, 'bert/onnx/model.onnx'))
     await writeFile(join(folder.root, 'bert/config.json'), '{}')

@@ -36,7 +36,7 @@ export const train: Command = {
       flags: '--folds <n>',
       summary: 'keep no model: train on all of so many parts of the data but one, and score that, in turn',
     },
-    { flags: '--repeats <n>', summary: 'with --folds: draw the parts anew so many times', default: '1' },
+    { flags: '--repeats <n>', summary: 'with --folds: draw the parts anew so many times (default: 1)' },
     configOption,
   ],
   examples: [
@@ -53,9 +53,14 @@ export const train: Command = {
     if (folds !== undefined) {
       const parts = {
         folds: wholeNumber(folds, '--folds', 2, 1000),
-        repeats: wholeNumber(repeats, '--repeats', 1, 1000),
+        repeats: wholeNumber(repeats ?? '1', '--repeats', 1, 1000),
       }
       return validate(context, { config, resume, findLr, from, adapter }, parts)
+    }
+    if (repeats !== undefined) {
+      throw new QuernError('config', '--repeats draws the parts of --folds anew, and there are no parts', {
+        hint: 'Add --folds 5, or leave out --repeats.',
+      })
     }
     if (findLr === true) return findRate(context, { config, resume, from, adapter })
     const { world, terminal } = context
