@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { float32, tensor } from '../core/tensor.ts'
 import { GraphBuilder } from '../graph/builder.ts'
+import { importedModel } from '../nn/index.ts'
 import { writeModel } from '../onnx/write.ts'
 import { Emitter } from '../ops/emitter.ts'
 import { table } from '../ops/index.ts'
@@ -13,6 +14,7 @@ import { createRunStore } from '../store/file-runs.ts'
 import { createMemoryBlobs } from '../store/memory-blobs.ts'
 import { type ModelFile, openBase } from './base-model.ts'
 import { answersOfFile, compareAnswers } from './compare-answers.ts'
+import { verifyExport } from './start-from.ts'
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 
@@ -199,6 +201,24 @@ it('a file with Dropout in training mode is compared without its chance', async 
   const base = await openBase(await services({ 'm.onnx': model }), 'm.onnx')
   expect([...(await answers(await base.untouched()))]).toEqual(new Array(16).fill(3))
   expect(base.graph.nodes[0]!.inputs).toHaveLength(2)
+})
+
+it('an export that answers otherwise than what was trained does not say that nothing was', async () => {
+  const times = (factor: number) => {
+    const g = new Emitter(table, new GraphBuilder('times'))
+    const x = g.builder.input('x', { dtype: 'float32', shape: ['N', 2] })
+    return g.builder.finish([g.mul(x, factor)])
+  }
+  const trained = {
+    model: importedModel(times(3), { train: 'none' }),
+    examples: { x: float32([1, 2], [1, 2]) },
+    parameters: new Map(),
+  }
+  const exported = verifyExport({ backend: createNodeBackend(), table }, writeModel(times(2)).model, trained)
+  await expect(exported).rejects.toMatchObject({
+    message: expect.stringContaining('the exported model does not answer as the trained one'),
+    hint: expect.stringMatching(/^What was trained is not exported/),
+  })
 })
 
 describe('compareAnswers', () => {

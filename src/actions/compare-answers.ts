@@ -95,11 +95,13 @@ export async function probe({ model, ...external }: ModelFile, backend: Backend)
  *
  * @throws QuernError 'numeric' when it is above `answerTolerance` or a shape differs
  * @param what begins the message: 'the imported model', 'the untouched file'
+ * @param hint what a user can do about a difference
  */
 export function compareAnswers(
   given: readonly Tensor[],
   expected: readonly Tensor[],
   what: readonly [given: string, expected: string],
+  hint?: string,
 ): number {
   let largest = 0
   for (const [i, right] of expected.entries()) {
@@ -122,7 +124,7 @@ export function compareAnswers(
   throw new QuernError(
     'numeric',
     `${what[0]} does not answer as ${what[1]}: they differ by ${largest.toPrecision(3)} of the largest output, at most ${answerTolerance} is rounding`,
-    { hint: 'Nothing was trained. Please report the model: quern inspect MODEL --json tells what is in it.' },
+    { hint },
   )
 }
 

@@ -179,7 +179,12 @@ export async function verifyStart(
       )
     }))
   try {
-    return compareAnswers(ours, theirs, ['the imported model', `the untouched file ${base.name}`])
+    return compareAnswers(
+      ours,
+      theirs,
+      ['the imported model', `the untouched file ${base.name}`],
+      `Nothing was trained. ${report}`,
+    )
   } catch (error) {
     // NaN is equal to nothing, itself included: where the weights hold it, they are to blame.
     checkFinite(graph, new Map())
@@ -192,6 +197,8 @@ function firstRow({ dtype, shape, data }: Tensor): Tensor {
   return { dtype, shape: [1, ...shape.slice(1)], data: (data as Float32Array).slice(0, size) }
 }
 
+const report = 'Please report the model: quern inspect MODEL --json tells what is in it.'
+
 /** The exported file against the parameters in memory, on the same examples. */
 export async function verifyExport(
   services: Pick<Services, 'backend' | 'table'>,
@@ -201,7 +208,12 @@ export async function verifyExport(
   const { backend, table } = services
   const trained = await answersOf(of.model, of.examples, { backend, table, parameters: of.parameters })
   const exported = await answersOfFile(bytes, of.examples, backend)
-  return compareAnswers(exported, trained, ['the exported model', 'the trained one'])
+  return compareAnswers(
+    exported,
+    trained,
+    ['the exported model', 'the trained one'],
+    `What was trained is not exported. ${report}`,
+  )
 }
 
 /** Bytes of features that are kept in memory at most. */
