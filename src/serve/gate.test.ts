@@ -40,6 +40,15 @@ describe('every request', () => {
     expect(served.traffic.running).toBe(0)
   })
 
+  test('writes nothing into the log that a terminal obeys, and no key', async () => {
+    const { app, lines } = fresh()
+    await (await app.request('/%0a2026%1b[2J%E2%80%AE%c2%9b/qk_abcdefghijkl')).text()
+    await (await app.request(`/${'x'.repeat(5000)}`, { headers: { 'x-request-id': 'qk_abcdefghijkl' } })).text()
+    expect(lines[0]).toMatch(/^GET \/%0A2026%1B\[2J%E2%80%AE%C2%9B\/qk_\[hidden\] 404 /)
+    expect(lines[1]!.length).toBeLessThan(300)
+    expect(lines[1]).toMatch(/ qk_\[hidden\]$/)
+  })
+
   test('that nobody answers gets 404 and a hint', async () => {
     const answer = await fresh().app.request('/predikt', { method: 'POST' })
     expect(answer.status).toBe(404)

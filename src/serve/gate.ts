@@ -12,6 +12,7 @@ import { refuseLongBody } from './body.ts'
 import { headerOf, setHeader } from './connection.ts'
 import { type AnswerEnd, afterBody, onConnectionEnd } from './end-of-answer.ts'
 import { errorBody } from './error-body.ts'
+import { loggedAddress, withoutKeys } from './logged-text.ts'
 import { Passage, type ResultObserver } from './passage.ts'
 import { type Authenticate, challengeFor, keyFrom, type Principal, scopeOf } from './principal.ts'
 import { errorAnswer, RequestError } from './request-error.ts'
@@ -300,7 +301,8 @@ class NoRoomForBody extends RequestError {
 
 /** One line for each passage, without what was in it. */
 export function logObserver(log: Log): Observer {
-  return ({ what, status, milliseconds, id }) => log.info(`${what} ${status} ${milliseconds.toFixed(1)} ms ${id}`)
+  return ({ what, status, milliseconds, id }) =>
+    log.info(`${loggedAddress(what)} ${status} ${milliseconds.toFixed(1)} ms ${withoutKeys(id)}`)
 }
 
 /** The client's own id when it is harmless in a log, else a new one. */

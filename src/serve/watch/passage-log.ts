@@ -5,6 +5,7 @@
 import { pino } from 'pino'
 import type { Log } from '../../core/ports.ts'
 import type { Observer } from '../gate.ts'
+import { loggedAddress, withoutKeys } from '../logged-text.ts'
 
 export interface StructuredLog {
   readonly log: Log
@@ -15,11 +16,6 @@ export interface StructuredLog {
 export interface LineOutput {
   write(line: string): unknown
 }
-
-/** Addresses are as long as clients make them. */
-const longestAddress = 200
-/** A key in a place where none belongs: an address, a request id. */
-const keyForm = /\bqk_[\w-]{8,}/g
 
 export function createStructuredLog(output: LineOutput): StructuredLog {
   const logger = pino(
@@ -41,7 +37,7 @@ export function createStructuredLog(output: LineOutput): StructuredLog {
       const line = {
         request: withoutKeys(passage.id),
         kind,
-        what: withoutKeys(passage.what).slice(0, longestAddress),
+        what: loggedAddress(passage.what),
         status,
         key: principal?.id,
         model: passage.model,
@@ -64,10 +60,6 @@ export function createStructuredLog(output: LineOutput): StructuredLog {
 }
 
 const rounded = (milliseconds: number): number => Math.round(milliseconds * 1000) / 1000
-
-function withoutKeys(text: string): string {
-  return text.includes('qk_') ? text.replace(keyForm, 'qk_[hidden]') : text
-}
 
 /** The id of the caller's trace, where it is one. */
 function traceOf(traceparent: string | undefined): string | undefined {
