@@ -5,7 +5,7 @@ import type { Pipeline } from '../bundle/index.ts'
 import { QuernError } from '../core/errors.ts'
 import { createGate } from './gate.ts'
 import type { Passage } from './passage.ts'
-import type { Authenticate, Principal } from './principal.ts'
+import { type Authenticate, type Principal, publicAccess } from './principal.ts'
 
 let pipeline: Pipeline
 let served: SampleApp
@@ -316,6 +316,17 @@ describe('keys', () => {
     const refused = await ask({ 'x-api-key': 'right' }, '/metrics')
     expect(refused.status).toBe(403)
     expect(await refused.json()).toEqual({ error: "this key may not do that: it needs the scope 'metrics'" })
+    const open = sampleApp([], { authenticate: publicAccess }).app
+    const text = await (await open.request('/metrics')).text()
+    expect(text).toBe(`{"error":"whoever sends no key may not do that: it needs the scope 'metrics'"}`)
+  })
+
+  test('ask for a time that is one', async () => {
+    const answer = await fresh().app.request('/v2', { headers: { 'x-timeout-ms': '0' } })
+    expect([answer.status, await answer.text()]).toEqual([
+      400,
+      '{"error":"x-timeout-ms must be a whole number of milliseconds from 1 to 999999999, received \\"0\\""}',
+    ])
   })
 
   test('have their own limit of what runs at once: 429, and room again afterwards', async () => {

@@ -130,7 +130,8 @@ export function createGate(options: GateOptions): Gate {
     passage.principal = principal
     passage.priority = principal.priority ?? 0
     if (!principal.scopes.includes(scope)) {
-      throw new RequestError(403, `this key may not do that: it needs the scope '${scope}'`)
+      const who = key === undefined ? 'whoever sends no key' : 'this key'
+      throw new RequestError(403, `${who} may not do that: it needs the scope '${scope}'`)
     }
     const own = runningOf.get(principal.id) ?? { count: 0 }
     if (own.count >= (principal.maxRunning ?? Infinity)) {
@@ -319,6 +320,6 @@ function timeoutFrom(text: string, most: number): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Math.min(Number(text), most)
   throw new RequestError(
     400,
-    `x-timeout-ms must be a whole number of milliseconds, received ${JSON.stringify(text.slice(0, 40))}`,
+    `x-timeout-ms must be a whole number of milliseconds from 1 to 999999999, received ${JSON.stringify(text.slice(0, 40))}`,
   )
 }
