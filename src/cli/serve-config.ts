@@ -1,8 +1,9 @@
 /** Where the server's configuration comes from: the file, then what the command line says. */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { parseWith } from '../contract/parse.ts'
-import { QuernError } from '../core/errors.ts'
+import { messageOf, QuernError } from '../core/errors.ts'
 import { type ServeConfig, serveConfigSchema } from '../serve/config.ts'
 import { type OptionValues, wholeNumber } from './command.ts'
 import { loadConfig } from './load-config.ts'
@@ -53,5 +54,12 @@ export function readTls(cwd: string, { tls }: ServeConfig): { key: string; cert:
       throw new QuernError('config', `tls.${name}: ${tls[name]} cannot be read`, { cause })
     }
   }
-  return { key: read('key'), cert: read('cert') }
+  const pair = { key: read('key'), cert: read('cert') }
+  try {
+    createSecureContext(pair)
+  } catch (cause) {
+    const message = `tls: ${tls.key} and ${tls.cert} must be a private key and its certificate, both PEM, received others (${messageOf(cause)})`
+    throw new QuernError('config', message, { cause })
+  }
+  return pair
 }

@@ -30,7 +30,7 @@ export interface AppOptions extends GateOptions {
   readonly watching?: Watching | undefined
   /** where batch jobs are kept and how many; without it none are taken */
   readonly jobs?: JobsOptions | undefined
-  /** origins whose pages may ask; default: none but the server's own */
+  /** origins whose pages may ask, '*' for all; default: none but the server's own */
   readonly cors?: readonly string[]
 }
 
@@ -115,6 +115,10 @@ export function createApp(options: AppOptions): App {
 /** Lets pages of these origins read answers to requests of some methods. */
 function corsFor(origins: readonly string[], isFor: (method: string) => boolean): MiddlewareHandler<Gated> {
   const allowMethods = ['GET', 'HEAD', 'POST', 'DELETE']
-  const allow = cors({ origin: [...origins], allowMethods, exposeHeaders: ['x-request-id', 'retry-after'] })
+  const allow = cors({
+    origin: origins.includes('*') ? '*' : [...origins],
+    allowMethods,
+    exposeHeaders: ['x-request-id', 'retry-after'],
+  })
   return (c, next) => (isFor(c.req.method) ? allow(c, next) : next())
 }

@@ -68,6 +68,8 @@ export interface ServeConfig {
 
 const name = z.string().regex(modelName, 'must be letters, digits, dots, dashes or underscores')
 const count = z.int().positive()
+/** As browsers send it: without a path, and without a port that the scheme implies. */
+const isOrigin = (text: string): boolean => text === '*' || (URL.canParse(text) && new URL(text).origin === text)
 
 const batching = z.strictObject({
   maxRows: count.max(4096).optional(),
@@ -114,6 +116,6 @@ export const serveConfigSchema: z.ZodType<ServeConfig, unknown> = z.strictObject
   maxRunning: count.default(1000),
   tls: z.strictObject({ key: z.string(), cert: z.string() }).optional(),
   jobs: jobs.prefault({}),
-  cors: z.array(z.string()).default([]),
+  cors: z.array(z.string().refine(isOrigin, "must be an origin such as https://shop.example, or '*'")).default([]),
   watch: watchSchema.prefault({}),
 })

@@ -94,6 +94,19 @@ describe('a server on a socket', () => {
   })
 })
 
+test('pages of every origin may ask where the configuration says so, of those listed else', async () => {
+  for (const [origins, allowed] of [
+    [['*'], '*'],
+    [['https://shop.example'], 'https://shop.example'],
+    [['https://other.example'], null],
+  ] as const) {
+    const { url, close } = await start(await samplePipeline(), { cors: origins })
+    const answer = await fetch(`${url}/v2`, { headers: { origin: 'https://shop.example' } })
+    expect(answer.headers.get('access-control-allow-origin')).toBe(allowed)
+    await close()
+  }
+})
+
 describe('drain', () => {
   test('a request that runs is finished, new ones are refused, then the models go', async () => {
     const { slow, letGo, entered, isReleased } = await slowPipeline()
