@@ -28,6 +28,11 @@ export interface SessionOptions {
    */
   readonly inPlace?: boolean
   /**
+   * reshapes that follow each other stay apart; default false. For graphs with gates (ops/after.ts): the runtime takes the shape of the first one for a constant, loses what
+   * the gate waits for, and refuses the graph (ReshapeFusion, ONNX Runtime 1.30.0)
+   */
+  readonly keepReshapes?: boolean
+  /**
    * a run computes before `run` returns, where the runtime can do so (`Session.runNow`), and the event loop gets no turn between runs that follow each other; default false: it computes
    * in the next turn
    */

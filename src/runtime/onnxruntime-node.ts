@@ -158,7 +158,7 @@ function requireDevice(ort: OrtModule, device: Device): void {
 }
 
 function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOptions {
-  const { externalData, packWeights } = options
+  const { externalData, packWeights, keepReshapes } = options
   return {
     executionProviders: [options.device ?? 'cpu'],
     graphOptimizationLevel: packWeights === false ? 'disabled' : 'all',
@@ -171,6 +171,7 @@ function sessionOptions(options: SessionOptions): Ort.InferenceSession.SessionOp
     }),
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
     extra: {
+      ...(keepReshapes && { optimization: { disable_specified_optimizers: 'ReshapeFusion' } }),
       session: {
         ...{ set_denormal_as_zero: '1', intra_op: { allow_spinning: '1' } },
         // DequantizeLinear of 4 bits and a product are fused to one that computes in float32, as the operators say; the default rounds activations to int8.

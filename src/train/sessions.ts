@@ -299,7 +299,8 @@ export class StepSessions {
     const { graph, weights } = weightsAsInputs(whole)
     // The runtime cannot tell shapes behind gates (ops/after.ts), and reuses memory only where it knows them.
     const { model } = writeModel(graph, { intermediateTypes: 'unclear' })
-    return withWeights(await backend.createSession(model, { memoryPattern: false, inPlace: true, ...session }), weights)
+    const options = { memoryPattern: false, inPlace: true, keepReshapes: true, ...session }
+    return withWeights(await backend.createSession(model, options), weights)
   }
 }
 
