@@ -1,3 +1,4 @@
+import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import { sampleManifest } from '../../../test/sample-bundle.ts'
 import { trainingProfile } from '../../bundle/profile/training-profile.ts'
@@ -35,8 +36,17 @@ const loaded = (more: Partial<LoadedVersion> = {}): LoadedVersion => ({
 
 function watch(version: LoadedVersion | undefined = loaded()) {
   const alarms: DriftAlarm[] = []
+  /** from one look at the clock to the next */
+  const time = { now: 0, step: 1000 }
+  const clock = {
+    now: () => {
+      time.now += time.step
+      return time.now
+    },
+  }
   const drift = new DriftWatch(
     { window: 200, minExamples: 100, psi: 0.25, ks: 0.3 },
+    clock,
     (alarm) => void alarms.push(alarm),
   )
   if (version) drift.onLoaded(version)
@@ -46,7 +56,7 @@ function watch(version: LoadedVersion | undefined = loaded()) {
       drift.add('tiny', '1', feeds, results)
     }
   }
-  return { drift, alarms, ask, report: () => drift.report('tiny', '1')! }
+  return { drift, alarms, ask, time, report: () => drift.report('tiny', '1')! }
 }
 
 describe('drift', () => {
@@ -69,6 +79,21 @@ describe('drift', () => {
     ask(400, 120)
     expect(alarms.map(({ event }) => event)).toEqual(['drift', 'recovered'])
     expect(report().state).toBe('same')
+  })
+
+  test('is looked at once a second of a busy model, and when the metrics are read', () => {
+    const { ask, alarms, drift, report, time } = watch()
+    const read = drift.register(new Registry())
+    ask(400, 120)
+    expect(report().state).toBe('same')
+    // What is said of the first hundred is a matter of chance.
+    alarms.length = 0
+    time.step = 0
+    ask(400, 180)
+    expect([report().state, alarms.length]).toEqual(['drifted', 0])
+    read()
+    read()
+    expect(alarms.map(({ event }) => event)).toEqual(['drift'])
   })
 
   test('looks at a few examples of a large request, and holds no more than the window', () => {

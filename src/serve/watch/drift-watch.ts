@@ -4,6 +4,7 @@
  */
 import { Gauge, type Registry } from 'prom-client'
 import { type ModelMeasures, measuresOf } from '../../bundle/profile/training-profile.ts'
+import type { Clock } from '../../core/ports.ts'
 import type { NamedTensors } from '../../runtime/backend.ts'
 import type { LoadedVersion } from '../bundle-entry.ts'
 import { DriftWindow, type MeasuredDrift } from './drift-window.ts'
@@ -41,7 +42,9 @@ interface Watched {
   readonly version: LoadedVersion
   readonly inputs: DriftWindow
   readonly outputs: DriftWindow
+  /** examples that were seen at the last look, and when that was */
   lastCheck: number
+  checkedAt: number
   isDrifted: boolean
 }
 
@@ -49,16 +52,20 @@ interface Watched {
 const mostGauges = 50
 /** The alarm is looked at again after so many parts of the window are new. */
 const checksInWindow = 10
+/** ms between two looks, at least: of a busy model the window is new several times a second. What came last is looked at when the metrics are read. */
+const betweenChecks = 1000
 /** Of the thresholds: an alarm is over below it. */
 const calm = 0.8
 
 export class DriftWatch implements GaugeSource {
   readonly #settings: DriftSettings
   readonly #onAlarm: (alarm: DriftAlarm) => void
+  readonly #clock: Clock
   readonly #versions = new VersionMap<Watched>()
 
-  constructor(settings: DriftSettings, onAlarm: (alarm: DriftAlarm) => void) {
+  constructor(settings: DriftSettings, clock: Clock, onAlarm: (alarm: DriftAlarm) => void) {
     this.#settings = settings
+    this.#clock = clock
     this.#onAlarm = onAlarm
   }
 
@@ -74,6 +81,7 @@ export class DriftWatch implements GaugeSource {
       inputs: new DriftWindow(inputs, profile?.inputs ?? [], window),
       outputs: new DriftWindow(outputs, profile?.outputs ?? [], window),
       lastCheck: 0,
+      checkedAt: -Infinity,
       isDrifted: false,
     })
   }
@@ -86,10 +94,16 @@ export class DriftWatch implements GaugeSource {
     const rows = Object.values(feeds)[0]?.shape[0] ?? 0
     if (inputs.watches) inputs.add(feeds, rows)
     if (outputs.watches && loaded.manifest.outputs.every(({ name }) => results[name])) outputs.add(results, rows)
-    const { window, minExamples } = this.#settings
-    const every = Math.max(1, Math.floor(window / checksInWindow))
-    if (inputs.seen < minExamples || inputs.seen - watched.lastCheck < every) return
-    watched.lastCheck = inputs.seen
+    const every = Math.max(1, Math.floor(this.#settings.window / checksInWindow))
+    if (inputs.seen - watched.lastCheck >= every) this.#checkNow(watched, betweenChecks)
+  }
+
+  #checkNow(watched: Watched, pause = 0): void {
+    const { seen } = watched.inputs
+    const now = this.#clock.now()
+    if (seen < this.#settings.minExamples || seen === watched.lastCheck || now - watched.checkedAt < pause) return
+    watched.lastCheck = seen
+    watched.checkedAt = now
     this.#check(watched)
   }
 
@@ -115,6 +129,7 @@ export class DriftWatch implements GaugeSource {
     return () => {
       for (const each of [psi, ks, examples, drifted]) each.reset()
       for (const watched of this.#versions.values()) {
+        this.#checkNow(watched)
         const report = this.#reportOf(watched)
         const { model, version } = report
         examples.set({ model, version }, report.examples)

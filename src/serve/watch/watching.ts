@@ -49,7 +49,7 @@ export function createWatching(options: WatchingOptions): Watching {
   const { catalog, clock, wallClock, log, version, webhook } = options
   const drift =
     options.drift &&
-    new DriftWatch(options.drift, (alarm) => {
+    new DriftWatch(options.drift, clock, (alarm) => {
       const { model, version: of, examples } = alarm.report
       const said = alarm.event === 'drift' ? 'drifts from its training data' : 'is like its training data again'
       log.warn(`model ${model}, version ${of}, ${said} (${examples} examples; GET /models/${model}/drift says where)`)
