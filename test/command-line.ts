@@ -15,6 +15,8 @@ export interface WorldOptions {
   readonly services?: World['services']
   /** gets a function that stops the work */
   readonly onRunning?: (stop: (reason: StopReason) => void) => void
+  /** gets what is written to stdout */
+  readonly onOutput?: (text: string) => void
 }
 
 export interface Ended {
@@ -25,7 +27,7 @@ export interface Ended {
 
 /** Runs a command line in this process. */
 export async function quern(argv: readonly string[], options: WorldOptions = {}): Promise<Ended> {
-  const { cwd = '/', env = {}, columns, stdin, services, onRunning } = options
+  const { cwd = '/', env = {}, columns, stdin, services, onRunning, onOutput } = options
   let [stdout, stderr] = ['', '']
   const terminal = columns === undefined ? {} : { isTTY: true, columns }
   const listeners: ((reason: StopReason) => void)[] = []
@@ -33,6 +35,7 @@ export async function quern(argv: readonly string[], options: WorldOptions = {})
     stdout: {
       write(text) {
         stdout += text
+        onOutput?.(text)
       },
       ...terminal,
     },

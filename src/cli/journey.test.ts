@@ -241,11 +241,11 @@ describe.sequential('journey', () => {
     const onRunning: WorldOptions['onRunning'] = (given) => {
       stop = given
     }
-    const ended = runWith({ onRunning }, 'serve', '--port', '0', '--json')
-    const until = performance.now() + 20_000
-    while (!stop && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    stop?.('SIGTERM')
+    // Stopped before, it would not wait for its models.
+    const onOutput = (text: string): void => {
+      if (text.includes('listening')) stop?.('SIGTERM')
+    }
+    const ended = runWith({ onRunning, onOutput }, 'serve', '--port', '0', '--json')
     const { code, stdout } = await ended
     expect(code).toBe(0)
     expect(lines(stdout)).toMatchObject([
