@@ -157,19 +157,28 @@ function listenError(cause: unknown, host: string, port: number): QuernError {
   return new QuernError('io', message, { hint, cause })
 }
 
-/** All that are open, also those where no TLS or HTTP was spoken yet. */
-function connectionsOf(server: Server): ReadonlySet<Socket> {
-  const connections = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    connections.add(socket)
-    socket.once('close', () => connections.delete(socket))
+/** Where a connection stands in the list of all. */
+const placeKey: unique symbol = Symbol('place')
+
+/** All that are open, also those where no TLS or HTTP was spoken yet. A list, and no Set, whose old tables would keep connections that are gone (see PassageNote). */
+function connectionsOf(server: Server): readonly Socket[] {
+  const open: (Socket & { [placeKey]?: number })[] = []
+  server.on('connection', (socket: (typeof open)[number]) => {
+    socket[placeKey] = open.push(socket) - 1
+    socket.once('close', () => {
+      const place = socket[placeKey]!
+      const last = open.pop()!
+      if (last === socket) return
+      open[place] = last
+      last[placeKey] = place
+    })
   })
-  return connections
+  return open
 }
 
 async function shutDown(
   server: Server,
-  connections: ReadonlySet<Socket>,
+  connections: readonly Socket[],
   traffic: Traffic,
   jobs: Jobs | undefined,
   options: ServerOptions,
